@@ -1,0 +1,83 @@
+# Run, test, measure and check NanoPortal. Every target works from a fresh clone.
+.PHONY: run test soak bench lint format programs
+.DELETE_ON_ERROR:
+
+PYTHON      ?= python3
+PORT        ?= 8000
+BENCH       ?=
+WITHOUT     ?=
+PYTEST_ARGS ?=
+
+VENV := .venv
+PY   := $(VENV)/bin/python
+PIP  := $(PY) -m pip install --quiet --disable-pip-version-check
+
+# Only what a checkout has: an empty or absent package is not a complaint.
+PACKAGES  := $(patsubst %/__init__.py,%,$(wildcard accounts/__init__.py consoles/__init__.py hardware/__init__.py \
+             nanoportal/__init__.py operations/__init__.py slots/__init__.py switch/__init__.py))
+TEMPLATES  = $(shell find templates $(PACKAGES) -name '*.html' 2>/dev/null)
+
+# Unset, the portal's own variables (or their defaults) hold.
+ifdef BIND
+run: export NANOPORTAL_BIND := $(BIND)
+endif
+ifdef DATA
+run: export NANOPORTAL_DATA := $(abspath $(DATA))
+endif
+
+# WITHOUT=browser,qemu leaves out the tests marked so; a test marked `board` needs a real NanoCluster, always by hand.
+comma    := ,
+LEFT_OUT := $(subst $(comma), ,$(WITHOUT))
+SELECTED := not board$(foreach name,$(LEFT_OUT), and not $(name))
+
+run: $(VENV)/.portal
+	@exec $(PY) -m nanoportal.supervisor --port $(PORT)
+
+test: $(VENV)/.tools programs
+	@$(PY) -m pytest -m "$(SELECTED) and not soak" $(PYTEST_ARGS)
+
+soak: $(VENV)/.tools programs
+	@$(PY) -m pytest -m "$(SELECTED) and soak" $(PYTEST_ARGS)
+
+bench: $(VENV)/.tools
+	@$(PY) -m bench $(BENCH)
+
+# The checks see an empty data directory of their own: they must neither need nor touch the portal's.
+lint: $(VENV)/.tools
+	@data=$$(mktemp -d) && trap 'rm -rf "$$data"' EXIT && export NANOPORTAL_DATA="$$data" \
+	  && set -x \
+	  && $(PY) -m ruff check . \
+	  && $(PY) -m ruff format --check . \
+	  && $(PY) -m mypy $(PACKAGES) \
+	  && $(VENV)/bin/lint-imports \
+	  && $(VENV)/bin/djade --check --target-version 5.2 $(TEMPLATES) \
+	  && $(PY) manage.py check --deploy --fail-level ERROR \
+	  && $(PY) manage.py makemigrations --check --dry-run
+
+format: $(VENV)/.tools
+	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format .
+	@$(VENV)/bin/djade --target-version 5.2 $(TEMPLATES)
+
+# What the tests need beside Python packages: installed as root on Debian, else asked for in one line.
+programs:
+	@.ci/programs "$(LEFT_OUT)"
+
+# The stamps say what is installed, so that an installed environment starts at once. pip's errors are shown, its progress is not.
+$(VENV)/.portal: requirements.txt | $(PY)
+	@echo "Installing Python packages into $(VENV) (once; about half a minute)"
+	@$(PIP) --requirement requirements.txt
+	@touch $@
+
+$(VENV)/.tools: requirements-dev.txt $(VENV)/.portal
+	@echo "Installing the test tools into $(VENV)"
+	@$(PIP) --requirement requirements-dev.txt
+	@touch $@
+
+$(PY):
+	@command -v $(PYTHON) >/dev/null \
+	  || { echo "Python is missing; on Debian: apt install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "NanoPortal needs Python 3.11 or newer; $$($(PYTHON) --version) is what '$(PYTHON)' is here (PYTHON=... names another)."; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+	  || { echo "This Python cannot make virtual environments; on Debian: apt install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
