@@ -1,0 +1,147 @@
+"""The contracts between the parts of a board: one capability each, with units and errors. Parts live elsewhere."""
+
+import threading
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+
+class Level(IntEnum):
+    """The electrical level of a line. A reset line is asserted LOW and released HIGH."""
+
+    LOW = 0
+    HIGH = 1
+
+
+@dataclass(frozen=True)
+class ExpanderRegisters:
+    """The four registers of the expander, each a byte whose bit n belongs to line n.
+
+    `inputs` is the register as read, that is the pins XOR `polarity`; in `configuration` 1 means input, 0 output.
+    """
+
+    inputs: int
+    outputs: int
+    polarity: int
+    configuration: int
+
+    def pin(self, line: int) -> Level:
+        """The level on the pin itself, polarity inversion undone."""
+        return Level((self.inputs ^ self.polarity) >> line & 1)
+
+    def is_output(self, line: int) -> bool:
+        return not self.configuration >> line & 1
+
+
+@dataclass(frozen=True)
+class ForeignChange:
+    """Somebody else wrote to the expander since our last look: `register` held `expected` and now holds `found`."""
+
+    register: str
+    expected: int
+    found: int
+
+    @property
+    def lines(self) -> tuple[int, ...]:
+        return tuple(line for line in range(8) if (self.expected ^ self.found) >> line & 1)
+
+    def __str__(self) -> str:
+        lines = ", ".join(str(line) for line in self.lines)
+        return (
+            f"Another program changed the expander's {self.register} register from 0x{self.expected:02X} "
+            f"to 0x{self.found:02X} (line {lines})."
+        )
+
+
+@dataclass(frozen=True)
+class DriveReport:
+    """What was seen when a line had been driven. `registers` is None where the kernel owns the chip."""
+
+    line: int
+    level: Level
+    registers: ExpanderRegisters | None
+    foreign: tuple[ForeignChange, ...] = ()
+
+
+@dataclass(frozen=True)
+class Link:
+    """One switch port. `mbps` is 10, 100 or 1000, and like `full_duplex` meaningless while the link is down."""
+
+    up: bool
+    mbps: int
+    full_duplex: bool
+
+
+class I2cBus(Protocol):
+    """A bus to devices with 7-bit addresses. Each method is one transfer from START to STOP and blocks for it.
+
+    All raise BusError naming address and register. The register-byte methods may be repeated by the bus after a NACK,
+    since repeating them changes nothing; the raw ones never are, since a device may count what it is sent.
+    """
+
+    def read_byte(self, address: int, register: int) -> int: ...
+
+    def write_byte(self, address: int, register: int, value: int) -> None: ...
+
+    def write(self, address: int, data: bytes) -> None: ...
+
+    def read(self, address: int, count: int) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class Expander(Protocol):
+    """Eight lines of which bit 0 resets the switch chip and bits 1 to 7 the SOMs. Safe to use from many processes."""
+
+    def drive(self, line: int, level: Level) -> DriveReport:
+        """Drives one line, moving no other, and returns what was seen after it. Blocks for milliseconds.
+
+        Raises BusError, VerifyMismatch, LineStuck, RecordUnwritable. After an error the line may have moved.
+        """
+        ...
+
+    def read(self, line: int) -> Level:
+        """The level on the pin. Raises BusError."""
+        ...
+
+    def is_driven(self, line: int) -> bool:
+        """Whether the line is an output; one that nobody drives floats high. Raises BusError."""
+        ...
+
+    def registers(self) -> ExpanderRegisters | None:
+        """All registers at one instant; None where the kernel owns the chip. Raises BusError."""
+        ...
+
+    def power_lost(self) -> bool | None:
+        """Whether the chip forgot lines that we had made outputs; None where that cannot be told. Raises BusError."""
+        ...
+
+    def forget(self) -> None:
+        """Forgets what we had made outputs, once a loss of power has been dealt with. Raises RecordUnwritable."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class SwitchChip(Protocol):
+    """The Ethernet switch of the board."""
+
+    def identify(self) -> str:
+        """The chip's name. Raises BusError, DeviceNotFound, ChipRefused. Blocks for about 10 ms."""
+        ...
+
+    def read_links(self) -> tuple[Link, ...]:
+        """The links of ports 1 to 8, in that order. Raises BusError, ChipRefused. Blocks for tens of milliseconds."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Time that only moves forward, in seconds, and the only way to wait."""
+
+    def monotonic(self) -> float: ...
+
+    def wait(self, seconds: float, stop: threading.Event | None = None) -> bool:
+        """Waits, at most until `stop` is set. Returns True if it was."""
+        ...

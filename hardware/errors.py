@@ -1,0 +1,166 @@
+"""What the hardware floor raises when the world does not obey, or when a planner refuses.
+
+Every error carries a stable `code` (for programs), is one human sentence (`str(error)`) and says with `retryable`
+whether the same command may succeed if it is given again without anything being changed first.
+"""
+
+from typing import ClassVar
+
+
+class HardwareError(Exception):
+    """The root of everything the hardware floor raises on purpose."""
+
+    code: ClassVar[str] = "hardware"
+    retryable: ClassVar[bool] = False
+
+    #: Set by the sequencer when a line could not be released after this error: the second thing that went wrong.
+    release_error: "HardwareError | None" = None
+
+
+class BusError(HardwareError):
+    """An I2C transfer failed. `nack` tells a device that did not answer from every other fault of the bus."""
+
+    code = "bus-error"
+    retryable = True
+
+    def __init__(self, address: int, register: int | None, reason: str, *, nack: bool = False) -> None:
+        self.address = address
+        self.register = register
+        self.reason = reason
+        self.nack = nack
+        where = f"0x{address:02X}" if register is None else f"0x{address:02X}, register 0x{register:02X}"
+        super().__init__(f"The I2C bus failed at address {where}: {reason}.")
+
+
+class VerifyMismatch(HardwareError):
+    """A register, read back, does not hold the bit that was written."""
+
+    code = "verify-mismatch"
+
+    def __init__(self, register: str, wrote: int, read: int) -> None:
+        self.register = register
+        self.wrote = wrote
+        self.read = read
+        super().__init__(f"The {register} register was written 0x{wrote:02X} but reads 0x{read:02X}.")
+
+
+class LineStuck(HardwareError):
+    """The expander's registers are right, yet the line itself does not follow."""
+
+    code = "line-stuck"
+
+    def __init__(self, line: int, wanted: int, read: int) -> None:
+        self.line = line
+        self.wanted = wanted
+        self.read = read
+        names = ("low", "high")
+        super().__init__(f"Line {line} was driven {names[wanted]} but reads {names[read]}.")
+
+
+class PortUnavailable(HardwareError):
+    """A serial port could not be opened, or vanished while it was in use."""
+
+    code = "port-unavailable"
+    retryable = True
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"The serial port {path} is not available: {reason}.")
+
+
+class DeviceNotFound(HardwareError):
+    """A chip or device that the board file names is not there. `what` completes the sentence "... was not found"."""
+
+    code = "device-not-found"
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"{what} was not found.")
+
+
+class ChipRefused(HardwareError):
+    """A switch chip answered, but it is not the one we know or its firmware is not up."""
+
+    code = "chip-refused"
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"The switch chip was refused: {reason}.")
+
+
+class BoardFileError(HardwareError):
+    """A board file cannot be used; names the file and the key."""
+
+    code = "board-file"
+
+    def __init__(self, file: str, key: str, problem: str) -> None:
+        self.file = file
+        self.key = key
+        self.problem = problem
+        super().__init__(f"Board file {file}, key {key}: {problem}.")
+
+
+class TraitsError(HardwareError):
+    """A SOM type's data cannot be used; names the key."""
+
+    code = "som-traits"
+
+    def __init__(self, name: str, key: str, problem: str) -> None:
+        self.name = name
+        self.key = key
+        self.problem = problem
+        super().__init__(f"SOM type {name}, key {key}: {problem}.")
+
+
+class RecordUnwritable(HardwareError):
+    """A record that has to be on disk before a line may move could not be written."""
+
+    code = "record-unwritable"
+    retryable = True
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"The record {path} could not be written: {reason}.")
+
+
+class ObservationTimeout(HardwareError):
+    """What a sequence waited to see did not happen in time."""
+
+    code = "not-observed"
+
+    def __init__(self, state: str, timeout_seconds: float) -> None:
+        self.state = state
+        self.timeout_seconds = timeout_seconds
+        super().__init__(f"The SOM was not observed {state} within {timeout_seconds:g} s.")
+
+
+class SequenceRefused(HardwareError):
+    """The planner refuses a reset type; nothing has moved. The message is the sentence shown to the person."""
+
+    code = "sequence-refused"
+
+
+class AmbiguousPowerState(SequenceRefused):
+    """The reset would do the opposite of what was asked if the SOM is not in the state we hope for."""
+
+    code = "ambiguous-power-state"
+
+
+class NotSupported(SequenceRefused):
+    """This type of SOM cannot do that."""
+
+    code = "reset-type-unsupported"
+
+
+class LatchedOff(SequenceRefused):
+    """The SOM ignores its button until the whole board loses power."""
+
+    code = "latched-off"
+
+
+class AlreadyInState(SequenceRefused):
+    """There is nothing to do."""
+
+    code = "already-in-state"
