@@ -1,0 +1,117 @@
+"""The web server: Daphne, with a bound on request bodies. `python -m nanoportal.web --bind ADDRESS --port PORT`.
+
+Daphne takes in a whole request body before the application sees its first byte, so nothing in Django can refuse a
+body that is too large: an anonymous upload of 300 MB would cost 300 MB. Here it is refused while it arrives.
+"""
+
+import argparse
+import gc
+import json
+import sys
+from importlib import import_module
+from typing import Any
+
+from daphne import server as daphne_server  # before anything of Twisted: it chooses the reactor
+from daphne.endpoints import build_endpoint_description_strings
+from daphne.http_protocol import HTTPFactory, WebRequest
+
+MAX_BODY_BYTES = 9 * 1024 * 1024
+# How long a refused client may go on sending. It is read and dropped: closing at once would reset the connection,
+# and most clients would then report the reset instead of our answer.
+LINGER_SECONDS = 5.0
+
+REFUSAL_CODE = "body-too-large"
+REFUSAL = f"The body of a request may hold at most {MAX_BODY_BYTES // 2**20} MiB; send larger files in pieces."
+
+
+class BoundedRequest(WebRequest):
+    """A request whose body is dropped, and answered with 413, as soon as it is known to be too large."""
+
+    def __init__(self, channel: Any, queued: bool = False) -> None:
+        # Forms are parsed by Django alone; Twisted's own parser would take a multiple of the body's size for nothing.
+        super().__init__(channel, queued, parsePOSTFormSubmission=False)
+        self.received_bytes = 0
+        self.refused = False
+
+    def gotLength(self, length: int | None) -> None:
+        """Twisted's call when the headers are complete; `length` is None for a chunked body."""
+        super().gotLength(length)
+        if length is not None and length > MAX_BODY_BYTES:
+            self._refuse()
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Twisted's call for each piece of the body as it arrives."""
+        if self.refused:
+            return
+        self.received_bytes += len(data)
+        if self.received_bytes > MAX_BODY_BYTES:
+            self._refuse()
+        else:
+            super().handleContentChunk(data)
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """Twisted's call when the whole body is here."""
+        if self.refused:
+            self.channel.loseConnection()
+        else:
+            super().requestReceived(command, path, version)
+
+    def _refuse(self) -> None:
+        from twisted.internet import reactor
+
+        self.refused = True
+        self.content.close()
+        self.requestHeaders.removeHeader(b"Expect")  # else Twisted would still say "100 Continue"
+        self.transport.write(_refusal_response(self.channel._path))
+        self.transport.loseWriteConnection()
+        linger = reactor.callLater(LINGER_SECONDS, self.transport.abortConnection)
+        self.notifyFinish().addErrback(lambda _lost: linger.active() and linger.cancel())
+
+
+def _refusal_response(path: bytes) -> bytes:
+    if path.startswith(b"/api/"):
+        kind = "application/json"
+        text = json.dumps({"code": REFUSAL_CODE, "message": REFUSAL, "detail": None})
+    else:
+        kind, text = "text/plain; charset=utf-8", REFUSAL + "\n"
+    head = f"HTTP/1.1 413 Content Too Large\r\nContent-Type: {kind}\r\nContent-Length: {len(text.encode())}\r\n"
+    return f"{head}Connection: close\r\n\r\n{text}".encode()
+
+
+class BoundedFactory(HTTPFactory):
+    """Daphne's factory, making bounded requests."""
+
+    def buildProtocol(self, addr: Any) -> Any:
+        protocol = super().buildProtocol(addr)
+        protocol.requestFactory = BoundedRequest
+        return protocol
+
+
+def serve(application: Any, bind: str, port: int) -> None:
+    """Serve an ASGI application until SIGTERM or SIGINT; exits with one sentence if the port cannot be opened."""
+    # Daphne's server offers no parameter for its request class and builds its factory by this name.
+    daphne_server.HTTPFactory = BoundedFactory
+    server = daphne_server.Server(
+        application,
+        endpoints=build_endpoint_description_strings(host=bind, port=port),
+        server_name="",
+        verbosity=0,
+    )
+    # What is loaded by now stays until the end: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    server.run()
+    if not server.listening_addresses:
+        sys.exit(f"The web server could not open port {port} on {bind}.")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m nanoportal.web", description="The portal's web server.")
+    parser.add_argument("--bind", required=True, metavar="ADDRESS")
+    parser.add_argument("--port", required=True, type=int)
+    arguments = parser.parse_args()
+    serve(import_module("nanoportal.asgi").application, arguments.bind, arguments.port)
+
+
+if __name__ == "__main__":
+    main()
