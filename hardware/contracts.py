@@ -96,16 +96,20 @@ class Expander(Protocol):
     def drive(self, line: int, level: Level) -> DriveReport:
         """Drives one line, moving no other, and returns what was seen after it. Blocks for milliseconds.
 
-        Raises BusError, VerifyMismatch, LineStuck, RecordUnwritable. After an error the line may have moved.
+        Raises BusError, VerifyMismatch, LineStuck, LineUnavailable, RecordUnwritable; the line may have moved even so.
         """
         ...
 
     def read(self, line: int) -> Level:
-        """The level on the pin. Raises BusError."""
+        """The level on the pin. Raises BusError, LineUnavailable."""
         ...
 
     def is_driven(self, line: int) -> bool:
-        """Whether the line is an output; one that nobody drives floats high. Raises BusError."""
+        """Whether the line is an output; one that nobody drives floats high. Raises BusError, LineUnavailable."""
+        ...
+
+    def let_go(self, line: int) -> None:
+        """Gives up a line that needs no holding any more; its level stays. Nothing to do where only registers count."""
         ...
 
     def registers(self) -> ExpanderRegisters | None:

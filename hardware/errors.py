@@ -32,6 +32,30 @@ class BusError(HardwareError):
         super().__init__(f"The I2C bus failed at address {where}: {reason}.")
 
 
+class BusUnavailable(HardwareError):
+    """An I2C bus could not be opened."""
+
+    code = "bus-unavailable"
+    retryable = True
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path = path
+        self.reason = reason
+        super().__init__(f"The I2C bus {path} is not available: {reason}.")
+
+
+class LineUnavailable(HardwareError):
+    """The kernel, which owns the expander, did not let us have or use a line."""
+
+    code = "line-unavailable"
+    retryable = True
+
+    def __init__(self, line: int, reason: str) -> None:
+        self.line = line
+        self.reason = reason
+        super().__init__(f"Line {line} is not available: {reason}.")
+
+
 class VerifyMismatch(HardwareError):
     """A register, read back, does not hold the bit that was written."""
 
@@ -90,7 +114,7 @@ class ChipRefused(HardwareError):
 
 
 class BoardFileError(HardwareError):
-    """A board file cannot be used; names the file and the key."""
+    """A board file cannot be used; names the file and the key (empty if it is the file as a whole)."""
 
     code = "board-file"
 
@@ -98,7 +122,7 @@ class BoardFileError(HardwareError):
         self.file = file
         self.key = key
         self.problem = problem
-        super().__init__(f"Board file {file}, key {key}: {problem}.")
+        super().__init__(f"Board file {file}, key {key}: {problem}." if key else f"Board file {file}: {problem}.")
 
 
 class TraitsError(HardwareError):

@@ -64,6 +64,9 @@ class Pca9557:
         with self._lock.held():
             return not self._get(CONFIGURATION) >> line & 1
 
+    def let_go(self, line: int) -> None:
+        _require_line(line)
+
     def registers(self) -> ExpanderRegisters:
         with self._lock.held():
             return self._registers()

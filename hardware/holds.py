@@ -132,7 +132,7 @@ class HoldStore:
     def release_left_over(
         self,
         open_expander: Callable[[Hold], Expander],
-        is_dead: Callable[[HoldOwner], bool] | None = None,
+        is_dead: Callable[[Hold], bool] | None = None,
         clock: Clock | None = None,
     ) -> LeftOverReport:
         """Drives every line high whose presser is dead, then forgets the press. Blocks for milliseconds per line.
@@ -140,13 +140,13 @@ class HoldStore:
         One hold that cannot be read or released keeps its record and never keeps another from its release. Nothing is
         raised: the report says what happened.
         """
-        dead = is_dead or owner_is_dead
+        dead = is_dead or (lambda hold: owner_is_dead(hold.owner))
         released: list[ReleasedHold] = []
         unreleased: list[UnreleasedHold] = []
         for path in self._files("*.json"):
             try:
                 hold = Hold.parsed(path.read_text(encoding="utf-8"))
-                if dead(hold.owner):
+                if dead(hold):
                     released.append(self._release(hold, open_expander, clock or SystemClock()))
             except FileNotFoundError:
                 continue  # its owner ended the press between our two looks

@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 import smbus2
 
-from hardware.errors import BusError, DeviceNotFound
+from hardware.errors import BusError, BusUnavailable
 
 Answer = TypeVar("Answer")
 
@@ -61,13 +61,11 @@ class LinuxI2cBus:
 
     @classmethod
     def open(cls, path: str) -> "LinuxI2cBus":
-        """Opens "/dev/i2c-N". Raises DeviceNotFound if there is no such bus, BusError if it cannot be used."""
+        """Opens "/dev/i2c-N". Raises BusUnavailable."""
         try:
             return cls(smbus2.SMBus(path))
-        except FileNotFoundError as error:
-            raise DeviceNotFound(f"The I2C bus {path}") from error
         except OSError as error:
-            raise DeviceNotFound(f"A usable I2C bus at {path} ({os.strerror(error.errno or 0)})") from error
+            raise BusUnavailable(path, os.strerror(error.errno or 0)) from error
 
     def read_byte(self, address: int, register: int) -> int:
         return retried(lambda: self._named(address, register, lambda: self._smbus.read_byte_data(address, register)))

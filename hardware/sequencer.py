@@ -214,6 +214,7 @@ class _Run:
         held_seconds = self.clock.monotonic() - press.since_seconds
         self.outcome.actual_hold_seconds = max(held_seconds, self.outcome.actual_hold_seconds or 0.0)
         self.press = None
+        self.expander.let_go(self.line)
         press.record.end()
 
     def _release_after(self, error: BaseException) -> None:

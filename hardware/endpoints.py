@@ -1,0 +1,69 @@
+"""From an address in a board file to the part it names: the one place that knows a real and a simulated world.
+
+"/dev/i2c-1" is a bus of this machine, "sim:/path/to/socket" that of a simulated board; "0x18" an expander on that bus,
+"gpiochip:LABEL" one that the kernel owns.
+"""
+
+import hashlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from hardware.buslock import BusLock
+from hardware.contracts import Expander, ForeignChange, I2cBus, SwitchChip
+from hardware.errors import BusUnavailable
+from hardware.ledger import LineLedger
+
+SIMULATED = "sim:"
+KERNEL_OWNED = "gpiochip:"
+
+
+def open_bus(address: str) -> I2cBus:
+    """Opens a bus. Raises BusUnavailable."""
+    # Imported here so that a process which never touches a bus does not pay for it.
+    from hardware.i2c import LinuxI2cBus
+
+    if not address.startswith(SIMULATED):
+        return LinuxI2cBus.open(address)
+    from hardware.simulator.client import SimulatedSMBus
+
+    try:
+        return LinuxI2cBus(SimulatedSMBus(address))
+    except OSError as error:
+        raise BusUnavailable(address, f"no simulated board answers ({os.strerror(error.errno or 0)})") from error
+
+
+def bus_lock(data: Path, address: str) -> BusLock:
+    """The lock of a bus, one file for each in DATA/locks, whichever board's file names it."""
+    if address.startswith(SIMULATED):
+        name = f"sim-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
+    else:
+        name = Path(address).name
+    return BusLock(data / "locks" / f"{name}.lock")
+
+
+def open_expander(
+    data: Path,
+    board: str,
+    bus: str,
+    expander: str,
+    on_foreign: Callable[[ForeignChange], None] = lambda change: None,
+) -> Expander:
+    """Opens a board's expander. Raises BusUnavailable, DeviceNotFound."""
+    if expander.startswith(KERNEL_OWNED):
+        from hardware.gpiochip import GpioChipExpander
+
+        return GpioChipExpander.open(expander.removeprefix(KERNEL_OWNED))
+    from hardware.expander import Pca9557
+
+    ledger = LineLedger(data / "lines" / f"{board}.json")
+    return Pca9557(open_bus(bus), int(expander, 16), bus_lock(data, bus), ledger, on_foreign)
+
+
+def open_switch(data: Path, bus: str, address: int, mode: str) -> SwitchChip:
+    """Opens a board's switch chip, mode "auto", "msb" or "lsb". Raises BusUnavailable; the chip is not asked yet."""
+    from hardware.jl6108.chip import Jl6108
+    from hardware.jl6108.transport import I2cBridge, WireMode
+
+    modes = None if mode == "auto" else WireMode(mode)
+    return Jl6108(I2cBridge(open_bus(bus), address, bus_lock(data, bus), modes))

@@ -1,0 +1,134 @@
+"""The register bridge ("IDA") of the JL6108 over I2C: 16-bit registers that carry 32-bit words at 24-bit addresses.
+
+Source: our register reference, section 3.1 (the bridge), 3.2 (I2C framing), and of section 25 the items 1 to 3.
+"""
+
+from enum import StrEnum
+
+from hardware.buslock import BusLock
+from hardware.contracts import I2cBus
+from hardware.errors import BusError
+from hardware.i2c import retried
+
+# The bridge's registers, section 3.1.
+CMD = 0x0780  # write 1: start; read: bit 0 = busy
+INFOR = 0x0781  # bit 0: 1 = write; bits 4:1: words - 1
+ADDR_L = 0x0782
+ADDR_H = 0x0783
+WD_L = 0x0784
+RD_H = 0x0787
+WD_H = 0x078D  # pushes the word
+RD_L = 0x078E  # fetches the next word: read exactly once per word, before RD_H
+
+LONGEST_BURST_WORDS = 16
+#: The vendor's driver gives up after 4; one is normally enough, and each takes at least 0.1 ms on a real bus.
+BUSY_POLLS = 16
+
+
+class WireMode(StrEnum):
+    """The order of a value's bytes on the wire; the register number always goes high byte first (section 3.2).
+
+    The chip's third mode ("LITE") cannot be read by an ordinary I2C controller.
+    """
+
+    MSB = "msb"
+    LSB = "lsb"
+
+    def to_wire(self, value: int) -> bytes:
+        return value.to_bytes(2, "big" if self is WireMode.MSB else "little")
+
+    def from_wire(self, data: bytes) -> int:
+        return int.from_bytes(data, "big" if self is WireMode.MSB else "little")
+
+
+class I2cBridge:
+    """Words of the chip over I2C. Each call is one bridge sequence under the bus's lock, and blocks for it.
+
+    A word takes about 1 ms at 400 kHz, 4 ms at 100 kHz. `mode` may be changed between calls, by whoever finds it out.
+    """
+
+    def __init__(
+        self, bus: I2cBus, address: int, lock: BusLock, mode: WireMode | None, *, busy_polls: int = BUSY_POLLS
+    ) -> None:
+        self.address = address
+        self.mode = mode
+        self._bus = bus
+        self._lock = lock
+        self._busy_polls = busy_polls
+
+    def read_words(self, address: int, count: int = 1, *, mode: WireMode | None = None) -> tuple[int, ...]:
+        """Reads 1 to 16 words in one burst. After a NACK the whole sequence is begun anew, up to three times.
+
+        Raises BusError, also if the bridge stays busy.
+        """
+        _require_burst(count)
+        order = self._order(mode)
+        with self._lock.held():
+            return retried(lambda: self._read(address, count, order))
+
+    def write_words(self, address: int, words: tuple[int, ...]) -> None:
+        """Writes 1 to 16 words in one burst. Raises BusError; it may have been carried out even so: read it back.
+
+        Never repeated, since what a sequence that broke off leaves in the bridge is not known.
+        """
+        _require_burst(len(words))
+        order = self._order(None)
+        with self._lock.held():
+            for word in words:
+                self._put(order, WD_L, word & 0xFFFF)
+                self._put(order, WD_H, word >> 16)
+            self._start(order, address, (len(words) - 1) << 1 | 1)
+
+    def give_way(self) -> None:
+        """Lets others have the bus between two reads of a series."""
+        self._lock.give_way()
+
+    def close(self) -> None:
+        self._bus.close()
+
+    def _order(self, mode: WireMode | None) -> WireMode:
+        order = mode or self.mode
+        if order is None:
+            raise ValueError("The byte order of the bridge has not been found out yet.")
+        return order
+
+    def _read(self, address: int, count: int, order: WireMode) -> tuple[int, ...]:
+        self._start(order, address, (count - 1) << 1)
+        words = []
+        for _ in range(count):
+            low = self._get(order, RD_L)
+            words.append(self._get(order, RD_H) << 16 | low)
+        return tuple(words)
+
+    def _start(self, order: WireMode, address: int, infor: int) -> None:
+        """Names the target, starts, and waits until the bridge is done."""
+        self._put(order, INFOR, infor)
+        self._put(order, ADDR_L, address & 0xFFFF)
+        self._put(order, ADDR_H, address >> 16 & 0xFF)
+        self._put(order, CMD, 1)
+        for _ in range(self._busy_polls):
+            if not self._get(order, CMD) & 1:
+                return
+        raise BusError(self.address, CMD, f"the switch's register bridge is still busy after {self._busy_polls} polls")
+
+    def _put(self, order: WireMode, register: int, value: int) -> None:
+        self._frame(register, register.to_bytes(2, "big") + order.to_wire(value))
+
+    def _get(self, order: WireMode, register: int) -> int:
+        # Two transfers with a STOP between them; whether a repeated start works is not known.
+        self._frame(register, register.to_bytes(2, "big"))
+        try:
+            return order.from_wire(self._bus.read(self.address, 2))
+        except BusError as error:
+            raise BusError(self.address, register, error.reason, nack=error.nack) from error
+
+    def _frame(self, register: int, data: bytes) -> None:
+        try:
+            self._bus.write(self.address, data)
+        except BusError as error:
+            raise BusError(self.address, register, error.reason, nack=error.nack) from error
+
+
+def _require_burst(count: int) -> None:
+    if not 1 <= count <= LONGEST_BURST_WORDS:
+        raise ValueError(f"A burst has 1 to {LONGEST_BURST_WORDS} words, not {count}.")

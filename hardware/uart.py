@@ -1,0 +1,111 @@
+"""A serial port of this machine (or of the simulator), held by one owner."""
+
+import errno
+import fcntl
+import os
+import struct
+import termios
+
+import serial
+
+from hardware.errors import PortUnavailable
+
+READ_BYTES = 65_536
+BREAK_SECONDS = 0.25  # what serial programs have always sent; SysRq needs more than one character time
+
+
+class UartPort:
+    """One open port, 8N1, raw, exclusive. Starts no thread and never waits for input.
+
+    Every method raises PortUnavailable when the adapter is gone (EIO, ENODEV); then only `close` is of use.
+    """
+
+    def __init__(self, path: str, baud: int) -> None:
+        """Opens the port. Raises PortUnavailable: not there, not ours, or held by another program."""
+        self.path = path
+        try:
+            self._port = serial.Serial(path, baud, timeout=0, write_timeout=0, exclusive=True)
+        except (OSError, ValueError) as error:
+            raise PortUnavailable(path, _reason(error)) from error
+        try:
+            _tell_silence_from_absence(self.fileno())
+            _keep_others_out(self.fileno())
+        except (OSError, termios.error) as error:
+            self._port.close()
+            raise PortUnavailable(path, _reason(error)) from error
+
+    def fileno(self) -> int:
+        """The descriptor, to be watched by an event loop."""
+        descriptor: int = self._port.fileno()
+        return descriptor
+
+    def read_available(self) -> bytes:
+        """What has arrived, up to 64 KiB; empty if nothing has."""
+        try:
+            data = os.read(self.fileno(), READ_BYTES)
+        except BlockingIOError:
+            return b""
+        except OSError as error:
+            raise PortUnavailable(self.path, _reason(error)) from error
+        if not data:
+            raise PortUnavailable(self.path, "the adapter is gone")
+        return data
+
+    def write(self, data: bytes) -> int:
+        """Writes what the line takes at once and returns how many bytes that were."""
+        try:
+            return os.write(self.fileno(), data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise PortUnavailable(self.path, _reason(error)) from error
+
+    def send_break(self, seconds: float = BREAK_SECONDS) -> None:
+        """Holds the line low. Blocks for `seconds`. A pseudo-terminal carries no break: nothing arrives."""
+        try:
+            self._port.send_break(seconds)
+        except (OSError, termios.error) as error:
+            raise PortUnavailable(self.path, _reason(error)) from error
+
+    def overruns(self) -> int | None:
+        """How often the UART or its driver has lost input since it was set up; None if the driver does not count."""
+        counters = bytearray(_ICOUNTER.size)
+        try:
+            fcntl.ioctl(self.fileno(), _TIOCGICOUNT, counters)
+        except OSError:
+            return None
+        _, _, _, _, _, _, _, overrun, _, _, buffer_overrun = _ICOUNTER.unpack(counters)
+        return int(overrun) + int(buffer_overrun)
+
+    def close(self) -> None:
+        """Gives the port back; may be called twice."""
+        self._port.close()
+
+
+# struct serial_icounter_struct of <linux/serial.h>: eleven counters, then nine reserved integers.
+_ICOUNTER = struct.Struct("11i36x")
+_TIOCGICOUNT = 0x545D  # <asm-generic/ioctls.h>
+
+
+def _tell_silence_from_absence(descriptor: int) -> None:
+    """Sets VMIN to 1: with pyserial's 0 a read of nothing looks the same as a read from an adapter that is gone."""
+    attributes = termios.tcgetattr(descriptor)
+    attributes[6][termios.VMIN] = 1
+    termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
+
+
+def _keep_others_out(descriptor: int) -> None:
+    """Sets TIOCEXCL, which stops also those who do not ask for the lock that pyserial takes.
+
+    Not on a pseudo-terminal: its other end may keep it open, and the mark would outlive an owner that was killed.
+    """
+    if not os.ttyname(descriptor).startswith("/dev/pts/"):
+        fcntl.ioctl(descriptor, termios.TIOCEXCL)
+
+
+def _reason(error: Exception) -> str:
+    """What the system said, without pyserial's own decoration."""
+    number = getattr(error, "errno", None)
+    if number in (errno.EAGAIN, errno.EBUSY):
+        return "another program holds it"
+    return os.strerror(number).lower() if number else str(error)
