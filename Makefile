@@ -3,7 +3,6 @@
 .DELETE_ON_ERROR:
 
 PYTHON      ?= python3
-PORT        ?= 8000
 BENCH       ?=
 WITHOUT     ?=
 PYTEST_ARGS ?=
@@ -21,8 +20,11 @@ TEMPLATES  = $(shell find templates $(PACKAGES) -name '*.html' 2>/dev/null)
 ifdef BIND
 run: export NANOPORTAL_BIND := $(BIND)
 endif
+ifdef PORT
+run: export NANOPORTAL_PORT := $(PORT)
+endif
 ifdef DATA
-run: export NANOPORTAL_DATA := $(abspath $(DATA))
+run: export NANOPORTAL_DATA := $(DATA)
 endif
 
 # WITHOUT=browser,qemu leaves out the tests marked so; a test marked `board` needs a real NanoCluster, always by hand.
@@ -31,7 +33,7 @@ LEFT_OUT := $(subst $(comma), ,$(WITHOUT))
 SELECTED := not board$(foreach name,$(LEFT_OUT), and not $(name))
 
 run: $(VENV)/.portal
-	@exec $(PY) -m nanoportal.supervisor --port $(PORT)
+	@exec $(PY) -m nanoportal.supervisor
 
 test: $(VENV)/.tools programs
 	@$(PY) -m pytest -m "$(SELECTED) and not soak" $(PYTEST_ARGS)

@@ -102,7 +102,7 @@ def _server_program() -> Path:
         program = Path(package.origin).parent / "_binaries" / kind / "valkey-server"
         if os.access(program, os.X_OK):
             return program
-    raise BrokerProblem("There is no broker: install valkey-server or redis-server, or set REDIS_URL to a running one.")
+    raise BrokerProblem("there is no broker: install valkey-server or redis-server, or set REDIS_URL to a running one.")
 
 
 def answers(listening_on: Path, timeout_seconds: float = 0.5) -> bool:

@@ -1,0 +1,34 @@
+"""`python -m nanoportal.supervisor`: the whole portal in the foreground, until Ctrl-C."""
+
+import sys
+
+from nanoportal.broker import BrokerProblem
+from nanoportal.env import EnvironmentProblem, database, load_env
+from nanoportal.supervisor.addresses import check_port
+from nanoportal.supervisor.instance import DataInUse, hold_data
+from nanoportal.supervisor.portal import CannotStart, Portal
+from nanoportal.supervisor.terminal import Terminal
+
+CANNOT_START = 2
+
+
+def main() -> int:
+    terminal = Terminal()
+    try:
+        env = load_env()
+        database(env.database_url)  # only to find a bad value before anything is started
+        hold_data(env.data)
+        check_port(env)
+        Portal(env, terminal).run()
+    except (EnvironmentProblem, DataInUse, BrokerProblem, CannotStart) as problem:
+        terminal.say(f"NanoPortal does not start: {problem}")
+        return CANNOT_START
+    except OSError as error:
+        terminal.say(f"NanoPortal does not start: {error.filename or 'the system'}: {error.strerror}.")
+        return CANNOT_START
+    terminal.say("Stopped.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
