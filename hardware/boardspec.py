@@ -125,7 +125,13 @@ class _Table:
 
     def table(self, key: str) -> "_Table | None":
         content = self.take(key, dict)
-        return None if content is None else _Table(self._file, f"{self._name}.{key}" if self._name else key, content)
+        return None if content is None else self._inner(key, content)
+
+    def table_or_empty(self, key: str) -> "_Table":
+        return self.table(key) or self._inner(key, {})
+
+    def _inner(self, key: str, content: dict[str, Any]) -> "_Table":
+        return _Table(self._file, f"{self._name}.{key}" if self._name else key, content)
 
     def rest(self) -> list[str]:
         return list(self._content)
@@ -220,11 +226,11 @@ def _device_address(text: str) -> int | None:
 
 
 def _slots(table: _Table, uplink_port: int) -> Mapping[int, SlotWiring]:
-    section = table.table("slots") or _Table("", "slots", {})
+    section = table.table_or_empty("slots")
     for key in section.rest():
         if key not in {str(slot) for slot in SLOTS}:
             raise section.wrong(key, "is not a slot: a board has slots 1 to 7")
-    wirings = {slot: _slot(section.table(str(slot)) or _Table("", "", {}), slot) for slot in SLOTS}
+    wirings = {slot: _slot(section.table_or_empty(str(slot)), slot) for slot in SLOTS}
     lines: dict[int, int] = {}
     ports: dict[int, int] = {uplink_port: 0}
     for slot, wiring in wirings.items():

@@ -21,8 +21,8 @@ class Jl6108:
         """The chip's name. Raises BusError, ChipRefused."""
         if self._bridge.mode is None:
             self._bridge.mode = self._find_mode()
-        # One burst of three words: CORE_VERSION, a word we do not need, BOOT_STATE.
-        core_version, _, boot_state = self._bridge.read_words(registers.CORE_VERSION.address, 3)
+        (core_version,) = self._bridge.read_words(registers.CORE_VERSION.address)
+        (boot_state,) = self._bridge.read_words(registers.BOOT_STATE.address)
         name = registers.chip_name(core_version)
         if name is None:
             raise ChipRefused(f"its version word 0x{core_version:08X} is not that of a JL6108 or JL6110")
@@ -59,14 +59,24 @@ class Jl6108:
         return boot_state in (registers.NORMAL_BOOT, registers.RTOS_BOOT)
 
     def _find_mode(self) -> WireMode:
-        """Reads the version word in either byte order; only the right one gives a known chip.
+        """Reads the version word in either byte order; only the right one gives a known chip (section 3.2).
 
-        Harmless in the wrong one: the start command and the write bit are then sent in the byte that means nothing.
+        Harmless in the wrong one: the start command and the write bit then travel in the byte that means nothing. What
+        the chip answers to it is not known, so a NACK says no more than a wrong word; only two of them are an error.
         """
-        seen = []
+        seen: list[str] = []
+        missing: list[BusError] = []
         for mode in WireMode:
-            (core_version,) = self._bridge.read_words(registers.CORE_VERSION.address, mode=mode)
+            try:
+                (core_version,) = self._bridge.read_words(registers.CORE_VERSION.address, mode=mode)
+            except BusError as error:
+                if not error.nack:
+                    raise
+                missing.append(error)
+                continue
             if registers.chip_name(core_version):
                 return mode
             seen.append(f"0x{core_version:08X}")
+        if not seen:
+            raise missing[0]
         raise ChipRefused(f"its version word, {' or '.join(seen)}, is not that of a JL6108 or JL6110")
