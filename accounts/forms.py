@@ -1,0 +1,100 @@
+"""Forms about people. Names are validated by the model, passwords by the validators of the settings."""
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+
+from accounts.models import Role, User
+
+INPUT = {"class": "input"}
+NAME = {**INPUT, "autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}
+NEW = {**INPUT, "autocomplete": "new-password"}
+CURRENT = {**INPUT, "autocomplete": "current-password"}
+
+
+class SignInForm(AuthenticationForm):
+    """Name and password. The one sentence for a failure says nothing about which was wrong."""
+
+    error_messages = {"invalid_login": "Name or password is wrong.", "inactive": "Name or password is wrong."}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].widget.attrs = {**NAME, "autofocus": True}
+        self.fields["username"].label = "Name"
+        self.fields["password"].widget.attrs = {**CURRENT}
+
+
+class NewPasswordForm(forms.Form):
+    """A new password, twice."""
+
+    password = forms.CharField(
+        label="Password",
+        strip=False,
+        widget=forms.PasswordInput(NEW),
+        help_text="10 characters or more. Length counts, symbols do not matter.",
+    )
+    again = forms.CharField(label="Again", strip=False, widget=forms.PasswordInput(NEW))
+
+    def __init__(self, *args: Any, person: User | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.person = person
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        password, again = cleaned.get("password"), cleaned.get("again")
+        if password and again and password != again:
+            self.add_error("again", "This differs from the password above.")
+        elif password:
+            try:
+                validate_password(password, self.person)
+            except ValidationError as problem:
+                self.add_error("password", problem)
+        return cleaned
+
+
+class ChangePasswordForm(NewPasswordForm):
+    """One's own password: the present one first."""
+
+    field_order = ["present", "password", "again"]
+    present = forms.CharField(label="Present password", strip=False, widget=forms.PasswordInput(CURRENT))
+    person: User
+
+    def clean_present(self) -> str:
+        present = str(self.cleaned_data["present"])
+        if not self.person.check_password(present):
+            raise ValidationError("This is not your present password.")
+        return present
+
+
+class NewPersonForm(NewPasswordForm):
+    """A name and a password; `role` too where an administrator asks."""
+
+    field_order = ["name", "role", "password", "again"]
+    name = forms.CharField(label="Name", max_length=60, widget=forms.TextInput({**NAME, "autocomplete": "off"}))
+
+    def clean_name(self) -> str:
+        name = User.normalize_username(str(self.cleaned_data["name"]))
+        person = User(username=name)
+        try:
+            person.full_clean(exclude=["password"])
+        except ValidationError as problem:
+            raise ValidationError(problem.messages[0]) from problem
+        self.person = person
+        return name
+
+
+class FirstAdministratorForm(NewPersonForm):
+    """The set-up page's form."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["name"].widget.attrs = {**NAME, "autofocus": True}
+
+
+class AddPersonForm(NewPersonForm):
+    """The people page's form."""
+
+    role = forms.ChoiceField(label="Role", choices=Role.choices, widget=forms.Select(INPUT))
