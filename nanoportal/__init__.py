@@ -1,0 +1,1 @@
+"""NanoPortal: composition of the apps into one portal. No app imports from here."""

@@ -1,0 +1,90 @@
+"""What every page's frame needs: the boards to switch between and the slots of the current one."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.functional import SimpleLazyObject
+
+from slots.models import Board
+from slots.services import overview
+
+SWITCHER = 8
+
+
+@dataclass(frozen=True)
+class NavSlot:
+    """A slot in the side navigation."""
+
+    number: int
+    name: str
+    url: str
+    state: str
+    word: str
+
+
+@dataclass(frozen=True)
+class NavBoard:
+    """A board in the switcher; the current one also with its slots."""
+
+    slug: str
+    name: str
+    url: str
+    simulated: bool
+    words: str = ""
+    slots: list[NavSlot] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Nav:
+    """The frame's data: see `nanoportal.presentation`."""
+
+    board: NavBoard | None
+    boards: list[NavBoard]
+    board_count: int
+    refresh_url: str
+
+
+def navigation(request: HttpRequest) -> dict[str, Any]:
+    """Context processor; a page that draws no frame pays nothing."""
+    return {"nav": SimpleLazyObject(lambda: build(request))}
+
+
+def build(request: HttpRequest) -> Nav:
+    """Four queries at most, however many boards there are. The page's board comes from its address, else from the
+    session, else it is the first."""
+    first = Board.objects.filter(present=True).first()
+    if not request.user.is_authenticated:
+        return Nav(NavBoard("", first.name, "/", first.simulated) if first else None, [], 0, "")
+    match = request.resolver_match
+    slug = (match.kwargs.get("board") if match else None) or request.session.get("board")
+    current = Board.objects.filter(present=True, slug=slug).first() if slug else None
+    current = current or first
+    if current is None:
+        return Nav(None, [], 0, "")
+    if match and match.kwargs.get("board") == current.slug and request.session.get("board") != current.slug:
+        request.session["board"] = current.slug
+    others = Board.objects.filter(present=True).exclude(pk=current.pk)[: SWITCHER - 1]
+    boards = [_board(current, with_slots=True), *(_board(board) for board in others)]
+    count = Board.objects.filter(present=True).count()
+    return Nav(boards[0], boards, count, reverse("slots:nav", kwargs={"board": current.slug}))
+
+
+def _board(board: Board, *, with_slots: bool = False) -> NavBoard:
+    url = reverse("slots:board", kwargs={"board": board.slug})
+    if not with_slots:
+        return NavBoard(board.slug, board.name, url, board.simulated)
+    row = overview.fleet([board])[0]
+    names = dict(board.slots.values_list("number", "som__name"))
+    slots = [
+        NavSlot(
+            number,
+            names.get(number) or ("Empty" if look == "empty" else f"slot {number}"),
+            reverse("slots:slot", kwargs={"board": board.slug, "number": number}),
+            look,
+            word,
+        )
+        for number, look, word in row.states
+    ]
+    return NavBoard(board.slug, board.name, url, board.simulated, f"{row.on} of {row.soms} SOMs on", slots)

@@ -1,0 +1,226 @@
+"""The environment of the portal, read once, checked, and failing with one sentence.
+
+Standard library only: the supervisor reads it before anything is installed or connected.
+"""
+
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+KNOWN = frozenset(
+    {
+        "NANOPORTAL_ALLOWED_HOSTS",
+        "NANOPORTAL_BIND",
+        "NANOPORTAL_BOARDS",
+        "NANOPORTAL_DATA",
+        "NANOPORTAL_DEBUG",
+        "NANOPORTAL_PORT",
+        "NANOPORTAL_SECRET_KEY",
+        "NANOPORTAL_SECRET_KEY_FILE",
+        "NANOPORTAL_SIM_TRACE",
+        "NANOPORTAL_TEST_WITHOUT",
+        "NANOPORTAL_TIME_SCALE",
+        "NANOPORTAL_TLS",
+        "NANOPORTAL_TRUSTED_PROXIES",
+        "NANOPORTAL_WORKER",
+    }
+)
+
+
+class EnvironmentProblem(Exception):
+    """A variable that we do not know or cannot use; its text is one sentence for the person who set it."""
+
+
+@dataclass(frozen=True)
+class Env:
+    """What the environment says, with defaults filled in. Paths are absolute."""
+
+    data: Path
+    bind: str
+    port: int
+    tls: str
+    sim_trace: Path | None
+    time_scale: float
+    boards: Path
+    boards_given: bool
+    database_url: str
+    redis_url: str | None
+    allowed_hosts: tuple[str, ...]
+    trusted_proxies: tuple[str, ...]
+    worker: str
+    debug: bool
+
+
+def load_env(environ: Mapping[str, str] | None = None) -> Env:
+    """Read and check the environment. Raises `EnvironmentProblem`; touches no file but for `..._FILE` secrets."""
+    env = os.environ if environ is None else environ
+    unknown = sorted(name for name in env if name.startswith("NANOPORTAL_") and name not in KNOWN)
+    if unknown:
+        raise EnvironmentProblem(f"{unknown[0]} is not a variable of NanoPortal; remove it or correct its name.")
+    data = Path(env.get("NANOPORTAL_DATA") or PROJECT / "var").expanduser().absolute()
+    boards = env.get("NANOPORTAL_BOARDS")
+    trace = env.get("NANOPORTAL_SIM_TRACE")
+    return Env(
+        data=data,
+        bind=env.get("NANOPORTAL_BIND") or "127.0.0.1",
+        port=_port(env),
+        tls=_tls(env),
+        sim_trace=Path(trace).absolute() if trace else None,
+        time_scale=_time_scale(env),
+        boards=_boards(boards, data),
+        boards_given=bool(boards),
+        database_url=_secret(env, "DATABASE_URL") or f"sqlite:///{data / 'portal.sqlite3'}",
+        redis_url=_secret(env, "REDIS_URL") or None,
+        allowed_hosts=_allowed_hosts(env),
+        trusted_proxies=tuple(filter(None, env.get("NANOPORTAL_TRUSTED_PROXIES", "").replace(",", " ").split())),
+        worker=_worker(env),
+        debug=_flag(env, "NANOPORTAL_DEBUG"),
+    )
+
+
+def _port(env: Mapping[str, str]) -> int:
+    text = env.get("NANOPORTAL_PORT") or "8000"
+    if not text.isdigit() or not 0 < int(text) < 65536:
+        raise EnvironmentProblem(f"NANOPORTAL_PORT is {text!r}; it takes a port number from 1 to 65535.")
+    return int(text)
+
+
+def _tls(env: Mapping[str, str]) -> str:
+    text = env.get("NANOPORTAL_TLS") or "off"
+    if text != "off":
+        raise EnvironmentProblem(
+            f"NANOPORTAL_TLS is {text!r}; this release takes only 'off': put a TLS proxy in front of it."
+        )
+    return text
+
+
+def _time_scale(env: Mapping[str, str]) -> float:
+    text = env.get("NANOPORTAL_TIME_SCALE") or "1"
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = 0.0
+    if not 0.1 <= scale <= 1000:
+        raise EnvironmentProblem(f"NANOPORTAL_TIME_SCALE is {text!r}; it takes a number from 0.1 to 1000.")
+    return scale
+
+
+def _boards(text: str | None, data: Path) -> Path:
+    if not text:
+        return data / "boards"
+    path = Path(text).expanduser().absolute()
+    if not path.is_dir():
+        raise EnvironmentProblem(f"NANOPORTAL_BOARDS names {path}, which is not a directory.")
+    return path
+
+
+def _worker(env: Mapping[str, str]) -> str:
+    name = env.get("NANOPORTAL_WORKER") or "local"
+    if not name.replace("-", "").isalnum():
+        raise EnvironmentProblem(f"NANOPORTAL_WORKER is {name!r}; it takes letters, digits and hyphens.")
+    return name
+
+
+def _flag(env: Mapping[str, str], name: str) -> bool:
+    text = env.get(name) or "0"
+    if text not in ("0", "1"):
+        raise EnvironmentProblem(f"{name} is {text!r}; it takes 0 or 1.")
+    return text == "1"
+
+
+def _secret(env: Mapping[str, str], name: str) -> str:
+    """The value of `name`, or the content of the file that `name_FILE` names; giving both is an error."""
+    path = env.get(f"{name}_FILE")
+    if path and env.get(name):
+        raise EnvironmentProblem(f"{name} and {name}_FILE are both set; keep one.")
+    if not path:
+        return env.get(name, "")
+    try:
+        return Path(path).read_text().strip()
+    except OSError as error:
+        raise EnvironmentProblem(f"{name}_FILE names {path}, which cannot be read: {error.strerror}.") from error
+
+
+def own_addresses() -> list[str]:
+    """The addresses under which other machines may reach this one; asks the kernel only, never the network."""
+    found: list[str] = []
+    for family, target in ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1")):
+        try:
+            with socket.socket(family, socket.SOCK_DGRAM) as probe:
+                probe.connect((target, 9))  # a datagram socket sends nothing here; it only picks a route
+                found.append(probe.getsockname()[0])
+        except OSError:
+            continue
+    return found
+
+
+def _allowed_hosts(env: Mapping[str, str]) -> tuple[str, ...]:
+    given = env.get("NANOPORTAL_ALLOWED_HOSTS", "").replace(",", " ").split()
+    if "*" in given:
+        raise EnvironmentProblem("NANOPORTAL_ALLOWED_HOSTS holds '*', which would let any web page in; name the hosts.")
+    if given:
+        return tuple(given)
+    name = socket.gethostname()
+    addresses = [f"[{a}]" if ":" in a else a for a in own_addresses()]
+    return tuple(dict.fromkeys(["localhost", "127.0.0.1", "[::1]", name, f"{name}.local", *addresses]))
+
+
+def secret_key(data: Path, environ: Mapping[str, str] | None = None) -> str:
+    """The signing key: given, or generated once into the data directory with mode 0600."""
+    return _secret(os.environ if environ is None else environ, "NANOPORTAL_SECRET_KEY") or key_file(data, "secret.key")
+
+
+def key_file(data: Path, name: str) -> str:
+    """Content of DATA/name, made with 64 random hex digits at the first call; safe when two processes race."""
+    path = data / name
+    if not path.exists():
+        data.mkdir(parents=True, exist_ok=True)
+        handle, draft = tempfile.mkstemp(dir=data, prefix=f".{name}-")
+        with os.fdopen(handle, "w") as stream:
+            stream.write(secrets.token_hex(32))
+        try:
+            os.link(draft, path)  # fails if another process was first: then its key counts
+        except FileExistsError:
+            pass
+        finally:
+            os.unlink(draft)
+    return path.read_text().strip()
+
+
+def database(url: str) -> dict[str, object]:
+    """Django's DATABASES entry for `sqlite:///PATH` or `postgres://USER:PASSWORD@HOST:PORT/NAME`.
+
+    A PostgreSQL unix socket is given as `postgres:///NAME?host=/run/postgresql&user=USER`.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "sqlite":
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": unquote(parts.path),
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 20,
+                # FULL, not NORMAL: a commit that said "requested" must not be forgotten by a power cut.
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-2000;",
+            },
+        }
+    if parts.scheme in ("postgres", "postgresql"):
+        query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
+        return {
+            "ENGINE": "django.db.backends.postgresql",
+            "NAME": parts.path.lstrip("/"),
+            "USER": query.get("user") or unquote(parts.username or ""),
+            "PASSWORD": unquote(parts.password or ""),
+            "HOST": query.get("host") or parts.hostname or "",
+            "PORT": str(parts.port or query.get("port") or ""),
+        }
+    raise EnvironmentProblem(
+        f"DATABASE_URL begins with {parts.scheme!r}; it takes sqlite:///PATH or postgres://USER:PASSWORD@HOST/NAME."
+    )

@@ -1,0 +1,55 @@
+"""`/healthz`: is every part there? No detail, since it needs no login."""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+import redis
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest, JsonResponse
+from django.utils import timezone
+
+from consoles.services import daemon_is_alive
+from operations import worker
+from operations.models import Operation, OperationState
+
+FLASH_PATIENCE = timedelta(seconds=30)  # the flash worker starts when a flash is queued; this long it may take
+
+
+def healthz(request: HttpRequest) -> JsonResponse:
+    """200 when all components answer, else 503; blocks for at most about a second."""
+    checks: dict[str, Callable[[], bool]] = {
+        "database": _database,
+        "broker": _broker,
+        "hardware-worker": lambda: worker.is_alive(settings.DATA_DIR, settings.WORKER_NAME),
+        "flash-worker": _flash_worker,
+        "consoles": daemon_is_alive,
+    }
+    components = {name: "ok" if _passes(check) else "down" for name, check in checks.items()}
+    good = all(state == "ok" for state in components.values())
+    return JsonResponse({"status": "ok" if good else "down", "components": components}, status=200 if good else 503)
+
+
+def _passes(check: Callable[[], bool]) -> bool:
+    try:
+        return check()
+    except Exception:  # whatever a part raises while it is away, the answer is "down"
+        return False
+
+
+def _database() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        return cursor.fetchone() == (1,)
+
+
+def _broker() -> bool:
+    with redis.Redis.from_url(settings.BROKER.redis, socket_timeout=1, socket_connect_timeout=1) as client:
+        return bool(client.ping())
+
+
+def _flash_worker() -> bool:
+    """It runs only while there is something to flash: it is missing when a flash waits and nobody takes it."""
+    late = timezone.now() - FLASH_PATIENCE
+    waiting = Operation.objects.filter(kind__startswith="flash.", state=OperationState.QUEUED, created_at__lt=late)
+    return not waiting.exists()

@@ -1,0 +1,35 @@
+"""What a worker does besides operations: a thread of its own instead of a beat process."""
+
+from django.conf import settings
+
+from operations import lifecycle, worker
+from operations.worker import Periodic
+from slots.services import execution, power, watch
+
+
+def become_worker() -> None:
+    """First thing of a worker's life. Raises operations.worker.NameTaken if its name lives already."""
+    me = worker.start(settings.DATA_DIR, settings.WORKER_NAME)
+    lifecycle.sweep_dead(me.name, me.instance, execution.settle_interrupted)
+    execution.release_left_over_holds()
+    watch.check_boards()
+
+
+def begin() -> None:
+    """Start the periodic thread. All times are divided by the time scale."""
+    me = worker.current()
+    scale = settings.TIME_SCALE
+    worker.run_periodic(
+        me,
+        [
+            Periodic("cancels", 0.3, me.pass_on_cancels),
+            Periodic("turns", 0.5, power.send_due),
+            Periodic("holds", 1, execution.release_left_over_holds),
+            Periodic("links", max(0.5, 4 / scale), watch.read_links),
+            Periodic("evidence", max(0.25, 2 / scale), watch.observe),
+            Periodic("boards", max(1, 10 / scale), watch.check_boards),
+            Periodic("probes", max(1, 10 / scale), watch.probe),
+            Periodic("silent", 20, lambda: lifecycle.sweep_silent(execution.settle_interrupted)),
+            worker.heartbeat_job(me),
+        ],
+    )

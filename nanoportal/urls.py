@@ -1,0 +1,18 @@
+"""HTTP routes of all apps."""
+
+from django.urls import include, path
+
+from nanoportal.api import api
+from nanoportal.health import healthz
+
+urlpatterns = [
+    path("healthz", healthz),
+    path("api/v1/", api.urls),
+    path("", include("accounts.urls")),
+    path("", include("slots.urls")),
+    path("", include("operations.urls")),
+]
+handler400 = "accounts.views.bad_request"
+handler403 = "accounts.views.permission_denied"
+handler404 = "accounts.views.page_not_found"
+handler500 = "accounts.views.server_error"

@@ -1,0 +1,190 @@
+"""The audit log: who did what, in a chain that shows tampering.
+
+Each entry's `text` (canonical JSON) is signed together with the signature before it, with a key that lives in the
+data directory and not in the database. The head row and the file `DATA/audit.head` make a cut at the end visible.
+"""
+
+import contextlib
+import fcntl
+import hashlib
+import hmac
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from operations.models import AuditEntry, AuditHead
+from operations.roles import Actor
+
+GENESIS = "0" * 64
+
+
+def record(
+    action: str,
+    *,
+    actor: Actor,
+    target: str,
+    outcome: str = "done",
+    code: str = "",
+    reason: str = "",
+    operation_id: UUID | None = None,
+    detail: dict[str, Any] | None = None,
+) -> int:
+    """Append one entry and return its number. Call it last inside the act's own `transaction.atomic`: it takes the
+    head row's lock until the commit, and act and entry then stand or fall together. Raises RuntimeError outside a
+    transaction. Blocks while another transaction holds the head.
+    """
+    if not connection.in_atomic_block:
+        raise RuntimeError("audit.record needs the transaction of the act that it records")
+    AuditHead.objects.filter(pk=1).update(seq=F("seq") + 1)
+    head = AuditHead.objects.get(pk=1)
+    at = timezone.now()
+    text = canonical(
+        {
+            "seq": head.seq,
+            "at": at.isoformat(),
+            "actor": actor.name,
+            "actor_user_id": actor.user_id,
+            "role": actor.role,
+            "source": actor.source,
+            "credential": actor.credential,
+            "address": actor.address,
+            "action": action,
+            "target": target,
+            "outcome": outcome,
+            "code": code,
+            "reason": reason,
+            "operation": str(operation_id) if operation_id else None,
+            "detail": detail or {},
+        }
+    )
+    mac = sign(head.mac or GENESIS, text)
+    AuditEntry.objects.create(
+        seq=head.seq,
+        at=at,
+        actor=actor.name,
+        source=actor.source,
+        address=actor.address,
+        action=action,
+        target=target,
+        outcome=outcome,
+        code=code,
+        reason=reason,
+        operation_id=operation_id,
+        text=text,
+        mac=mac,
+    )
+    AuditHead.objects.filter(pk=1).update(mac=mac)
+    transaction.on_commit(lambda: append_head(head.seq, mac))
+    return head.seq
+
+
+def canonical(value: dict[str, Any]) -> str:
+    """JSON with sorted keys and no spare white space: the bytes that are signed."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def sign(previous: str, text: str) -> str:
+    """HMAC-SHA256 over the signature before and the entry's text, in hex."""
+    return hmac.new(settings.AUDIT_KEY.encode(), f"{previous}\n{text}".encode(), hashlib.sha256).hexdigest()
+
+
+def head_file() -> Path:
+    return Path(settings.DATA_DIR) / "audit.head"
+
+
+def append_head(seq: int, mac: str) -> None:
+    """Append the head to DATA/audit.head; kept short by rewriting it when it passes 64 KiB."""
+    path = head_file()
+    with open(path, "a+", encoding="ascii") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        if stream.tell() > 65536:
+            highest = max(_heads(path), default=(seq, mac))
+            stream.truncate(0)
+            stream.write(f"{highest[0]} {highest[1]}\n")
+        stream.write(f"{seq} {mac}\n")
+
+
+def _heads(path: Path) -> Iterator[tuple[int, str]]:
+    """Heads in the file; a line cut short by a power failure is passed over."""
+    with contextlib.suppress(FileNotFoundError), open(path, encoding="ascii", errors="replace") as stream:
+        for line in stream:
+            seq, _, mac = line.strip().partition(" ")
+            if seq.isdigit() and len(mac) == 64:
+                yield int(seq), mac
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Result of `verify`: how many entries were checked and, when broken, the first bad one and why."""
+
+    checked: int
+    broken_at: int | None = None
+    problem: str = ""
+
+    @property
+    def whole(self) -> bool:
+        return self.broken_at is None
+
+
+def verify() -> Verdict:
+    """Walk the chain in order and say where it first breaks. Reads in chunks; memory does not grow with the log."""
+    with transaction.atomic():
+        return _verify()
+
+
+def _verify() -> Verdict:
+    previous, expected = GENESIS, 1
+    known = dict(_heads(head_file()))
+    for entry in AuditEntry.objects.order_by("seq").iterator(chunk_size=2000):
+        problem = _problem(entry, previous, expected)
+        if not problem and known.get(entry.seq, entry.mac) != entry.mac:
+            problem = f"entry {entry.seq} is not the one that DATA/audit.head remembers"
+        if problem:
+            return Verdict(expected - 1, expected, problem)
+        previous, expected = entry.mac, expected + 1
+    last = expected - 1
+    head = AuditHead.objects.get(pk=1)
+    if (head.seq, head.mac or GENESIS) != (last, previous):
+        return Verdict(last, expected, f"the head row says {head.seq} entries, the log ends at {last}")
+    if known and max(known) > last:
+        return Verdict(last, expected, f"DATA/audit.head remembers entry {max(known)}, the log ends at {last}")
+    return Verdict(last)
+
+
+COLUMNS = ("actor", "source", "address", "action", "target", "outcome", "code", "reason")
+
+
+def _problem(entry: AuditEntry, previous: str, expected: int) -> str:
+    if entry.seq != expected:
+        return f"entry {expected} is missing; the next one is {entry.seq}"
+    if not hmac.compare_digest(sign(previous, entry.text), entry.mac):
+        return f"entry {entry.seq} was changed or re-ordered: its signature does not match"
+    said = json.loads(entry.text)
+    shown = {name: getattr(entry, name) for name in COLUMNS}
+    shown |= {"seq": entry.seq, "operation": str(entry.operation_id) if entry.operation_id else None}
+    for name, value in shown.items():
+        if said[name] != value:
+            return f"entry {entry.seq} shows {name} {value!r} but was signed with {said[name]!r}"
+    if said["at"] != entry.at.isoformat():
+        return f"entry {entry.seq} shows another time than it was signed with"
+    return ""
+
+
+def os_actor() -> Actor:
+    """Who runs a management command, as the operating system knows them."""
+    try:
+        import pwd
+
+        name = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        name = f"uid {os.getuid()}"
+    return Actor(name=name, role="administrator", source="cli", credential="os-user")

@@ -1,0 +1,121 @@
+"""From refusal to answer: the only place that knows HTTP statuses, and the refusal's own audit entry."""
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.utils import timezone
+
+from hardware.errors import HardwareError
+from operations import audit, refusals
+from operations.models import RefusalCount
+from operations.refusals import Refused
+from operations.roles import Actor
+
+log = logging.getLogger("nanoportal.refusals")
+
+STATUS: dict[type[Refused], int] = {
+    refusals.BadRequest: 400,
+    refusals.NotPermitted: 403,
+    refusals.NotFound: 404,
+    refusals.Busy: 409,
+    refusals.Expired: 409,
+    refusals.Conflict: 409,
+    refusals.ControllerSlotProtected: 422,
+    refusals.AmbiguousPowerState: 422,
+    refusals.NotOffered: 422,
+    refusals.StrandingNotAccepted: 422,
+    refusals.OverBudget: 422,
+    refusals.IdempotencyMismatch: 422,
+    refusals.Unavailable: 503,
+}
+
+
+class ActorRequest(HttpRequest):
+    """A request as it reaches the apps: with the person behind it, and the act that is asked for."""
+
+    actor: Actor
+    act: tuple[Actor, str, str]
+
+
+QUIET = timedelta(seconds=10)
+
+
+def status_of(refusal: Refused) -> int:
+    """HTTP status of a refusal: that of its nearest class in the table."""
+    for kind in type(refusal).__mro__:
+        if kind in STATUS:
+            return STATUS[kind]
+    return 400
+
+
+def problem(refusal: Refused) -> dict[str, Any]:
+    """The body of a refused request: `{"code", "message", "detail"}`."""
+    return {"code": refusal.code, "message": refusal.message, "detail": refusal.detail}
+
+
+def record_refusal(refusal: Refused, actor: Actor, action: str, target: str) -> None:
+    """Audit a refusal in a transaction of its own: one entry per actor, target and code each 10 s, with a count."""
+    now = timezone.now()
+    with transaction.atomic():
+        row, made = RefusalCount.objects.get_or_create(
+            actor=actor.name, target=target, code=refusal.code, defaults={"since": now}
+        )
+        if not made and row.since > now - QUIET:
+            RefusalCount.objects.filter(pk=row.pk).update(count=F("count") + 1)
+            return
+        unsaid = row.count
+        RefusalCount.objects.filter(pk=row.pk).update(since=now, count=0)
+        audit.record(
+            action,
+            actor=actor,
+            target=target,
+            outcome="refused",
+            code=refusal.code,
+            detail={"message": refusal.message, "same_since_last_entry": unsaid},
+        )
+
+
+def refusal_response(request: HttpRequest, refusal: Refused) -> HttpResponse:
+    """A refusal as JSON for the API, as a fragment for htmx, as a page for the rest."""
+    status = status_of(refusal)
+    if request.path.startswith("/api/"):
+        return JsonResponse(problem(refusal), status=status)
+    template = "includes/refusal.html" if getattr(request, "htmx", False) else "refused.html"
+    return render(request, template, {"refusal": refusal, "status": status}, status=status)
+
+
+class RefusalMiddleware:
+    """Turns a `Refused` that a view let through into its answer. What was asked is read from `request.act`."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
+        if isinstance(error, Refused):
+            note_refusal(request, error)
+            return refusal_response(request, error)
+        if isinstance(error, HardwareError):
+            return refusal_response(request, refusals.Unavailable(str(error), code=error.code))
+        return None
+
+
+def note_refusal(request: HttpRequest, refusal: Refused) -> None:
+    """Audit the refusal if the view said what act was being asked for (`begin_act`)."""
+    act = getattr(request, "act", None)
+    if act is not None:
+        record_refusal(refusal, *act)
+
+
+def begin_act(request: ActorRequest, action: str, target: str) -> Actor:
+    """Say, before anything can be refused, who asks for what; returns the request's actor."""
+    request.act = (request.actor, action, target)
+    return request.actor

@@ -1,0 +1,99 @@
+"""What we chose not to do. Each refusal has a stable code and one sentence; `http.py` alone knows statuses."""
+
+from typing import Any
+
+
+class Refused(Exception):
+    """The portal decided not to act; nothing was changed. `detail` is JSON for machines."""
+
+    code = "refused"
+
+    def __init__(self, message: str, *, code: str | None = None, **detail: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code or type(self).code
+        self.detail = detail
+
+
+class BadRequest(Refused):
+    """The request itself makes no sense, for instance an unknown reset type."""
+
+    code = "bad-request"
+
+
+class NotPermitted(Refused):
+    """The actor's role does not cover the act."""
+
+    code = "not-permitted"
+
+
+class NotFound(Refused):
+    """There is no such board, slot, operation or person."""
+
+    code = "not-found"
+
+
+class Busy(Refused):
+    """Somebody else's operation holds the resource; `detail` names holder, purpose and since."""
+
+    code = "busy"
+
+
+class Expired(Refused):
+    """It came too late; nothing was started."""
+
+    code = "expired"
+
+
+class Conflict(Refused):
+    """The state of the thing does not allow it now, for instance it is already On."""
+
+    code = "conflict"
+
+
+class ControllerSlotProtected(Refused):
+    """Slot 1 runs the portal and is never part of an ordinary power command."""
+
+    code = "controller-slot-protected"
+
+
+class AmbiguousPowerState(Refused):
+    """A button press would act differently depending on a state that nobody knows."""
+
+    code = "ambiguous-power-state"
+
+
+class NotOffered(Refused):
+    """This SOM cannot do that; the sentence says why and what it can do instead."""
+
+    code = "reset-type-unsupported"
+
+
+class StrandingNotAccepted(Refused):
+    """A hold that leaves a CM5 dead until the board loses power needs an explicit yes."""
+
+    code = "stranding-not-accepted"
+
+
+class OverBudget(Refused):
+    """The supply cannot carry it; `detail` has the sum."""
+
+    code = "over-budget"
+
+
+class IdempotencyMismatch(Refused):
+    """The same Idempotency-Key was used before with another body."""
+
+    code = "idempotency-mismatch"
+
+
+class Unavailable(Refused):
+    """Something that the portal needs, for instance the broker, is away; trying again later may work."""
+
+    code = "unavailable"
+
+
+class BrokerUnavailable(Unavailable):
+    """The message broker does not answer, so no worker could be told."""
+
+    code = "broker-unavailable"

@@ -1,0 +1,1 @@
+"""Boards, their slots, the SOMs in them, and power."""

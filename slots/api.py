@@ -1,0 +1,183 @@
+"""Boards, slots and power over REST."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpResponse
+from ninja import Field, Header, Router, Schema, Status
+
+from operations import roles
+from operations.api import OperationOut, Problem, operation_out
+from operations.http import ActorRequest, begin_act
+from slots.models import Board, Slot
+from slots.services import overview, power
+from slots.services.power import Ask
+
+router = Router(tags=["boards"])
+ERRORS = dict.fromkeys((400, 401, 403, 404, 409, 422, 503), Problem)
+
+
+class EvidenceOut(Schema):
+    kind: str
+    value: str
+    life: bool | None
+    at: datetime
+    life_at: datetime | None
+
+
+class PowerOut(Schema):
+    power_state: str
+    basis: str
+    latched: bool
+    contradiction: str | None
+    since: datetime | None
+    commanded_by: str | None
+    evidence: list[EvidenceOut]
+
+
+class ResetOffer(Schema):
+    reset_type: str
+    offered: bool
+    sentence: str
+
+
+class SomOut(Schema):
+    type: str
+    name: str
+    serial_number: str
+    memory_gb: int | None
+    emmc_gb: int | None
+    peak_watts: float
+
+
+class SlotOut(Schema):
+    number: int
+    controller: bool
+    som: SomOut | None
+    power: PowerOut
+    resets: list[ResetOffer]
+    operation: UUID | None
+
+
+class BoardRow(Schema):
+    slug: str
+    name: str
+    simulated: bool
+    problem: str
+    soms: int
+    on: int
+
+
+class BoardOut(BoardRow):
+    supply: str
+    counted_watts: float
+    headroom_watts: float
+    power_lost_at: datetime | None
+    slots: list[SlotOut]
+
+
+class BoardList(Schema):
+    count: int
+    boards: list[BoardRow]
+
+
+class ResetIn(Schema):
+    reset_type: str = Field(examples=["ForceOff"])
+    reason: str = Field("", max_length=300)
+    accept_stranding: bool = Field(False, description="Needed for a ForceOff that a CM5 does not recover from.")
+
+
+def slot_json(slot: Slot, operation: Any = None) -> dict[str, Any]:
+    som = getattr(slot, "som", None)
+    return {
+        "number": slot.number,
+        "controller": slot.is_controller,
+        "som": som
+        and {
+            "type": som.som_type.name,
+            "name": som.name,
+            "serial_number": som.serial_number,
+            "memory_gb": som.memory_gb,
+            "emmc_gb": som.emmc_gb,
+            "peak_watts": som.som_type.peak_watts,
+        },
+        "power": overview.power_json(slot),
+        "resets": [
+            {"reset_type": action.reset_type, "offered": action.offered, "sentence": action.sentence}
+            for action in overview.actions(slot)
+        ],
+        "operation": operation.pk if operation else None,
+    }
+
+
+@router.get("/boards", response={200: BoardList, **ERRORS})
+def list_boards(request: ActorRequest, offset: int = 0, limit: int = 50) -> dict[str, Any]:
+    """All boards, `limit` (1 to 200) at a time."""
+    roles.require(request.actor, "view", "portal")
+    boards = Board.objects.filter(present=True)
+    page = list(boards[max(0, offset) :][: min(max(1, limit), 200)])
+    rows = overview.fleet(page)
+    return {
+        "count": boards.count(),
+        "boards": [
+            {
+                "slug": row.board.slug,
+                "name": row.board.name,
+                "simulated": row.board.simulated,
+                "problem": row.board.problem,
+                "soms": row.soms,
+                "on": row.on,
+            }
+            for row in rows
+        ],
+    }
+
+
+@router.get("/boards/{board}", response={200: BoardOut, **ERRORS})
+def get_board(request: ActorRequest, board: str) -> dict[str, Any]:
+    """One board with its seven slots."""
+    roles.require(request.actor, "view", board)
+    row = overview.find_board(board)
+    view = overview.board_view(row)
+    soms = [slot for slot in view.slots if not slot.empty]
+    return {
+        "slug": row.slug,
+        "name": row.name,
+        "simulated": row.simulated,
+        "problem": row.problem,
+        "soms": len(soms),
+        "on": sum(slot.look == "on" for slot in soms),
+        "supply": row.supply,
+        "counted_watts": view.budget.counted_watts,
+        "headroom_watts": view.budget.headroom_watts,
+        "power_lost_at": row.power_lost_at,
+        "slots": [slot_json(slot.slot, slot.operation) for slot in view.slots],
+    }
+
+
+@router.get("/boards/{board}/slots/{int:number}", response={200: SlotOut, **ERRORS})
+def get_slot(request: ActorRequest, board: str, number: int) -> dict[str, Any]:
+    """One slot: its SOM, power state with evidence, and what may be asked of it."""
+    roles.require(request.actor, "view", f"{board}/slot:{number}")
+    slot = power.find_slot(board, number)
+    operations = {row.resource: row for row in overview.open_operations(board)}
+    return slot_json(slot, operations.get(slot.resource(board)))
+
+
+@router.post("/boards/{board}/slots/{int:number}/reset", response={202: OperationOut, **ERRORS})
+def reset_slot(
+    request: ActorRequest,
+    response: HttpResponse,
+    board: str,
+    number: int,
+    body: ResetIn,
+    idempotency_key: str = Header("", alias="Idempotency-Key"),
+) -> Any:
+    """Ask for a reset; 202 with the operation, which a worker runs within 60 s or lets expire."""
+    actor = begin_act(request, "power.reset", f"{board}/slot:{number}")
+    roles.require(actor, "power", f"{board}/slot:{number}")
+    ask = Ask(power.parse_reset_type(body.reset_type), power.clean_reason(body.reason), body.accept_stranding)
+    operation, _ = power.request_reset(power.find_slot(board, number), ask, actor, key=idempotency_key)
+    response["Location"] = f"/api/v1/operations/{operation.pk}"
+    return Status(202, operation_out(operation))

@@ -1,0 +1,1 @@
+"""What the slots app decides. Adapters (views, API, tasks) call these functions and nothing below them."""

@@ -1,0 +1,293 @@
+"""The worker's side of power: run what was planned, once, and write down how it ended."""
+
+import logging
+from pathlib import Path
+
+from django.conf import settings
+from django.utils import timezone
+
+from hardware import sequencer
+from hardware.board import Board as HardwareBoard
+from hardware.clock import SystemClock
+from hardware.contracts import Level
+from hardware.errors import HardwareError
+from hardware.holds import Hold, HoldOwner, HoldStore, owner_is_dead
+from hardware.sequencer import Outcome, Stop, StopReason
+from hardware.som import PowerState, ResetType
+from hardware.steps import AwaitObserved, Drive, Sequence, Step, Wait
+from operations import claims, events, lifecycle, worker
+from operations.models import Operation
+from slots.models import Basis, Board, EvidenceKind, PowerDetails, Slot
+from slots.services import inventory, parts, power
+
+log = logging.getLogger("nanoportal.power")
+CLOCK = SystemClock()
+LATCHES_FROM_SECONDS = 6.0  # a press this long may have been long enough to strand a CM5 (our margin below its 8 s)
+
+
+def execute(operation_id: str) -> None:
+    """Run one queued operation to its end, if it is still in time and nobody else has begun it. Blocks for its
+    length: up to some minutes where it waits for evidence."""
+    me = worker.current()
+    operation = lifecycle.start(operation_id, worker=me.name, instance=me.instance)
+    if operation is None:
+        return
+    stop = me.enter(operation)
+    try:
+        Run(operation, stop, me).run()
+    finally:
+        me.leave(operation)
+
+
+class Run:
+    """One execution: the sequence, its line, and what is written down on the way."""
+
+    def __init__(self, operation: Operation, stop: Stop, me: worker.Worker) -> None:
+        self.operation, self.stop, self.me = operation, stop, me
+        self.sequence = Sequence.from_json(operation.plan)
+        self.details = PowerDetails.objects.get(operation=operation)
+        self.outcome = Outcome()
+        self.slot = _slot_of(operation)
+        self.moved = False
+
+    def run(self) -> None:
+        with lifecycle.running(self.operation, self.settle):
+            hardware = parts.hardware(self.operation.board)
+            line = hardware.line(self.slot.number) if self.slot else hardware.switch_reset_line
+            self._refuse_lost_power(hardware)
+            try:
+                sequencer.run(
+                    self.sequence,
+                    line=line,
+                    expander=hardware.expander,
+                    clock=CLOCK,
+                    stop=self.stop,
+                    hold=hold_store().line(
+                        self.operation.board,
+                        self.slot.number if self.slot else 0,
+                        line,
+                        bus=hardware.spec.bus,
+                        expander=hardware.spec.expander,
+                        owner=HoldOwner(
+                            self.me.name, self.me.instance, str(worker.lock_path(self.me.data_dir, self.me.name))
+                        ),
+                    ),
+                    observed=self.observed,
+                    may_drive=self.may_drive,
+                    on_step=self.on_step,
+                    outcome=self.outcome,
+                )
+            finally:
+                self._read_line_again(hardware, line)
+            self._raise_if_stopped()
+
+    def may_drive(self) -> None:
+        """Before each drive but a release: is the claim still ours? Raises Interrupted if not."""
+        if not claims.holds(self.operation, self.details.generation):
+            raise lifecycle.Interrupted("Another operation owns this slot by now. Nothing more was switched.")
+        self.moved = True
+
+    def observed(self) -> PowerState:
+        if self.slot is None:
+            return PowerState.UNKNOWN
+        inventory.read_links(Board.objects.get(pk=self.slot.board_id), parts.hardware(self.operation.board))
+        return inventory.observed_state(self.slot.pk)
+
+    def on_step(self, index: int, step: Step) -> None:
+        """Told of each drive once it is verified, of each wait as it begins: log, progress, state in motion."""
+        words, seconds = describe(step)
+        if isinstance(step, Drive):
+            lifecycle.append_log(self.operation, f"{words}, read back {_level_word(step.level)}")
+            self._in_motion(index)
+            for change in self.outcome.foreign:
+                lifecycle.append_log(self.operation, str(change), "warn")
+            self.outcome.foreign.clear()
+        else:
+            lifecycle.append_log(self.operation, words)
+        lifecycle.set_step(self.operation, index + 1, len(self.sequence.steps), words, seconds)
+
+    def _in_motion(self, index: int) -> None:
+        """After the first drive the slot is on its way, and evidence from before says nothing any more."""
+        if self.slot is None:
+            return
+        going = PowerState.POWERING_ON if self._goes_on() else PowerState.POWERING_OFF
+        if self.details.reset_type == ResetType.PUSH_POWER_BUTTON:
+            going = self.sequence.result
+        now = timezone.now()
+        values = {"commanded_at": now, "contradiction": "", "contradiction_at": None}
+        if index == 0:
+            values |= {"power_state": going.value, "basis": Basis.COMMANDED, "since": now, "by": self.operation.actor}
+        Slot.objects.filter(pk=self.slot.pk).update(**values)
+
+    def _goes_on(self) -> bool:
+        return self.sequence.result in (PowerState.ON, PowerState.POWERING_ON)
+
+    def _raise_if_stopped(self) -> None:
+        reason = self.outcome.stopped
+        if reason is None:
+            return
+        if reason is StopReason.CANCEL:
+            self.operation.refresh_from_db(fields=["cancel_requested_by"])
+            by = self.operation.cancel_requested_by or "the portal"
+            pressed = " A shortened press may have acted as a short one." if self._was_pressed() else ""
+            raise lifecycle.Cancelled(f"Cancelled by {by}.{pressed}")
+        raise lifecycle.Interrupted("The worker was told to stop. It is not repeated.")
+
+    def _was_pressed(self) -> bool:
+        return self.sequence.safe_level is not None and self.moved
+
+    def settle(self, whole: bool) -> str:
+        """Inside the transaction that ends the operation: what is believed from now on."""
+        held = self.outcome.actual_hold_seconds
+        PowerDetails.objects.filter(pk=self.details.pk).update(actual_hold_seconds=held)
+        if self.slot is None:
+            return ""
+        if not self.moved and not whole:
+            return ""  # the line never moved, so what was believed still holds
+        result = self.sequence.result if whole else PowerState.UNKNOWN
+        low = self.sequence.safe_level is None and self.outcome.line_level is Level.LOW
+        _write_state(self.slot, self.operation, result, line_low=low)
+        self._latch_if_held(held)
+        return self._words(result) if whole else ""
+
+    def _words(self, result: PowerState) -> str:
+        observed = any(isinstance(step, AwaitObserved) for step in self.sequence.steps)
+        if result == PowerState.OFF and observed:
+            return "Observed Off."
+        return {PowerState.OFF: "Commanded Off.", PowerState.POWERING_ON: "Started; waiting for a sign of life."}.get(
+            result, ""
+        )
+
+    def _latch_if_held(self, held: float | None) -> None:
+        """A long press strands a SOM that latches, whatever was planned: what counts is how long the line was low."""
+        if self.slot is None or held is None or held < LATCHES_FROM_SECONDS:
+            return
+        if power.traits_of(self.slot).latches_after_hold:
+            latch(self.slot, held, self.operation.actor)
+
+    def _read_line_again(self, hardware: HardwareBoard, line: int) -> None:
+        """The line as it is now becomes evidence, also and above all after an error."""
+        if self.slot is None:
+            return
+        try:
+            registers = hardware.expander.registers()
+        except HardwareError as error:
+            words = f"line {line} could not be re-read: {error}"
+            inventory.record_evidence(self.slot, EvidenceKind.LINE, words[:120], timezone.now())
+            lifecycle.append_log(self.operation, words, "bad")
+            return
+        if registers is not None:
+            words = inventory.line_words(registers, line)
+            inventory.record_evidence(self.slot, EvidenceKind.LINE, words, timezone.now())
+            lifecycle.append_log(self.operation, f"line {line} re-read: {words}")
+
+    def _refuse_lost_power(self, hardware: HardwareBoard) -> None:
+        """A board that lost power is noticed before anything is pressed, not after."""
+        if hardware.expander.power_lost():
+            inventory.power_was_lost(Board.objects.get(slug=self.operation.board))
+            hardware.expander.forget()
+            raise lifecycle.Interrupted("The board lost power since this was asked for. Nothing was switched.")
+
+
+def describe(step: Step) -> tuple[str, float]:
+    """A step in words, and how long it is planned to take."""
+    match step:
+        case Drive(level):
+            return f"line driven {_level_word(level)}", 0.0
+        case Wait(seconds, why):
+            return f"waiting {seconds:g} s: {why}", seconds / settings.TIME_SCALE
+        case AwaitObserved(state, timeout_seconds, why):
+            return f"waiting up to {timeout_seconds:g} s until observed {state}: {why}", (
+                timeout_seconds / settings.TIME_SCALE
+            )
+
+
+def _level_word(level: Level) -> str:
+    return "low" if level is Level.LOW else "high"
+
+
+def _slot_of(operation: Operation) -> Slot | None:
+    """The slot that the operation is about; None for the switch chip."""
+    _, _, rest = operation.resource.partition("/")
+    if not rest.startswith("slot:"):
+        return None
+    return Slot.objects.select_related("board", "som__som_type").get(
+        board__slug=operation.board, number=int(rest.removeprefix("slot:"))
+    )
+
+
+def _write_state(slot: Slot, operation: Operation, state: PowerState, *, line_low: bool) -> None:
+    now = timezone.now()
+    observed = state == PowerState.OFF and inventory.observed_state(slot.pk) == PowerState.OFF
+    Slot.objects.filter(pk=slot.pk).update(
+        power_state=state.value,
+        basis=Basis.OBSERVED if observed else Basis.COMMANDED,
+        since=now,
+        by=operation.actor,
+        commanded_at=now,
+        line_low=line_low,
+        contradiction="",
+        contradiction_at=None,
+    )
+    tone = "warn" if state == PowerState.UNKNOWN else "info"
+    inventory.note(slot, state, Basis.COMMANDED, f"{operation.title} by {operation.actor}: now {state}", tone)
+
+
+def latch(slot: Slot, held_seconds: float | None, by: str) -> None:
+    """Remember that the slot may be latched off: its button works again only after the board lost power."""
+    held = f"held {held_seconds:.1f} s" if held_seconds is not None else "held for an unknown time"
+    Slot.objects.filter(pk=slot.pk).update(latched=True, latched_at=timezone.now(), latched_note=f"{held} by {by}")
+    inventory.note(slot, PowerState.OFF, Basis.COMMANDED, f"Latched off: {held}", "bad")
+
+
+def hold_store() -> HoldStore:
+    return HoldStore(Path(settings.DATA_DIR) / "holds")
+
+
+def settle_interrupted(operation: Operation) -> None:
+    """An operation ended because its worker died: its slot is Unknown from now on."""
+    slot = _slot_of(operation)
+    if slot is not None:
+        _write_state(slot, operation, PowerState.UNKNOWN, line_low=False)
+        events.hint("slot", operation.board, slot.number)
+
+
+def release_left_over_holds() -> None:
+    """Release presses that nobody finishes (a dead worker's, or our own whose release failed) and take note of what
+    the supervisor has released already."""
+    me = worker.current()
+    busy = set(Operation.objects.filter(pk__in=me.running_ids()).values_list("resource", flat=True))
+
+    def is_dead(hold: Hold) -> bool:
+        if hold.owner.instance == me.instance:
+            name = f"{hold.board}/slot:{hold.slot}" if hold.slot else f"{hold.board}/switch"
+            return name not in busy
+        return owner_is_dead(hold.owner)
+
+    store = hold_store()
+    report = store.release_left_over(lambda hold: parts.hardware(hold.board).new_expander(), is_dead)
+    for left in report.unreleased:
+        log.warning("a pressed line could not be released: %s", left.reason)
+    for path, swept in store.released().items():
+        slot = (
+            Slot.objects.select_related("board", "som__som_type")
+            .filter(board__slug=swept.hold.board, number=swept.hold.slot)
+            .first()
+        )
+        if slot is not None:
+            _note_release(slot, swept.held_seconds)
+        store.acknowledge(path)
+
+
+def _note_release(slot: Slot, held_seconds: float | None) -> None:
+    held = f"after {held_seconds:.1f} s" if held_seconds is not None else "after an unknown time"
+    words = f"Left-over press released {held}; what it did is not known"
+    now = timezone.now()
+    Slot.objects.filter(pk=slot.pk).update(
+        power_state=PowerState.UNKNOWN.value, basis=Basis.COMMANDED, since=now, commanded_at=now
+    )
+    inventory.note(slot, PowerState.UNKNOWN, Basis.COMMANDED, words, "warn")
+    long_enough = held_seconds is None or held_seconds >= LATCHES_FROM_SECONDS
+    if long_enough and hasattr(slot, "som") and power.traits_of(slot).latches_after_hold:
+        latch(slot, held_seconds, "a worker that died")
+    events.hint("slot", slot.board.slug, slot.number)

@@ -1,0 +1,98 @@
+"""Acting on several slots at once: in an order, staggered, within the supply, each a separate operation."""
+
+import uuid
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.utils import timezone
+
+from hardware.sequences import Sequence
+from hardware.som import PowerState, ResetType
+from operations import lifecycle, refusals, roles
+from operations.models import Operation, OperationState
+from operations.roles import Actor
+from slots.models import Board, Slot
+from slots.services import budget, power
+from slots.services.power import Ask
+
+START, STOP, RESTART = "start", "stop", "restart"
+WORDS = {START: "start", STOP: "shut down", RESTART: "restart"}
+
+
+@dataclass(frozen=True)
+class Member:
+    """One slot of a selection with what it will be asked to do."""
+
+    slot: Slot
+    ask: Ask
+    sequence: Sequence
+
+
+def request_several(board: Board, numbers: list[int], verb: str, actor: Actor, reason: str = "") -> list[Operation]:
+    """Queue `verb` ("start", "stop" gracefully, "restart") for the slots in the given order.
+
+    All or nothing at the request: raises the first refusal, naming its slot, before anything is queued. Afterwards
+    each member runs, fails and is cancelled alone; its 60 s count from its turn.
+    """
+    roles.require(actor, "power", board.slug)
+    members = plan_several(board, numbers, verb, reason)
+    group = uuid.uuid4()
+    with transaction.atomic():
+        made = [_create(member, actor, group, place) for place, member in enumerate(members)]
+        for operation, member in zip(made, members, strict=True):
+            power.record_request(operation, member.ask, actor)
+    power.hand_over(made[0])
+    return made
+
+
+def plan_several(board: Board, numbers: list[int], verb: str, reason: str = "") -> list[Member]:
+    """What each member would do, or the refusal. Opens and changes nothing but reads the database."""
+    if verb not in WORDS:
+        raise refusals.BadRequest(f"{verb!r} is not start, stop or restart.")
+    if not numbers:
+        raise refusals.BadRequest("Select at least one slot.")
+    if len(set(numbers)) != len(numbers):
+        raise refusals.BadRequest("A slot is named twice.")
+    slots = [power.find_slot(board.slug, number) for number in numbers]
+    for slot in slots:
+        if slot.is_controller:
+            raise refusals.ControllerSlotProtected("Slot 1 runs this portal and is never part of a bulk action.")
+        power.refuse_if_busy(slot.resource(board.slug))
+    members = [_member(slot, verb, reason) for slot in slots]
+    if verb in (START, RESTART):
+        budget.refuse_if_over(board, slots)
+    return members
+
+
+def _member(slot: Slot, verb: str, reason: str) -> Member:
+    ask = Ask(_reset_type(slot, verb), reason)
+    try:
+        return Member(slot, ask, power.plan(slot, ask))
+    except refusals.Refused as refused:
+        # The refusal of a group names the slot, since its sentence was written for a single one.
+        refused.message = f"Slot {slot.number}: {refused.message}"
+        refused.detail["slot"] = slot.number
+        raise
+
+
+def _reset_type(slot: Slot, verb: str) -> ResetType:
+    """The kindest way this SOM has for the verb; a stop is always graceful."""
+    if verb == START:
+        return ResetType.ON
+    graceful = power.traits_of(slot).graceful
+    if verb == STOP:
+        if not graceful and power.believed(slot) != PowerState.OFF:
+            raise refusals.NotOffered(
+                f"Slot {slot.number} ({slot.som.som_type}) has no graceful way to shut down; force it off by itself or "
+                "leave it out.",
+                slot=slot.number,
+            )
+        return ResetType.GRACEFUL_SHUTDOWN
+    return ResetType.GRACEFUL_RESTART if graceful else ResetType.FORCE_RESTART
+
+
+def _create(member: Member, actor: Actor, group: uuid.UUID, place: int) -> Operation:
+    first = {} if place == 0 else {"state": OperationState.WAITING, "expires_at": None}
+    if place == 0:
+        first = {"expires_at": timezone.now() + lifecycle.EXPIRY}
+    return power.create_member(member.slot, member.ask, actor, member.sequence, group=group, position=place, **first)
