@@ -1,0 +1,96 @@
+"""`python -m hardware.simulator`: run one simulated board, or `ctl`: ask things of a running one."""
+
+import argparse
+import json
+import os
+import sys
+from pathlib import Path
+
+from hardware.simulator import control, places
+from hardware.simulator.board import Board
+from hardware.simulator.clock import Scheduler
+from hardware.simulator.server import Server
+from hardware.simulator.trace import Trace
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line and return the exit status; errors are one sentence on standard error."""
+    try:
+        if arguments[:1] == ["ctl"]:
+            return _ctl(arguments[1:])
+        return _serve(arguments)
+    except (places.PlaceError, control.CtlError) as refusal:
+        print(refusal, file=sys.stderr)
+    except OSError as error:
+        print(f"The simulated board cannot use {error.filename}: {error.strerror}.", file=sys.stderr)
+    return 1
+
+
+def _serve(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m hardware.simulator",
+        description="Run one simulated NanoCluster until SIGTERM or Ctrl-C; its addresses come as one line of JSON.",
+        epilog="`python -m hardware.simulator ctl --help` tells how to upset it.",
+    )
+    _add_place(parser)
+    parser.add_argument("--trace", metavar="FILE", help="append what happens on the board to this file")
+    options = parser.parse_args(arguments)
+    scheduler = Scheduler(_time_scale())
+    directory = places.board_directory(options.data, options.board)
+    directory.mkdir(parents=True, exist_ok=True)
+    lock = places.Lock(directory)
+    board = Board(options.board, scheduler, Trace(scheduler.monotonic, options.trace), directory)
+    server = Server(board, directory)
+    server.stop_on_signals()
+    print(json.dumps(_addresses(board, server)), flush=True)
+    server.serve()
+    board.close()
+    lock.release()
+    return 0
+
+
+def _ctl(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m hardware.simulator ctl",
+        description="Ask something of a running simulated board; the answer is JSON.",
+        epilog="commands:\n" + control.usage() + "\n\n`fault` alone lists the faults.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _add_place(parser)
+    parser.add_argument("command", help="what to do, see below")
+    parser.add_argument("arguments", nargs="*", help="what it is done with")
+    options = parser.parse_args(arguments)
+    directory = places.board_directory(options.data, options.board)
+    print(json.dumps(control.ask(directory, options.command, *options.arguments), indent=2))
+    return 0
+
+
+def _add_place(parser: argparse.ArgumentParser) -> None:
+    default = os.environ.get("NANOPORTAL_DATA") or Path(__file__).resolve().parents[2] / "var"
+    parser.add_argument("--data", metavar="DIR", type=Path, default=default, help="the portal's data directory")
+    parser.add_argument("--board", metavar="NAME", default=places.DEFAULT_BOARD, help="default: demo")
+
+
+def _time_scale() -> float:
+    text = os.environ.get("NANOPORTAL_TIME_SCALE", "1")
+    try:
+        scale = float(text)
+    except ValueError:
+        scale = 0.0
+    if not 0 < scale < float("inf"):
+        raise places.PlaceError(f"NANOPORTAL_TIME_SCALE is a positive number, not {text!r}.")
+    return scale
+
+
+def _addresses(board: Board, server: Server) -> dict[str, object]:
+    return {
+        "board": board.name,
+        "i2c": f"sim:{server.i2c_path}",
+        "uarts": {str(number): str(slot.uart.link) for number, slot in board.slots.items() if slot.uart},
+        "control": str(server.control_path),
+        "pid": os.getpid(),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,254 @@
+"""The simulated board: expander, switch and seven slots, and the wires between them."""
+
+from pathlib import Path
+from typing import Any
+
+from hardware.simulator.bus import Bus
+from hardware.simulator.chips import Jl6108Model, Pca9557Model
+from hardware.simulator.clock import Scheduler
+from hardware.simulator.faults import Fault, Faults
+from hardware.simulator.login import LoginConsole
+from hardware.simulator.som import KINDS, BootStage, Power, Som
+from hardware.simulator.switch_memory import FIRMWARE_WORDS, OTHER_CHIP_WORDS
+from hardware.simulator.trace import Trace
+from hardware.simulator.uart import Uart
+
+EXPANDER_ADDRESS = 0x18
+SWITCH_ADDRESS = 0x5C
+SWITCH_RESET_LINE = 0
+CONTROLLER_SLOT = 1
+UPLINK_PORT, UPLINK_MBPS = 8, 1000
+#: The board that `make run` shows when there is no real one.
+POPULATION = {1: "LM3H", 2: "CM4", 3: "CM5", 4: "CM5", 5: "M4N", 6: "LM3H"}
+SLOTS_WITH_UART = range(2, 8)
+
+
+class BoardError(Exception):
+    """Something that cannot be done to this board now; its text is one sentence for the person who asked."""
+
+
+class Slot:
+    """A position on the board: perhaps a SOM, perhaps a UART, and a port of the switch."""
+
+    def __init__(self, number: int, board: "Board", uart: Uart | None) -> None:
+        self.number = number
+        #: Slot s is wired to switch port 8 - s (nanocluster.md section 5).
+        self.port = 8 - number
+        self.uart = uart
+        self.som: Som | None = None
+        self._board = board
+        self._console: LoginConsole | None = None
+
+    def insert(self, kind: str) -> None:
+        """Put a SOM in; it stays off until its line moves."""
+        hostname = f"{kind.lower()}-{self.number}"
+        self.som = Som(KINDS[kind], hostname, self._board.scheduler, self)
+        self._console = LoginConsole(hostname, self.say, self._act)
+
+    def remove(self) -> None:
+        """Take the SOM out, whatever it is doing."""
+        if self.som is not None:
+            self.som.lose_power()
+        self.som = self._console = None
+
+    def power_changed(self, power: Power) -> None:
+        if power is Power.ON and self._console is not None:
+            self._console.forget()
+        self._board.trace.record(slot=self.number, power=power)
+
+    def link_changed(self, mbps: int) -> None:
+        self._board.switch.set_partner(self.port, mbps)
+
+    def say(self, text: str) -> None:
+        if self.uart is not None:
+            self.uart.send(text.encode())
+
+    def receive(self) -> None:
+        """Hand what somebody wrote to the UART to the system that runs, if one does; else it is lost."""
+        data = self.uart.receive() if self.uart is not None else b""
+        if self._console is not None and self.som is not None and self.som.stage is BootStage.LOGIN:
+            self._console.feed(data)
+
+    def _act(self, command: str) -> None:
+        if self.som is not None:
+            if command == "poweroff":
+                self.som.ask_for_shutdown()
+            else:
+                self.som.restart()
+
+    def as_json(self, level: int) -> dict[str, Any]:
+        """Return what `ctl state` shows of this slot."""
+        som, uart = self.som, self.uart
+        return {
+            "type": som.kind.name if som else None,
+            "power": som.power if som else Power.OFF,
+            "latched": som.is_latched if som else False,
+            "boot": som.stage if som else BootStage.NONE,
+            "line": level,
+            "port": self.port,
+            "uart": uart and {"path": str(uart.link), "sent": uart.sent_bytes, "dropped": uart.dropped_bytes},
+        }
+
+
+class Board:
+    """Everything on one board. Time passes through `scheduler`, all that happens is in `trace`."""
+
+    def __init__(self, name: str, scheduler: Scheduler, trace: Trace, uart_directory: Path | None = None) -> None:
+        """Give the board power: slot 1 runs, the rest is off.
+
+        UARTs appear in `uart_directory` as uart-2 to uart-7 (None: the board has none). Raises OSError.
+        """
+        self.name = name
+        self.scheduler = scheduler
+        self.trace = trace
+        self.faults = Faults()
+        self.expander = Pca9557Model(self._pin_changed)
+        self.expander.lose_write = lambda: self.faults.strikes("lost-write")
+        self.switch = Jl6108Model(scheduler, lambda port, mbps: trace.record(port=port, link=mbps))
+        self.bus = Bus(scheduler, trace, self.faults)
+        self.bus.attach(EXPANDER_ADDRESS, self.expander)
+        self.bus.attach(SWITCH_ADDRESS, self.switch)
+        self._has_mains = True
+        self.slots = {number: Slot(number, self, self._uart(number, uart_directory)) for number in range(1, 8)}
+        for number, kind in POPULATION.items():
+            self.slots[number].insert(kind)
+        self.switch.set_partner(UPLINK_PORT, UPLINK_MBPS)
+        controller = self.slots[CONTROLLER_SLOT].som
+        assert controller is not None
+        controller.start_booted()
+        self.faults.changed = self._apply_faults
+
+    def close(self) -> None:
+        """Take the UARTs away and end the trace."""
+        for slot in self.slots.values():
+            if slot.uart is not None:
+                slot.uart.unplug()
+        self.trace.close()
+
+    def cycle_mains(self) -> None:
+        """Cut the supply and give it back: registers, latches and SOMs start anew.
+
+        Slot 1 stays on: whoever looks at this board stands for a controller with a supply of its own.
+        """
+        self.trace.record(mains="cycle")
+        self._has_mains = False
+        for slot in self.slots.values():
+            if slot.som is not None:
+                slot.som.forget_press()
+                if slot.number != CONTROLLER_SLOT:
+                    slot.som.lose_power()
+        self.expander.power_up()
+        self._has_mains = True
+        self.switch.set_reset_line(0)
+        self.switch.set_reset_line(self.expander.pins[SWITCH_RESET_LINE])
+
+    def insert(self, number: int, kind: str) -> None:
+        """Put a SOM of this kind into a slot; raises BoardError."""
+        if kind not in KINDS:
+            raise BoardError(f"There is no SOM type {kind!r}; there are {', '.join(KINDS)}.")
+        slot = self.slots[number]
+        if slot.som is not None:
+            raise BoardError(f"Slot {number} holds a {slot.som.kind.name} already.")
+        slot.insert(kind)
+
+    def remove(self, number: int) -> None:
+        """Take the SOM out of a slot; raises BoardError."""
+        if number == CONTROLLER_SLOT:
+            raise BoardError("Slot 1 is the controller and stays.")
+        if self.slots[number].som is None:
+            raise BoardError(f"Slot {number} is empty.")
+        self.slots[number].remove()
+
+    def upset_system(self, number: int, what: str) -> None:
+        """Make the system of a slot hang, panic or shut down; raises BoardError."""
+        som = self.slots[number].som
+        if som is None:
+            raise BoardError(f"Slot {number} is empty.")
+        if what == "shutdown":
+            if not som.ask_for_shutdown():
+                raise BoardError(f"No system is up in slot {number} that could shut down.")
+        elif not som.stop_system(panic=what == "panic"):
+            raise BoardError(f"The SOM in slot {number} is off.")
+
+    def inject(self, name: str, arguments: list[str]) -> Fault:
+        """Inject a fault; raises FaultError."""
+        fault = self.faults.inject(name, arguments)
+        self.trace.record(fault=name, **{key: value for key, value in fault.as_json().items() if key != "name"})
+        return fault
+
+    def clear(self, name: str | None) -> list[Fault]:
+        """Clear faults; raises FaultError."""
+        cleared = self.faults.clear(name)
+        for fault in cleared:
+            self.trace.record(fault=fault.name, cleared=True)
+        return cleared
+
+    def state(self) -> dict[str, Any]:
+        """Return what the board looks like from the outside, ready for JSON."""
+        levels, links = self.expander.pins, self.switch.links()
+        return {
+            "board": self.name,
+            "simulated": True,
+            "t": self.scheduler.monotonic(),
+            "time_scale": self.scheduler.time_scale,
+            "lines": {str(line): level for line, level in enumerate(levels)},
+            "outputs": [line for line in self.expander.LINES if self.expander.is_output(line)],
+            "slots": {
+                str(number): {**slot.as_json(levels[number]), "link": links[slot.port]}
+                for number, slot in self.slots.items()
+            },
+            "links": {str(port): mbps for port, mbps in links.items()},
+            "faults": [fault.as_json() for fault in self.faults.active()],
+        }
+
+    def dump(self, chip: str) -> dict[str, list[str]]:
+        """Return registers: all of the expander, of the switch the words that differ from reset."""
+        if chip == "expander":
+            return {f"0x{number:02X}": [f"0x{value:02X}"] for number, value in self.expander.registers().items()}
+        words = self.switch.memory.differences()
+        return {f"0x{address:06X}": [f"0x{word:08X}" for word in run] for address, run in words.items()}
+
+    def _uart(self, number: int, directory: Path | None) -> Uart | None:
+        if directory is None or number not in SLOTS_WITH_UART:
+            return None
+        return Uart(directory / f"uart-{number}")
+
+    def _pin_changed(self, line: int, level: int) -> None:
+        self.trace.record(line=line, level=level)
+        if not self._has_mains:
+            return
+        if line == SWITCH_RESET_LINE:
+            self.switch.set_reset_line(level)
+            return
+        som = self.slots[line].som
+        if som is not None and not self.faults.is_active("som-ignores-line", line):
+            som.line_changed(level)
+
+    def _apply_faults(self) -> None:
+        active = self.faults.active()
+        self.expander.held_outside = {
+            int(fault.target): int(fault.value)
+            for fault in active
+            if fault.name == "stuck" and fault.target is not None and fault.value is not None
+        }
+        self.expander.settle()
+        for number, slot in self.slots.items():
+            if slot.uart is not None:
+                if self.faults.is_active("uart-gone", number):
+                    slot.uart.unplug()
+                else:
+                    slot.uart.plug()
+            if slot.som is not None:
+                is_asked_for = self.faults.is_active("short-press-shuts-down", number)
+                slot.som.press_shuts_down = slot.som.kind.press_shuts_down or is_asked_for
+        self._apply_switch_faults()
+
+    def _apply_switch_faults(self) -> None:
+        words = dict(FIRMWARE_WORDS)
+        if self.faults.is_active("wrong-chip"):
+            words.update(OTHER_CHIP_WORDS)
+        if self.faults.is_active("switch-firmware-down"):
+            words = dict.fromkeys(words, 0)
+        self.switch.memory.firmware_words = words
+        self.switch.busy_polls = int(self.faults.value("switch-busy") or 0)
+        self.switch.low_byte_first = self.faults.is_active("switch-lsb")

@@ -1,0 +1,223 @@
+"""A SOM in its slot: what it does when its reset line moves, and how it boots and shuts down.
+
+Reaction times are nanocluster.md section 3.2; boot, link and shutdown times are plausible figures of ours [inferred].
+"""
+
+from enum import StrEnum
+from functools import partial
+from typing import NamedTuple, Protocol
+
+from hardware.simulator.boot_text import SHUTDOWN_TEXT, boot_script, panic_text
+from hardware.simulator.clock import Action, Scheduler, Timer
+
+#: A press shorter than this is a bounce that no power controller acts on [inferred].
+SHORTEST_PRESS_SECONDS = 0.2
+#: An 8 s press forces off (3.2). The controller acts a little earlier, while the button is still held [inferred].
+FORCE_OFF_SECONDS = 7.5
+
+
+class Power(StrEnum):
+    """What a SOM does; Redfish's words."""
+
+    ON = "On"
+    OFF = "Off"
+    POWERING_OFF = "PoweringOff"
+
+
+class BootStage(StrEnum):
+    """How far a SOM that is on has come; `STOPPED` is a system that hangs or has panicked."""
+
+    NONE = "none"
+    BOOT_LOADER = "boot-loader"
+    KERNEL = "kernel"
+    LOGIN = "login"
+    STOPPED = "stopped"
+
+
+class SomKind(NamedTuple):
+    """How a type of SOM behaves.
+
+    `power_on_press_seconds` is how long the button is pressed until an off SOM starts, None for a level line.
+    `press_shuts_down` tells whether a short press asks a running system for a shutdown, `latches` whether a force-off
+    keeps the SOM off until the board loses power.
+    """
+
+    name: str
+    link_mbps: int
+    link_seconds: float
+    shutdown_seconds: float
+    power_on_press_seconds: float | None = None
+    press_shuts_down: bool = False
+    latches: bool = False
+
+
+KINDS = {
+    # A press of 1 s starts it, 8 s stop it; a press while it runs is [unknown] and ignored here.
+    "LM3H": SomKind("LM3H", 100, 4.0, 8.0, power_on_press_seconds=0.8),
+    # [unknown], treated as a level reset.
+    "M4N": SomKind("M4N", 1000, 5.0, 8.0),
+    "CM4": SomKind("CM4", 1000, 4.0, 8.0),
+    # Raspberry Pi OS Lite: one press shuts down, in about 12 s. After 8 s nothing starts it until power is cut.
+    "CM5": SomKind("CM5", 1000, 3.0, 12.0, SHORTEST_PRESS_SECONDS, press_shuts_down=True, latches=True),
+}
+
+
+class Surroundings(Protocol):
+    """What a SOM acts on: its slot."""
+
+    def power_changed(self, power: Power) -> None:
+        """The SOM is now in this power state."""
+
+    def link_changed(self, mbps: int) -> None:
+        """The SOM's network port is up at `mbps`, or down (0)."""
+
+    def say(self, text: str) -> None:
+        """The SOM writes to its UART."""
+
+
+class Som:
+    """One SOM, off at first."""
+
+    def __init__(self, kind: SomKind, hostname: str, scheduler: Scheduler, slot: Surroundings) -> None:
+        self.kind = kind
+        self.hostname = hostname
+        self.power = Power.OFF
+        self.stage = BootStage.NONE
+        self.is_latched = False
+        #: Overrides the kind: a fault can make a short press matter.
+        self.press_shuts_down = kind.press_shuts_down
+        self._scheduler = scheduler
+        self._slot = slot
+        self._timers: list[Timer] = []
+        self._press_timers: list[Timer] = []
+        self._pressed_at: float | None = None
+        self._press_was_used = False
+        self._starts_again = False
+
+    def line_changed(self, level: int) -> None:
+        """React to an edge of the reset line: 0 is asserted, 1 released."""
+        if self.kind.power_on_press_seconds is not None:
+            if level == 0:
+                self._press()
+            else:
+                self._release()
+        elif level == 0:
+            self.cut()
+        else:
+            self.start()
+
+    def start(self) -> None:
+        """Begin to boot; nothing happens if the SOM is on already."""
+        if self.power is not Power.OFF:
+            return
+        self.power, self.stage = Power.ON, BootStage.BOOT_LOADER
+        self._slot.power_changed(self.power)
+        for seconds, stage, text in boot_script(self.kind.name, self.hostname):
+            self._later(seconds, partial(self._boot_step, BootStage(stage), text))
+        self._later(self.kind.link_seconds, partial(self._slot.link_changed, self.kind.link_mbps))
+
+    def start_booted(self) -> None:
+        """Be on, with a system that has been running for long."""
+        self.power, self.stage = Power.ON, BootStage.LOGIN
+        self._slot.link_changed(self.kind.link_mbps)
+
+    def cut(self) -> None:
+        """Stop at once."""
+        for timer in self._timers:
+            timer.cancel()
+        self._timers = []
+        self.stage = BootStage.NONE
+        self._starts_again = False
+        if self.power is not Power.OFF:
+            self.power = Power.OFF
+            self._slot.link_changed(0)
+            self._slot.power_changed(self.power)
+
+    def lose_power(self) -> None:
+        """Be cut off from the supply: forget latch and press as well."""
+        self.cut()
+        self.forget_press()
+        self.is_latched = False
+
+    def forget_press(self) -> None:
+        """End a press without its effect."""
+        for timer in self._press_timers:
+            timer.cancel()
+        self._press_timers = []
+        self._pressed_at = None
+        self._press_was_used = False
+
+    def ask_for_shutdown(self) -> bool:
+        """Let a running system shut down; return False when none runs that could."""
+        if self.power is not Power.ON or self.stage is not BootStage.LOGIN:
+            return False
+        self.power = Power.POWERING_OFF
+        self._slot.power_changed(self.power)
+        steps = len(SHUTDOWN_TEXT)
+        for number, text in enumerate(SHUTDOWN_TEXT):
+            self._later(self.kind.shutdown_seconds * number / steps, partial(self._slot.say, text))
+        self._later(self.kind.shutdown_seconds, self._end_shutdown)
+        return True
+
+    def restart(self) -> None:
+        """Let a running system shut down and boot."""
+        self._starts_again = self.ask_for_shutdown()
+
+    def stop_system(self, panic: bool) -> bool:
+        """Make the system hang or panic; its link stays up. Return False when the SOM is not on."""
+        if self.power is Power.OFF:
+            return False
+        for timer in self._timers:
+            timer.cancel()
+        self._timers = []
+        self.power, self.stage = Power.ON, BootStage.STOPPED
+        if panic:
+            self._slot.say(panic_text())
+        return True
+
+    def _press(self) -> None:
+        self.forget_press()
+        self._pressed_at = self._scheduler.now()
+        power_on_seconds = self.kind.power_on_press_seconds
+        assert power_on_seconds is not None
+        self._press_timers = [
+            self._scheduler.call_later(power_on_seconds, self._start_by_press),
+            self._scheduler.call_later(FORCE_OFF_SECONDS, self._force_off),
+        ]
+
+    def _start_by_press(self) -> None:
+        if self.power is Power.OFF and not self.is_latched:
+            self._press_was_used = True
+            self.start()
+
+    def _force_off(self) -> None:
+        self._press_was_used = True
+        self.is_latched = self.kind.latches
+        self.cut()
+
+    def _release(self) -> None:
+        if self._pressed_at is None:
+            return
+        held_seconds = self._scheduler.now() - self._pressed_at
+        was_used = self._press_was_used
+        self.forget_press()
+        if was_used or held_seconds < SHORTEST_PRESS_SECONDS or not self.press_shuts_down:
+            return
+        if self.power is Power.POWERING_OFF:
+            # The trap of nanocluster.md 3.2: a press during a shutdown may start the SOM again. Here it does.
+            self._starts_again = True
+        else:
+            self.ask_for_shutdown()
+
+    def _boot_step(self, stage: BootStage, text: str) -> None:
+        self.stage = stage
+        self._slot.say(text)
+
+    def _end_shutdown(self) -> None:
+        starts_again = self._starts_again
+        self.cut()
+        if starts_again:
+            self.start()
+
+    def _later(self, seconds: float, action: Action) -> None:
+        self._timers.append(self._scheduler.call_later(seconds, action))

@@ -1,0 +1,65 @@
+"""The UART of a slot: a pseudo-terminal that behaves like a serial line."""
+
+import os
+import tty
+from pathlib import Path
+
+
+class Uart:
+    """A pseudo-terminal behind a symbolic link. Bytes that nobody takes are lost, as on a wire.
+
+    The slave side is kept open: the line outlives whoever talks to it, and raw: what is written is not echoed.
+    """
+
+    def __init__(self, link: Path) -> None:
+        """Plug the UART in at `link`, replacing a link that a killed simulator left. Raises OSError."""
+        self.link = link
+        self.sent_bytes = 0
+        self.dropped_bytes = 0
+        self._master: int | None = None
+        self._slave: int | None = None
+        self.plug()
+
+    def plug(self) -> int:
+        """Make the device appear; return the descriptor to read what others write. Nothing happens if it is there."""
+        if self._master is None:
+            self._master, self._slave = os.openpty()
+            tty.setraw(self._slave)
+            os.set_blocking(self._master, False)
+            self.link.unlink(missing_ok=True)
+            self.link.symlink_to(os.ttyname(self._slave))
+        return self._master
+
+    def unplug(self) -> None:
+        """Make the device vanish: whoever has it open reads EIO or nothing more."""
+        if self._master is None or self._slave is None:
+            return
+        self.link.unlink(missing_ok=True)
+        os.close(self._slave)
+        os.close(self._master)
+        self._master = self._slave = None
+
+    @property
+    def descriptor(self) -> int | None:
+        """The descriptor that becomes readable when somebody writes; None while unplugged."""
+        return self._master
+
+    def send(self, data: bytes) -> None:
+        """Put bytes on the line; never blocks. What a full line cannot take is counted and gone."""
+        taken = 0
+        if self._master is not None:
+            try:
+                taken = os.write(self._master, data)
+            except BlockingIOError:
+                taken = 0
+        self.sent_bytes += taken
+        self.dropped_bytes += len(data) - taken
+
+    def receive(self) -> bytes:
+        """Return what somebody wrote, b"" when there is nothing."""
+        if self._master is None:
+            return b""
+        try:
+            return os.read(self._master, 4096)
+        except BlockingIOError:
+            return b""
