@@ -97,9 +97,12 @@ class _Table:
     def wrong(self, key: str, problem: str) -> BoardFileError:
         return BoardFileError(self._file, f"{self._name}.{key}" if self._name else key, problem)
 
+    def raw(self, key: str, default: Any = None) -> Any:
+        return self._content.pop(key, default)
+
     def take(self, key: str, kind: type, default: Any = None) -> Any:
         """The value of `key`, or the default. Raises BoardFileError if it is of another kind."""
-        value = self._content.pop(key, default)
+        value = self.raw(key, default)
         # To Python a bool is an int; to a person who wrote `line = true` it is a mistake.
         if value is not default and (not isinstance(value, kind) or isinstance(value, bool) is not (kind is bool)):
             raise self.wrong(key, f"must be {_KINDS[kind]}, not {value!r}")
@@ -173,7 +176,7 @@ def _board(path: Path, table: _Table) -> BoardSpec:
 
 def _supply(table: _Table) -> tuple[str, float]:
     """`supply = "poe"` or `supply = {watts = 45}`."""
-    value = table.take("supply", object, "usb-c-60")
+    value = table.raw("supply", "usb-c-60")
     if isinstance(value, str) and value in SUPPLIES:
         return value, SUPPLIES[value].peak_watts
     if isinstance(value, dict) and set(value) == {"watts"}:

@@ -93,15 +93,16 @@ class Pca9557:
         outputs, configuration = self._get(OUTPUT), self._get(CONFIGURATION)
         wanted_outputs = _with_bit(outputs, line, level)
         wanted_configuration = _with_bit(configuration, line, Level.LOW)
+        turns = wanted_configuration != configuration
         known = self._ledger.read() or LedgerEntry()
         lost = known.shows_power_loss(configuration)
         if not lost:
             foreign += known.foreign_changes(outputs, configuration)
         entry = known.about_to_drive(line, wanted_outputs, wanted_configuration, lost=lost)
-        self._announce(entry, known)
+        self._announce(entry, durable=entry.made_outputs != known.made_outputs, needed=turns)
 
         self._bus.write_byte(self._address, OUTPUT, wanted_outputs)
-        if wanted_configuration != configuration:
+        if turns:
             self._bus.write_byte(self._address, CONFIGURATION, wanted_configuration)
 
         seen = self._registers()
@@ -112,14 +113,13 @@ class Pca9557:
         _verify(line, level, wanted_outputs, wanted_configuration, seen)
         return seen
 
-    def _announce(self, entry: LedgerEntry, known: LedgerEntry) -> None:
-        """Puts on disk what is about to be done. Raises RecordUnwritable if a new output would go unrecorded."""
-        is_new = entry.made_outputs != known.made_outputs or entry.power_lost != known.power_lost
+    def _announce(self, entry: LedgerEntry, *, durable: bool, needed: bool) -> None:
+        """Puts on disk what is about to be done. Raises RecordUnwritable if that is needed."""
         try:
-            self._ledger.write(entry, durable=is_new)
+            self._ledger.write(entry, durable=durable)
         except RecordUnwritable:
-            # A full disk must not keep a button pressed: a line that is on record already may always be driven.
-            if is_new:
+            # A full disk must not keep a button pressed: a line that is an output already may always be driven.
+            if needed:
                 raise
 
     def _registers(self) -> ExpanderRegisters:
