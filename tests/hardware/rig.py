@@ -2,7 +2,6 @@
 
 import errno
 import os
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -12,91 +11,61 @@ from unittest import mock
 from smbus2 import i2c_msg
 
 from hardware.buslock import BusLock
+from hardware.clock import VirtualClock
 from hardware.contracts import DriveReport, ExpanderRegisters, ForeignChange, Level
 from hardware.errors import HardwareError
 from hardware.expander import Pca9557
-from hardware.i2c import LinuxI2cBus
+from hardware.i2c import LinuxI2cBus, Smbus
 from hardware.jl6108.chip import Jl6108
 from hardware.jl6108.transport import I2cBridge, WireMode
 from hardware.ledger import LineLedger
 from hardware.simulator.board import EXPANDER_ADDRESS, SWITCH_ADDRESS
-from hardware.simulator.board import Board as SimulatedBoard
-from hardware.simulator.clock import VirtualScheduler
-from hardware.simulator.trace import Trace
+from hardware.simulator.testing import InProcessBoard
 from hardware.simulator.wire import Message
 
 COLD = ExpanderRegisters(inputs=0xFF ^ 0xF0, outputs=0x00, polarity=0xF0, configuration=0xFF)
 
 
-class InProcessSmbus:
-    """`smbus2.SMBus` as far as the drivers use it, wired straight to a simulated board."""
+class WatchedSmbus:
+    """A simulated board's bus, with a hook after each transfer."""
 
-    def __init__(self, board: SimulatedBoard) -> None:
-        self._board = board
-        self._guard = threading.Lock()
+    def __init__(self, smbus: Smbus) -> None:
+        self._smbus = smbus
         self.closed = False
-        #: Called after each transfer with its number, counted from 1; may raise, write as somebody else, or set a stop.
-        self.after_transfer: Callable[[int], None] = lambda number: None
         self.transfers = 0
+        #: Called after each transfer with its number, counted from 1; may raise, or write as somebody else.
+        self.after_transfer: Callable[[int], None] = lambda number: None
 
     def read_byte_data(self, i2c_addr: int, register: int) -> int:
-        return self._transfer(Message.write(i2c_addr, bytes([register])), Message.read(i2c_addr, 1))[0]
+        value = self._smbus.read_byte_data(i2c_addr, register)
+        self._transferred()
+        return value
 
     def write_byte_data(self, i2c_addr: int, register: int, value: int) -> None:
-        self._transfer(Message.write(i2c_addr, bytes([register, value])))
+        self._smbus.write_byte_data(i2c_addr, register, value)
+        self._transferred()
 
     def i2c_rdwr(self, *i2c_msgs: i2c_msg) -> None:
-        (message,) = i2c_msgs
-        if not message.flags & 1:
-            self._transfer(Message.write(message.addr, bytes(message)))
-            return
-        data = self._transfer(Message.read(message.addr, message.len))
-        for index in range(message.len):
-            message.buf[index] = data[index : index + 1]
+        self._smbus.i2c_rdwr(*i2c_msgs)
+        self._transferred()
 
     def close(self) -> None:
         self.closed = True
 
-    def _transfer(self, *messages: Message) -> bytes:
-        with self._guard:
-            data = self._board.bus.transfer(list(messages))
-            self.transfers += 1
+    def _transferred(self) -> None:
+        self.transfers += 1
         self.after_transfer(self.transfers)
-        return data
-
-
-class BoardClock:
-    """A clock that lets the simulated board live while somebody waits, and looks at the stop every 50 ms."""
-
-    def __init__(self, scheduler: VirtualScheduler) -> None:
-        self._scheduler = scheduler
-
-    def monotonic(self) -> float:
-        return self._scheduler.monotonic()
-
-    def at(self, seconds: float, action: Callable[[], None]) -> None:
-        self._scheduler.call_later(seconds, action)
-
-    def wait(self, seconds: float, stop: threading.Event | None = None) -> bool:
-        end = self.monotonic() + max(0.0, seconds)
-        while not (stop and stop.is_set()):
-            left = end - self.monotonic()
-            if left <= 0:
-                return False
-            self._scheduler.advance(min(0.05, left))
-        return True
 
 
 class Rig:
-    """A simulated board fresh from power-up, and the drivers on its bus."""
+    """A simulated board fresh from power-up in this process, the drivers on its bus, and the clock it lives by."""
 
     def __init__(self, data: Path) -> None:
         self.data = data
-        self.scheduler = VirtualScheduler()
-        self.clock = BoardClock(self.scheduler)
-        self.trace = Trace(self.scheduler.monotonic, keep=True)
-        self.board = SimulatedBoard("rig", self.scheduler, self.trace)
-        self.smbus = InProcessSmbus(self.board)
+        self.clock = VirtualClock()
+        self.simulated = InProcessBoard(self.clock)
+        self.board = self.simulated.board
+        self.smbus = WatchedSmbus(self.simulated.smbus())
         self.bus = LinuxI2cBus(self.smbus)
         self.lock = BusLock(data / "locks" / "i2c.lock")
         self.ledger = LineLedger(data / "lines" / "rig.json")
@@ -112,11 +81,16 @@ class Rig:
 
     def edges(self) -> list[tuple[int, int]]:
         """Every pin that changed so far: line and level, in order."""
-        return [(entry["line"], entry["level"]) for entry in self.trace.entries if "line" in entry]
+        return [(entry["line"], entry["level"]) for entry in self.simulated.edges()]
 
     def writes(self) -> list[str]:
         """What was written to the expander so far: register and value in hex, in order."""
-        return [entry["data"] for entry in self.trace.entries if entry.get("addr") == "0x18" and entry["op"] == "w"]
+        trace = self.simulated.trace()
+        return [entry["data"] for entry in trace if entry.get("addr") == "0x18" and entry["op"] == "w"]
+
+    def frames(self) -> int:
+        """How many transfers the switch has seen so far."""
+        return len([entry for entry in self.simulated.trace() if entry.get("addr") == "0x5c"])
 
     def power(self, slot: int) -> str:
         som = self.board.slots[slot].som
