@@ -2,12 +2,17 @@
 
 import os
 import signal
+import warnings
 from typing import Any
 
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import worker_init, worker_ready, worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nanoportal.settings")
+
+# On a controller the portal commonly runs as root, for the bus and the ports; the messages are our own.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("nanoportal")
 app.set_default()

@@ -6,7 +6,7 @@ neither a request nor a power sequence waits for the broker.
 
 import asyncio
 import logging
-import queue
+import os
 import threading
 from typing import Any
 
@@ -18,32 +18,37 @@ log = logging.getLogger("nanoportal.events")
 
 
 class _Sender:
+    """A daemon thread with an event loop of its own, started by the first hint."""
+
     def __init__(self) -> None:
-        self.waiting: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-        self.lock = threading.Lock()
-        self.thread: threading.Thread | None = None
+        self._guard = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pid = 0
 
     def put(self, hint: dict[str, Any]) -> None:
-        self.waiting.put(hint)
-        with self.lock:
-            if self.thread is None or not self.thread.is_alive():
-                self.thread = threading.Thread(target=self._run, name="hints", daemon=True)
-                self.thread.start()
+        self._running_loop().call_soon_threadsafe(self._send_soon, hint)
 
-    def _run(self) -> None:
-        asyncio.run(self._send_all())
+    def _running_loop(self) -> asyncio.AbstractEventLoop:
+        with self._guard:
+            if self._loop is None or self._pid != os.getpid():  # a thread does not survive a fork
+                self._loop, self._pid = asyncio.new_event_loop(), os.getpid()
+                threading.Thread(target=self._loop.run_forever, name="hints", daemon=True).start()
+            return self._loop
 
-    async def _send_all(self) -> None:
-        layer = get_channel_layer()
-        loop = asyncio.get_running_loop()
-        while True:
-            hint = await loop.run_in_executor(None, self.waiting.get)
-            try:
-                await layer.group_send(GROUP, {"type": "hint", "hint": hint})
-            except Exception as error:  # a hint may be lost, and whatever the broker says must not end this thread
-                log.info("hint lost: %s", error)
+    def _send_soon(self, hint: dict[str, Any]) -> None:
+        task = asyncio.get_running_loop().create_task(self._send(hint))
+        _sending.add(task)
+        task.add_done_callback(_sending.discard)
+
+    async def _send(self, hint: dict[str, Any]) -> None:
+        try:
+            async with asyncio.timeout(5):
+                await get_channel_layer().group_send(GROUP, {"type": "hint", "hint": hint})
+        except Exception as error:  # a hint may be lost, and whatever the broker says must not end this thread
+            log.info("hint lost: %s", error)
 
 
+_sending: set[asyncio.Task[None]] = set()  # the loop itself keeps no reference to its tasks
 _sender = _Sender()
 
 

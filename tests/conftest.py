@@ -1,0 +1,122 @@
+"""Fixtures of the whole suite: a data directory of its own, a real broker, people, and a simulated board.
+
+Nothing here uses a fixed port or a shared path; every process that is started is ended by its pid.
+"""
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+# Before Django reads its settings: the suite's own data directory, and time that runs fast enough to wait for.
+DATA = Path(tempfile.mkdtemp(prefix="np-test-"))
+os.environ["NANOPORTAL_DATA"] = str(DATA)
+os.environ.setdefault("NANOPORTAL_TIME_SCALE", "20")
+for name in ("NANOPORTAL_BOARDS", "NANOPORTAL_SIM_TRACE", "REDIS_URL"):
+    os.environ.pop(name, None)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    (DATA / "boards").mkdir(exist_ok=True)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    import shutil
+
+    shutil.rmtree(DATA, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings() -> None:
+    """A real SQLite file: the in-memory one shares its cache between threads and knows no busy waiting."""
+    from django.conf import settings
+
+    database = settings.DATABASES["default"]
+    if database["ENGINE"].endswith("sqlite3"):
+        database.setdefault("TEST", {})["NAME"] = str(DATA / "test.sqlite3")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def flush_past_the_audit_triggers() -> Iterator[None]:
+    """Transactional tests end with a flush, which the audit log's triggers rightly refuse: lift them for just that."""
+    from importlib import import_module
+
+    from django.apps import apps
+    from django.db import connection
+    from django.test import TransactionTestCase
+
+    guards = import_module("operations.migrations.0002_audit_triggers")
+    flush = TransactionTestCase._fixture_teardown
+
+    def lifted(self: TransactionTestCase) -> None:
+        with connection.schema_editor() as editor:
+            guards.unguard(apps, editor)
+        try:
+            flush(self)
+        finally:
+            with connection.schema_editor() as editor:
+                guards.guard(apps, editor)
+            guards.make_head(apps, None)
+            (DATA / "audit.head").unlink(missing_ok=True)
+
+    TransactionTestCase._fixture_teardown = lifted
+    yield
+    TransactionTestCase._fixture_teardown = flush
+
+
+@pytest.fixture(scope="session", autouse=True)
+def broker() -> Iterator[None]:
+    """A real broker in the suite's data directory, as `make run` would start it."""
+    import time
+
+    from nanoportal import broker as embedded
+
+    path = embedded.prepare_socket(DATA)
+    process = subprocess.Popen(embedded.command(DATA, path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 10
+    while not embedded.answers(path):
+        assert time.monotonic() < deadline, "the embedded broker did not start"
+        time.sleep(0.02)
+    yield
+    process.terminate()
+    process.wait(10)
+
+
+@pytest.fixture
+def make_person(db: None) -> Callable[[str, str], object]:
+    """A person of that name and role; their password is `PASSWORD`."""
+    from accounts.models import User
+
+    return lambda name, role: User.objects.create_user(username=name, password=PASSWORD, role=role)
+
+
+PASSWORD = "seven-slots-and-a-switch"
+
+
+def _actor(name: str, role: str):  # type: ignore[no-untyped-def]
+    from operations.roles import Actor
+
+    return Actor(name=name, role=role, user_id=None, source="web", credential="session", address="127.0.0.1")
+
+
+@pytest.fixture
+def viewer():  # type: ignore[no-untyped-def]
+    return _actor("vera", "viewer")
+
+
+@pytest.fixture
+def operator():  # type: ignore[no-untyped-def]
+    return _actor("olga", "operator")
+
+
+@pytest.fixture
+def administrator():  # type: ignore[no-untyped-def]
+    return _actor("alice", "administrator")
+
+
+@pytest.fixture
+def stranger():  # type: ignore[no-untyped-def]
+    return _actor("", "")
