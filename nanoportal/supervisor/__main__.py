@@ -15,6 +15,8 @@ CANNOT_START = 2
 def main() -> int:
     terminal = Terminal()
     try:
+        if sys.argv[1:]:
+            raise EnvironmentProblem("it takes no arguments; NANOPORTAL_PORT, NANOPORTAL_BIND and the like say it all.")
         env = load_env()
         database(env.database_url)  # only to find a bad value before anything is started
         hold_data(env.data)

@@ -76,7 +76,8 @@ class Crew:
         while any(child.is_running for child in leaving):
             if not killed and time.monotonic() >= deadline:
                 killed = True
-                for child in leaving:
+                for child in (child for child in leaving if child.is_running):
+                    self._terminal.say(f"{child.program.name} did not stop in time and was killed.")
                     child.signal(signal.SIGKILL)
             self._take_turn(TURN_SECONDS, None if killed else deadline)
 

@@ -53,7 +53,11 @@ def worker(env: Env, board_slugs: list[str], on_death: Callable[[], None]) -> Pr
         "worker",
         _python("celery", "--quiet", "--app", "nanoportal", "worker", *options),
         death_signal=signal.SIGTERM,
-        environment={**_environment(env), "NANOPORTAL_WORKER": env.worker},
+        environment={
+            **_environment(env),
+            "NANOPORTAL_WORKER": env.worker,
+            "PYTHONWARNINGS": "ignore:You're running the worker",  # as root: Celery's advice fits another command line
+        },
         on_death=on_death,
     )
 

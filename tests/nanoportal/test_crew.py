@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-PROJECT = Path(__file__).resolve().parents[2]
+from tests.portal import wait_for
+from tests.simulated import PROJECT
 
 PRELUDE = """
 import os, signal, sys, time
@@ -76,13 +77,6 @@ def is_gone(pid: int) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
     except FileNotFoundError:
         return True
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 5.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.01)
 
 
 def test_a_killed_child_restarts_at_once_then_after_a_second(crew) -> None:
@@ -171,14 +165,15 @@ obliging = shell('web', 'trap "echo term; exit" TERM; echo ready; while :; do sl
 stubborn = shell('worker', 'trap "echo ignored" TERM; echo ready; while :; do sleep 0.1; done')
 crew.wait_until(lambda: False, timeout_seconds=0.5)
 began = time.monotonic()
-crew.end([obliging, stubborn], time.monotonic() + 1.5)
+crew.end([obliging, stubborn], time.monotonic() + 0.8)
 print("took", time.monotonic() - began)
 """
     )
     lines = [running.line_with("took")] and running.said
     assert lines.count("web       | term") == 1
     assert lines.count("worker    | ignored") == 1
-    assert 1.4 < float(lines[-1].split()[1]) < 2.5
+    assert "worker did not stop in time and was killed." in lines
+    assert 0.7 < float(lines[-1].split()[1]) < 2
 
 
 def test_ctrl_c_is_heeded_once_and_again_ctrl_c_changes_nothing(crew) -> None:
@@ -212,8 +207,8 @@ until_stopped()
     )
     web, worker = running.pid_of("web"), running.pid_of("worker")
     running.process.kill()
-    wait_for(lambda: is_gone(web), 2)
-    wait_for(lambda: is_gone(worker), 3)
+    wait_for(lambda: is_gone(web), 2, "the end of web")
+    wait_for(lambda: is_gone(worker), 3, "the end of the worker")
     assert note.read_text() == "released\n", "a worker must not fail at a broken pipe while it stops"
 
 
@@ -234,10 +229,10 @@ until_stopped()
 """
     )
     pid_file = tmp_path / "pid"
-    wait_for(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"))
+    wait_for(lambda: pid_file.exists() and pid_file.read_text().endswith("\n"), 5, "a pid")
     time.sleep(0.5)  # nobody reads what the crew says: its pipe is full by now
     os.kill(int(pid_file.read_text()), signal.SIGKILL)
-    wait_for(note.exists, 2)
+    wait_for(note.exists, 2, "the release")
     running.process.terminate()
 
 
@@ -246,7 +241,7 @@ def test_a_closed_terminal_does_not_end_the_crew(crew, tmp_path: Path) -> None:
     running = crew(f"shell('web', 'echo $$ >> {pids}; echo hello; exec sleep 60'); until_stopped()")
     assert running.process.stdout is not None
     running.process.stdout.close()
-    wait_for(lambda: pids.exists() and pids.read_text().endswith("\n"))
+    wait_for(lambda: pids.exists() and pids.read_text().endswith("\n"), 5, "a pid")
     os.kill(int(pids.read_text()), signal.SIGKILL)
-    wait_for(lambda: len(pids.read_text().split()) == 2)
+    wait_for(lambda: len(pids.read_text().split()) == 2, 5, "the restart")
     assert running.process.poll() is None

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.portal import free_port, wait_for
+from tests.simulated import PROJECT
+
 MIB = 2**20
-PROJECT = Path(__file__).resolve().parents[2]
 
 # An application that says how many bytes of body it was given: no Django, so that the memory measured is the server's.
 COUNTING_SERVER = """
@@ -36,9 +38,9 @@ serve(application, "127.0.0.1", int(sys.argv[1]))
 """
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+def accepts(port: int) -> bool:
+    with socket.socket() as client:
+        return client.connect_ex(("127.0.0.1", port)) == 0
 
 
 @dataclass(frozen=True)
@@ -66,15 +68,7 @@ def server() -> Iterator[Server]:
     port = free_port()
     process = subprocess.Popen([sys.executable, "-c", COUNTING_SERVER, str(port)], cwd=PROJECT)
     try:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port)).close()
-                break
-            except ConnectionRefusedError:
-                assert process.poll() is None
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+        wait_for(lambda: accepts(port), 20, "the server")
         yield Server(port, process.pid)
     finally:
         process.terminate()
