@@ -14,17 +14,13 @@ def actor_for(who: HttpRequest | User | AnonymousUser, **more: Any) -> Actor:
 
     `more` overrides single fields, for instance `source="api", credential="token"`. Does not block.
     """
-    request = who if isinstance(who, HttpRequest) else None
-    user = request.user if request is not None else who
-    known = isinstance(user, User) and user.is_active
-    fields: dict[str, Any] = {
-        "name": user.username if known else "",
-        "role": user.role if known else "",
-        "user_id": user.pk if known else None,
-        "address": address_of(request) if request is not None else "",
-        "credential": "session" if known and request is not None else "none",
-    }
-    return Actor(**{**fields, **more})
+    fields: dict[str, Any] = {"name": ""}
+    user = who.user if isinstance(who, HttpRequest) else who
+    if isinstance(user, User) and user.is_active:
+        fields |= {"name": user.username, "role": user.role, "user_id": user.pk}
+    if isinstance(who, HttpRequest):
+        fields |= {"address": address_of(who), "credential": "session" if fields["name"] else "none"}
+    return Actor(**fields | more)
 
 
 def address_of(request: HttpRequest) -> str:

@@ -22,9 +22,10 @@ class SignInForm(AuthenticationForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["username"].widget.attrs = {**NAME, "autofocus": True}
+        self.fields["username"].widget.attrs = {**NAME}
         self.fields["username"].label = "Name"
         self.fields["password"].widget.attrs = {**CURRENT}
+        self.fields["password" if self.is_bound else "username"].widget.attrs["autofocus"] = True
 
 
 class NewPasswordForm(forms.Form):

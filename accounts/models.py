@@ -66,17 +66,11 @@ class User(AbstractUser):
     def is_administrator(self) -> bool:
         return self.is_active and self.role == Role.ADMINISTRATOR
 
-    def save(
-        self,
-        force_insert: bool | tuple[models.base.ModelBase, ...] = False,
-        force_update: bool = False,
-        using: str | None = None,
-        update_fields: Iterable[str] | None = None,
-    ) -> None:
+    def save(self, *, update_fields: Iterable[str] | None = None, **how: Any) -> None:
         self.is_staff = self.is_superuser = self.role == Role.ADMINISTRATOR
         if update_fields is not None and "role" in update_fields:
             update_fields = {*update_fields, "is_staff", "is_superuser"}
-        super().save(force_insert, force_update, using, update_fields)
+        super().save(update_fields=update_fields, **how)
 
 
 class AccessVersion(models.Model):

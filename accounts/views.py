@@ -10,6 +10,7 @@ from django.contrib import messages
 from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth import views as auth_views
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.forms import AuthenticationForm
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
@@ -29,6 +30,12 @@ from operations.roles import Actor, require
 
 # When this browser signed in: outlives the session, so that the sign-in page can say what became of it.
 SIGNED_IN_COOKIE = "signed_in_at"
+
+
+class PersonRequest(ActorRequest):
+    """A request behind `login_required`."""
+
+    user: User
 
 
 # ---- Signing in and out ------------------------------------------------------------------------------------------
@@ -51,11 +58,11 @@ class SignIn(auth_views.LoginView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         return super().get_context_data(ended=how_session_ended(self.request), **kwargs)
 
-    def form_valid(self, form: SignInForm) -> HttpResponse:
+    def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         services.sign_in(self.request, form.get_user())
         return remember_sign_in(redirect(self.get_success_url()))
 
-    def form_invalid(self, form: SignInForm) -> HttpResponse:
+    def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         services.note_failed_sign_in(self.request, form.data.get("username", ""))
         return super().form_invalid(form)
 
@@ -122,7 +129,7 @@ def setup(request: HttpRequest, token: str) -> HttpResponse:
 @sensitive_post_parameters()
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
-def account(request: HttpRequest) -> HttpResponse:
+def account(request: PersonRequest) -> HttpResponse:
     """Who one is here, the theme, and a new password."""
     form = ChangePasswordForm(request.POST or None, person=request.user)
     if not form.is_valid():
