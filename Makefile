@@ -44,17 +44,18 @@ soak: $(VENV)/.tools programs
 bench: $(VENV)/.tools
 	@$(PY) -m bench $(BENCH)
 
-# The checks see an empty data directory of their own: they must neither need nor touch the portal's.
+# All checks, whatever the first of them says. They see an empty data directory: they must neither need nor touch yours.
 lint: $(VENV)/.tools
-	@data=$$(mktemp -d) && trap 'rm -rf "$$data"' EXIT && export NANOPORTAL_DATA="$$data" \
-	  && set -x \
-	  && $(PY) -m ruff check . \
-	  && $(PY) -m ruff format --check . \
-	  && $(PY) -m mypy $(PACKAGES) \
-	  && $(VENV)/bin/lint-imports \
-	  && $(VENV)/bin/djade --check --target-version 5.2 $(TEMPLATES) \
-	  && $(PY) manage.py check --deploy --fail-level ERROR \
-	  && $(PY) manage.py makemigrations --check --dry-run
+	@export NANOPORTAL_DATA=$$(mktemp -d); trap 'rm -rf "$$NANOPORTAL_DATA"' EXIT; \
+	status=0; check() { echo "$$*"; "$$@" || status=1; }; \
+	check $(PY) -m ruff check --quiet .; \
+	check $(PY) -m ruff format --check .; \
+	check $(PY) -m mypy --no-error-summary $(PACKAGES); \
+	check $(VENV)/bin/lint-imports --no-logo; \
+	check $(VENV)/bin/djade --check --target-version 5.2 $(TEMPLATES); \
+	check $(PY) manage.py check --deploy --fail-level ERROR; \
+	check $(PY) manage.py makemigrations --check --dry-run; \
+	exit $$status
 
 format: $(VENV)/.tools
 	@$(PY) -m ruff check --fix . ; $(PY) -m ruff format .
