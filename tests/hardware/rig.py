@@ -106,7 +106,7 @@ class ScriptedExpander:
     """An `Expander` for the sequencer's tests: keeps levels, fails when told to."""
 
     levels: list[tuple[int, Level]] = field(default_factory=list)
-    failures: list[BaseException] = field(default_factory=list)
+    failures: list[BaseException | None] = field(default_factory=list)
     let_go_lines: list[int] = field(default_factory=list)
     before_drive: Callable[[Level], None] = lambda level: None
     closed: bool = False
