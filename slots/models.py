@@ -14,7 +14,7 @@ from hardware.som import LineKind, PowerState, ResetType, SomTraits
 from operations.models import Operation
 
 if TYPE_CHECKING:
-    from django.db.models.manager import RelatedManager
+    from django_stubs_ext.db.models.manager import RelatedManager
 
 FIRST, LAST, CONTROLLER = 1, 7, 1
 

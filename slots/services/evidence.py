@@ -5,7 +5,7 @@ agrees; evidence that disagrees is a contradiction, shown beside the state. An o
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 
 from hardware.som import PowerState
@@ -51,7 +51,8 @@ class Windows:
     @classmethod
     def scaled(cls, scale: float) -> "Windows":
         """The limits divided by `scale`, for portals that run in fast time."""
-        return cls(**{name: field.default / scale for name, field in cls.__dataclass_fields__.items()})
+        plain = cls()
+        return cls(**{field.name: getattr(plain, field.name) / scale for field in fields(cls)})
 
 
 def signs_of_life(readings: Iterable[Reading], now: datetime, after: datetime | None, w: Windows) -> list[str]:

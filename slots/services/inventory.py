@@ -4,6 +4,7 @@ import logging
 import socket
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -93,7 +94,8 @@ def _keep_links(board: Board, links: dict[int, Link], now: datetime) -> None:
     """One UPDATE for all readings that say the same as before, a write of its own for each that changed."""
     known = {e.slot.number: e for e in Evidence.objects.filter(slot__board=board, kind="link").select_related("slot")}
     slots: dict[int, Slot] | None = None
-    same_up, same_down = [], []
+    same_up: list[int] = []
+    same_down: list[int] = []
     for number, link in links.items():
         row = known.get(number)
         if row is not None and (row.value, row.life) == (link_words(link), link.up):
@@ -188,7 +190,7 @@ def _adopt(slot: Slot, before: Belief, after: Belief) -> None:
     """Write a belief that changed, if the slot still is as we read it."""
     unchanged = Slot.objects.filter(pk=slot.pk, power_state=before.state, basis=before.basis, since=before.since)
     latched_no_more = after.state == PowerState.ON and slot.latched
-    values = {
+    values: dict[str, Any] = {
         "power_state": after.state.value,
         "basis": after.basis,
         "since": after.since,

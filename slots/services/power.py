@@ -124,9 +124,9 @@ def plan(slot: Slot, ask: Ask) -> Sequence:
         raise _as_refusal(refused) from refused
     if sequence.latches and not ask.accept_stranding:
         raise refusals.StrandingNotAccepted(
-            f"Force off holds the button of slot {slot.number} for {traits.force_off_seconds:g} s; a {traits.name} then "
-            "does not start again until the whole board loses power. Repeat it with accept_stranding set to true if "
-            "that is what you want."
+            f"Force off holds the button of slot {slot.number} for {traits.force_off_seconds:g} s; a {traits.name} "
+            "then does not start again until the whole board loses power. Repeat it with accept_stranding set to true "
+            "if that is what you want."
         )
     if ask.reset_type in STARTS or (
         ask.reset_type == ResetType.PUSH_POWER_BUTTON and believed(slot) not in (PowerState.ON, PowerState.UNKNOWN)

@@ -85,16 +85,14 @@ def _row(som: Som | None) -> dict[str, Any] | None:
 def save_board(board: Board, changed: list[str], actor: Actor) -> None:
     """Keep a board's edited name, supply and notes. Raises `NotPermitted`."""
     roles.require(actor, "board.edit", board.slug)
-    before = Board.objects.values("name", "supply", "notes").get(pk=board.pk)
+    before = Board.objects.get(pk=board.pk)
     with transaction.atomic():
         board.save(update_fields=["name", "supply", "notes"])
-        after = Board.objects.values("name", "supply", "notes").get(pk=board.pk)
-        audit.record(
-            "board.edit",
-            actor=actor,
-            target=board.slug,
-            detail={"before": {k: before[k] for k in changed}, "after": {k: after[k] for k in changed}},
-        )
+        detail = {
+            "before": {name: getattr(before, name) for name in changed},
+            "after": {name: getattr(board, name) for name in changed},
+        }
+        audit.record("board.edit", actor=actor, target=board.slug, detail=detail)
         events.hint("board", board.slug)
 
 

@@ -2,13 +2,13 @@
 
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
 from hardware.sequences import Sequence
 from hardware.som import PowerState, ResetType
-from operations import lifecycle, refusals, roles
+from operations import refusals, roles
 from operations.models import Operation, OperationState
 from operations.roles import Actor
 from slots.models import Board, Slot
@@ -92,7 +92,5 @@ def _reset_type(slot: Slot, verb: str) -> ResetType:
 
 
 def _create(member: Member, actor: Actor, group: uuid.UUID, place: int) -> Operation:
-    first = {} if place == 0 else {"state": OperationState.WAITING, "expires_at": None}
-    if place == 0:
-        first = {"expires_at": timezone.now() + lifecycle.EXPIRY}
+    first: dict[str, Any] = {} if place == 0 else {"state": OperationState.WAITING, "expires_at": None}
     return power.create_member(member.slot, member.ask, actor, member.sequence, group=group, position=place, **first)

@@ -2,7 +2,7 @@
 
 import signal
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -17,7 +17,7 @@ from slots.services import catalogue, inventory
 
 class Command(BaseCommand):
     help = "Own every mapped UART: read what comes and keep the slots' evidence. Runs until it is told to stop."
-    requires_system_checks: ClassVar[list[str]] = []
+    requires_system_checks = ()
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
