@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
     except (places.PlaceError, control.CtlError) as refusal:
         print(refusal, file=sys.stderr)
     except OSError as error:
-        print(f"The simulated board cannot use {error.filename}: {error.strerror}.", file=sys.stderr)
+        print(f"The simulated board cannot use {error.filename or 'its sockets'}: {error.strerror}.", file=sys.stderr)
     return 1
 
 

@@ -77,13 +77,13 @@ class Slot:
                 self.som.restart()
 
     def as_json(self, level: int) -> dict[str, Any]:
-        """Return what `ctl state` shows of this slot."""
+        """Return what `ctl state` shows of this slot; power and boot stage are None when it is empty."""
         som, uart = self.som, self.uart
         return {
             "type": som.kind.name if som else None,
-            "power": som.power if som else Power.OFF,
+            "power": som.power if som else None,
             "latched": som.is_latched if som else False,
-            "boot": som.stage if som else BootStage.NONE,
+            "boot": som.stage if som else None,
             "line": level,
             "port": self.port,
             "uart": uart and {"path": str(uart.link), "sent": uart.sent_bytes, "dropped": uart.dropped_bytes},
@@ -150,6 +150,7 @@ class Board:
         if slot.som is not None:
             raise BoardError(f"Slot {number} holds a {slot.som.kind.name} already.")
         slot.insert(kind)
+        self._apply_faults()
 
     def remove(self, number: int) -> None:
         """Take the SOM out of a slot; raises BoardError."""

@@ -19,6 +19,10 @@ UNSUPPORTED_ERRNO = errno.EOPNOTSUPP
 HANG_TIMEOUT_SECONDS = 1.0
 
 
+class TransferError(OSError):
+    """A transfer that failed, with the errno that Linux would give."""
+
+
 class Nack(Exception):
     """A device did not acknowledge.
 
@@ -64,11 +68,11 @@ class Bus:
     def transfer(self, messages: list[Message], **marks: object) -> bytes:
         """Do one START..STOP at once and return what was read; `marks` are added to its trace entry.
 
-        Raises OSError with the errno that Linux would give.
+        Raises TransferError.
         """
         kind = "".join("r" if message.data is None else "w" for message in messages)
         if kind not in ("w", "r", "wr") or len({message.address for message in messages}) != 1:
-            raise OSError(UNSUPPORTED_ERRNO, "The bus does a write, a read or both, to one address.")
+            raise TransferError(UNSUPPORTED_ERRNO, "The bus does a write, a read or both, to one address.")
         address = messages[0].address
         with self._trace.heading(bus="i2c", addr=f"0x{address:02x}", op=kind) as entry:
             if kind == "wr":
@@ -79,7 +83,7 @@ class Bus:
             except Nack as nack:
                 entry["nack"] = nack.position
                 entry["error"] = nack.reason
-                raise OSError(NACK_ERRNO, f"I2C device 0x{address:02x} did not acknowledge.") from nack
+                raise TransferError(NACK_ERRNO, f"I2C device 0x{address:02x} did not acknowledge.") from nack
 
     def submit(self, messages: list[Message], reply: Callable[[int, bytes], None]) -> None:
         """Do one START..STOP when the bus is free and call `reply(errno, data)`; the bus faults hang and slow apply."""
@@ -108,7 +112,7 @@ class Bus:
         messages, reply = self._waiting.popleft()
         try:
             error, data = 0, self.transfer(messages)
-        except OSError as refusal:
+        except TransferError as refusal:
             error, data = refusal.errno or errno.EIO, b""
         self._end(reply, error, data)
 

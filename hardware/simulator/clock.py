@@ -61,40 +61,11 @@ class Scheduler:
 
     def run_due(self) -> None:
         """Run every action whose time has come, the earliest first."""
-        while self._run_next(self.now()):
-            pass
-
-    def _run_next(self, limit_seconds: float) -> bool:
-        self._drop_cancelled()
-        if not self._queue or self._queue[0].due_seconds > limit_seconds:
-            return False
-        action = heapq.heappop(self._queue).action
-        if action is not None:
-            action()
-        return True
+        while self.seconds_until_next() == 0.0:
+            action = heapq.heappop(self._queue).action
+            if action is not None:
+                action()
 
     def _drop_cancelled(self) -> None:
         while self._queue and self._queue[0].action is None:
             heapq.heappop(self._queue)
-
-
-class VirtualScheduler(Scheduler):
-    """The same with a clock that stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._now_seconds = 1000.0
-
-    def monotonic(self) -> float:
-        return self._now_seconds
-
-    def advance(self, seconds: float) -> None:
-        """Let `seconds` pass; each action that falls due sees the time at which it was due."""
-        end_seconds = self._now_seconds + seconds
-        while True:
-            self._drop_cancelled()
-            if not self._queue or self._queue[0].due_seconds > end_seconds:
-                break
-            self._now_seconds = max(self._now_seconds, self._queue[0].due_seconds)
-            self._run_next(self._now_seconds)
-        self._now_seconds = end_seconds

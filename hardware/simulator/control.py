@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hardware.simulator.board import EXPANDER_ADDRESS, Board, BoardError
+from hardware.simulator.bus import TransferError
 from hardware.simulator.faults import KINDS, FaultError
 from hardware.simulator.places import find_socket
 from hardware.simulator.wire import Message
@@ -126,7 +127,7 @@ def _foreign_write(board: Board, arguments: list[str]) -> Any:
     register, value = (_byte(argument) for argument in arguments)
     try:
         board.bus.transfer([Message.write(EXPANDER_ADDRESS, bytes([register, value]))], foreign=True)
-    except OSError as error:
+    except TransferError as error:
         raise BoardError(f"The expander did not take the write: {error.strerror}") from error
     return board.dump("expander")
 

@@ -27,7 +27,7 @@ KINDS = {
     "switch-firmware-down": FaultKind((), "the switch answers, its firmware never comes up"),
     "switch-busy": FaultKind(("POLLS",), "the switch's bridge reads busy this many times per access"),
     "switch-lsb": FaultKind((), "the switch is strapped to the low-byte-first wire mode"),
-    "wrong-chip": FaultKind((), "the switch identifies itself as a JL6110"),
+    "wrong-chip": FaultKind((), "the switch is of the JL6105/6107 family"),
 }
 
 

@@ -72,7 +72,6 @@ class Server:
             for key, _ in self._selector.select(timeout):
                 key.data()
             self._board.scheduler.run_due()
-            self._watch_uarts()
         for name in (I2C_SOCKET, control.CONTROL_SOCKET):
             remove_socket(self._directory, name)
 
@@ -118,7 +117,10 @@ class Server:
         while b"\n" in connection.received:
             line, _, rest = connection.received.partition(b"\n")
             connection.received = bytearray(rest)
-            connection.send(control.answer(self._board, bytes(line)))
+            reply = control.answer(self._board, bytes(line))
+            # Only a command plugs or unplugs a UART; at once, before a new one gets an old one's descriptor number.
+            self._watch_uarts()
+            connection.send(reply)
         if len(connection.received) > _LONGEST_LINE_BYTES:
             connection.is_open = False
 

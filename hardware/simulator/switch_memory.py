@@ -35,8 +35,8 @@ class Block(NamedTuple):
 
 #: What running firmware shows of itself, 0x20004C first: identity, boot state (RTOS), version.
 FIRMWARE_WORDS = {0x20004C: 0x00016108, 0x200054: 0x00130000, 0x200074: 0x00000001, 0x2000D0: 0x00000001}
-#: The JL6110, the other chip of the family (jl6108.md 1.1).
-OTHER_CHIP_WORDS = {0x20004C: 0x00006110, 0x2000D0: 0x00000000}
+#: A chip of the JL6105/6107 family, whose tables lie elsewhere (jl6108.md 20); what it shows here is [inferred].
+OTHER_CHIP_WORDS = {0x20004C: 0x00006107}
 MII_MON, IFM_MON, PHYSR, BMSR = 0x1420FC, 0x142108, 0x2441C0, 0x244004
 
 BLOCKS = (
