@@ -9,7 +9,7 @@ PYTEST_ARGS ?=
 
 VENV := .venv
 PY   := $(VENV)/bin/python
-PIP  := $(PY) -m pip install --quiet --disable-pip-version-check
+PIP  := $(PY) -m pip install --quiet --quiet --disable-pip-version-check
 
 # Only what a checkout has: an empty or absent package is not a complaint.
 PACKAGES  := $(patsubst %/__init__.py,%,$(wildcard accounts/__init__.py consoles/__init__.py hardware/__init__.py \
