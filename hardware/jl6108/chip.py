@@ -21,13 +21,14 @@ class Jl6108:
         """The chip's name. Raises BusError, ChipRefused."""
         if self._bridge.mode is None:
             self._bridge.mode = self._find_mode()
-        (core_version,) = self._bridge.read_words(registers.CORE_VERSION.address)
+        # In this order, since the firmware fills in the version word only when it is up (section 1.1).
         (boot_state,) = self._bridge.read_words(registers.BOOT_STATE.address)
+        if not self._is_up(boot_state):
+            raise ChipRefused(f"its firmware is not up (boot state 0x{boot_state:08X})")
+        (core_version,) = self._bridge.read_words(registers.CORE_VERSION.address)
         name = registers.chip_name(core_version)
         if name is None:
             raise ChipRefused(f"its version word 0x{core_version:08X} is not that of a JL6108 or JL6110")
-        if not self._is_up(boot_state):
-            raise ChipRefused(f"the firmware of the {name} is not up (boot state 0x{boot_state:08X})")
         return name
 
     def read_links(self) -> tuple[Link, ...]:
@@ -79,4 +80,6 @@ class Jl6108:
             seen.append(f"0x{core_version:08X}")
         if not seen:
             raise missing[0]
-        raise ChipRefused(f"its version word, {' or '.join(seen)}, is not that of a JL6108 or JL6110")
+        raise ChipRefused(
+            f"its version word, {' or '.join(seen)}, is not that of a JL6108 or JL6110 whose firmware is up"
+        )
