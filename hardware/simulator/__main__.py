@@ -40,12 +40,14 @@ def _serve(arguments: list[str]) -> int:
     directory.mkdir(parents=True, exist_ok=True)
     lock = places.Lock(directory)
     board = Board(options.board, scheduler, Trace(scheduler.monotonic, options.trace), directory)
-    server = Server(board, directory)
-    server.stop_on_signals()
-    print(json.dumps(_addresses(board, server)), flush=True)
-    server.serve()
-    board.close()
-    lock.release()
+    try:
+        server = Server(board, directory)
+        server.stop_on_signals()
+        print(json.dumps(_addresses(board, server)), flush=True)
+        server.serve()
+    finally:
+        board.close()
+        lock.release()
     return 0
 
 

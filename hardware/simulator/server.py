@@ -66,12 +66,19 @@ class Server:
         self._is_stopping = True
 
     def serve(self) -> None:
-        """Serve until `stop`; then remove the sockets."""
-        while not self._is_stopping:
-            timeout = self._board.scheduler.seconds_until_next()
-            for key, _ in self._selector.select(timeout):
-                key.data()
-            self._board.scheduler.run_due()
+        """Serve until `stop`; on any exit remove the sockets. Raises OSError when the trace cannot be written."""
+        scheduler = self._board.scheduler
+        try:
+            while not self._is_stopping:
+                events = self._selector.select(scheduler.seconds_until_next())
+                # What is due comes first: a process that was held up must not mistake a long press for a short one.
+                scheduler.run_due()
+                for key, _ in events:
+                    key.data()
+        finally:
+            self._remove_sockets()
+
+    def _remove_sockets(self) -> None:
         for name in (I2C_SOCKET, control.CONTROL_SOCKET):
             remove_socket(self._directory, name)
 

@@ -25,10 +25,11 @@ class Trace:
         self.entries: list[Entry] = []
         self._held: list[Entry] | None = None
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        self._path = path
         self._file = None if path is None else os.open(path, flags, 0o644)
 
     def record(self, **fields: Any) -> None:
-        """Write one entry."""
+        """Write one entry; raises OSError when the file cannot take it."""
         entry = {"t": self._monotonic(), **fields}
         if self._held is None:
             self._write([entry])
@@ -61,5 +62,8 @@ class Trace:
         if self._file is not None:
             text = "".join(json.dumps(entry, separators=(",", ":")) + "\n" for entry in entries)
             data = text.encode()
-            while data:
-                data = data[os.write(self._file, data) :]
+            try:
+                while data:
+                    data = data[os.write(self._file, data) :]
+            except OSError as error:
+                raise OSError(error.errno, error.strerror, self._path) from error

@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -88,17 +89,17 @@ def test_sockets_of_a_killed_one_are_replaced(board: SimulatedBoard) -> None:
 def test_a_long_path_moves_the_sockets_to_a_private_directory(tmp_path: Path) -> None:
     board = SimulatedBoard(tmp_path / ("d" * 60) / ("e" * 60))
     with board, board.smbus() as smbus:
-        socket = Path(board.address.removeprefix("sim:"))
-        assert len(str(socket)) <= 100
-        assert stat.S_IMODE(socket.parent.stat().st_mode) == 0o700
-        assert (board.directory / "i2c.sock.path").read_text() == f"{socket}\n"
+        place = Path(board.address.removeprefix("sim:"))
+        assert len(str(place)) <= 100
+        assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700
+        assert (board.directory / "i2c.sock.path").read_text() == f"{place}\n"
         assert smbus.read_byte_data(0x18, CONFIGURATION) == 0xFF
         assert board.state()["board"] == "demo"
         board.kill()
         board.start()
-        assert board.address == f"sim:{socket}", "a killed one's private directory is used again"
+        assert board.address == f"sim:{place}", "a killed one's private directory is used again"
         assert board.state()["board"] == "demo"
-    assert not socket.parent.exists()
+    assert not place.parent.exists()
     assert [path.name for path in board.directory.iterdir()] == ["simulator.lock"]
 
 
@@ -108,6 +109,7 @@ def test_a_long_path_moves_the_sockets_to_a_private_directory(tmp_path: Path) ->
         (["--board", "../b1"], {}, "A board's name has lower-case letters, digits, - and _ only, not '../b1'.\n"),
         ([], {"NANOPORTAL_TIME_SCALE": "fast"}, "NANOPORTAL_TIME_SCALE is a positive number, not 'fast'.\n"),
         ([], {"NANOPORTAL_TIME_SCALE": "0"}, "NANOPORTAL_TIME_SCALE is a positive number, not '0'.\n"),
+        (["--trace", "/dev/full"], {}, "The simulated board cannot use /dev/full: No space left on device.\n"),
         (
             ["--trace", "/proc/no/trace"],
             {},
@@ -199,8 +201,6 @@ def test_opening_a_board_that_is_not_there_fails_at_once(tmp_path: Path) -> None
 
 
 def test_a_client_that_talks_nonsense_is_cut_off_and_the_board_serves_on(board: SimulatedBoard) -> None:
-    import socket
-
     for path, nonsense in ((board.address[4:], b"\x01\xff\x00\x00\x01\x00"), (board.control_path, b"x" * 100_000)):
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(5)
@@ -208,6 +208,15 @@ def test_a_client_that_talks_nonsense_is_cut_off_and_the_board_serves_on(board: 
             client.sendall(nonsense)
             assert client.recv(1) == b""
     assert board.state()["board"] == "demo"
+
+
+def test_a_request_that_is_no_json_gets_a_sentence(board: SimulatedBoard) -> None:
+    for request in (b"state\n", b"[]\n", b'{"verb": "state"}\n', b'{"verb": "state", "arguments": 1}\n', b"\xff\n"):
+        with socket.socket(socket.AF_UNIX) as client, client.makefile("rb") as answers:
+            client.settimeout(5)
+            client.connect(str(board.control_path))
+            client.sendall(request)
+            assert "is not a JSON object" in json.loads(answers.readline())["error"]
 
 
 def test_a_slow_bus_delays_transfers_and_nothing_else(board: SimulatedBoard) -> None:
@@ -322,10 +331,29 @@ def test_a_foreign_write_is_on_the_bus_like_any_other(board: SimulatedBoard) -> 
     assert (entry["op"], entry["data"], entry["foreign"]) == ("w", "037f", True)
 
 
-def test_a_board_without_work_stays_small_and_idle(board: SimulatedBoard) -> None:
-    with open(f"/proc/{board.pid}/smaps_rollup") as rollup:
-        pss_kib = next(int(line.split()[1]) for line in rollup if line.startswith("Pss:"))
-    assert pss_kib < 14 * 1024
+def test_the_board_knows_no_driver_and_loads_nothing_large() -> None:
+    listing = "import sys, hardware.simulator.__main__; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", listing], cwd=ROOT, capture_output=True, text=True, check=True)
+    modules = set(loaded.stdout.split())
+    ours = {name for name in modules if name.startswith("hardware.")}
+    assert {name for name in ours if not name.startswith("hardware.simulator")} == set()
+    assert modules.isdisjoint({"asyncio", "dataclasses", "smbus2", "subprocess", "tempfile"})
+
+
+def test_a_board_that_was_held_up_still_tells_a_long_press_from_a_short_one(tmp_path: Path) -> None:
+    with SimulatedBoard(tmp_path, time_scale=20) as board, board.smbus() as smbus:
+        smbus.write_byte_data(0x18, OUTPUT, 0b1111_0111)
+        smbus.write_byte_data(0x18, CONFIGURATION, 0b1111_0111)
+        os.kill(board.pid, signal.SIGSTOP)
+        release = threading.Thread(target=smbus.write_byte_data, args=(0x18, OUTPUT, 0xFF))
+        release.start()
+        time.sleep(9 / 20)
+        os.kill(board.pid, signal.SIGCONT)
+        release.join()
+        assert board.slot(3)["latched"] is True
+
+
+def test_an_idle_board_uses_no_processor_time(board: SimulatedBoard) -> None:
     times = Path(f"/proc/{board.pid}/stat").read_text().split()[13:15]
     time.sleep(0.5)
     assert Path(f"/proc/{board.pid}/stat").read_text().split()[13:15] == times
