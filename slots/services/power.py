@@ -20,7 +20,7 @@ from operations import audit, claims, dispatch, events, idempotency, lifecycle, 
 from operations.models import Claim, Operation, OperationState
 from operations.roles import Actor
 from slots.models import Basis, Board, PowerDetails, Slot
-from slots.services import budget, inventory
+from slots.services import budget, inventory, parts
 
 log = logging.getLogger("nanoportal.power")
 
@@ -228,7 +228,7 @@ def hand_over(operation: Operation) -> None:
 
 def send_due() -> None:
     """Send what is queued and still in time, again if need be: a killed worker takes its prefetched messages along."""
-    boards = list(Board.objects.filter(present=True).values_list("slug", flat=True))
+    boards = list(parts.local())
     recently = timezone.now() - timedelta(seconds=1)
     for operation in lifecycle.housekeeping_queue(boards):
         fresh = operation.due_at or operation.created_at

@@ -16,12 +16,11 @@ log = logging.getLogger("nanoportal.watch")
 
 
 def each_board(work: Callable[[Board, HardwareBoard], object]) -> None:
-    """Do `work` for every board that has a file; one board's trouble does not stop the others."""
-    for board in Board.objects.filter(present=True):
+    """Do `work` for every board of this machine; one board's trouble does not stop the others."""
+    boards = parts.local()
+    for board in Board.objects.filter(present=True, slug__in=boards):
         try:
-            work(board, parts.hardware(board.slug))
-        except KeyError:
-            log.warning("board %s has no board file any more", board.slug)
+            work(board, boards[board.slug])
         except HardwareError as error:
             if str(error) != board.problem:
                 log.warning("%s: %s", board.slug, error)
@@ -33,8 +32,7 @@ def read_links() -> None:
 
 
 def observe() -> None:
-    for board in Board.objects.filter(present=True):
-        inventory.observe(board)
+    each_board(lambda board, _: inventory.observe(board))
 
 
 def check_boards() -> None:
@@ -49,7 +47,7 @@ def _check(board: Board, hardware: HardwareBoard) -> None:
 
 def probe() -> None:
     """Probe all slots that have an address, side by side, so that silent ones cost one second in all."""
-    slots = list(Slot.objects.exclude(probe="").filter(board__present=True).select_related("board"))
+    slots = list(Slot.objects.exclude(probe="").filter(board__slug__in=parts.local()).select_related("board"))
     if not slots:
         return
     with ThreadPoolExecutor(max_workers=8) as pool:
