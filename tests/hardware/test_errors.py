@@ -1,0 +1,61 @@
+"""Errors are words: every one has a code of its own and is one sentence."""
+
+import pytest
+
+from hardware import errors
+from hardware.errors import HardwareError
+
+EXAMPLES = [
+    errors.BusError(0x18, 3, "the transfer timed out"),
+    errors.BusError(0x5C, None, "the device did not answer (NACK)", nack=True),
+    errors.BusUnavailable("/dev/i2c-1", "No such file or directory"),
+    errors.LineUnavailable(3, "Device or resource busy"),
+    errors.VerifyMismatch("output", 0x08, 0x00),
+    errors.LineStuck(3, 0, 1),
+    errors.PortUnavailable("/dev/ttyUSB0", "another program holds it"),
+    errors.DeviceNotFound("A GPIO chip labelled pca9557"),
+    errors.ChipRefused("its firmware is not up"),
+    errors.BoardFileError("b1.toml", "i2c.bus", "is missing"),
+    errors.BoardFileError("b1.toml", "", "it is not TOML"),
+    errors.TraitsError("CM9", "baud", "is missing"),
+    errors.RecordUnwritable("/var/holds/b1-3.json", "No space left on device"),
+    errors.ObservationTimeout("Off", 90.0),
+    errors.SequenceRefused("No."),
+    errors.AmbiguousPowerState("Perhaps."),
+    errors.NotSupported("Never."),
+    errors.LatchedOff("Not until the power is cut."),
+    errors.AlreadyInState("It is."),
+]
+
+
+def kinds() -> list[type[HardwareError]]:
+    return [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, HardwareError)]
+
+
+def test_every_kind_of_error_has_a_code_of_its_own() -> None:
+    codes = [kind.code for kind in kinds()]
+    assert len(set(codes)) == len(codes)
+    assert all("code" in vars(kind) for kind in kinds())
+
+
+def test_every_kind_of_error_has_an_example_here() -> None:
+    assert {type(example) for example in EXAMPLES} == set(kinds()) - {HardwareError}
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.code)
+def test_every_error_is_one_sentence(example: HardwareError) -> None:
+    text = str(example)
+    assert text[0].isupper()
+    assert text.endswith(".")
+    assert ". " not in text
+    assert "\n" not in text
+
+
+def test_only_what_may_pass_by_itself_is_worth_trying_again() -> None:
+    assert {kind.code for kind in kinds() if kind.retryable} == {
+        "bus-error",
+        "bus-unavailable",
+        "line-unavailable",
+        "port-unavailable",
+        "record-unwritable",
+    }
