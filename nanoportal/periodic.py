@@ -29,7 +29,7 @@ def begin() -> None:
             Periodic("evidence", max(0.25, 2 / scale), watch.observe),
             Periodic("boards", max(1, 10 / scale), watch.check_boards),
             Periodic("probes", max(1, 10 / scale), watch.probe),
+            worker.heartbeat_job(me),  # before the sweep: a worker that was stopped for a minute is not silent itself
             Periodic("silent", 20, lambda: lifecycle.sweep_silent(execution.settle_interrupted)),
-            worker.heartbeat_job(me),
         ],
     )

@@ -20,7 +20,9 @@ from operations.models import Claim, Operation, OperationLogLine, OperationState
 from operations.refusals import Conflict, Refused
 from operations.roles import Actor
 
-EXPIRY = timedelta(seconds=60)
+EXPIRY = timedelta(seconds=60 / settings.TIME_SCALE)
+# Heartbeats come every 10 s of the real clock, whatever the time scale.
+SILENCE = timedelta(seconds=60)
 # Between two members of a group, so that their inrush does not add up. Our choice, UNVERIFIED.
 STAGGER = timedelta(seconds=2 / settings.TIME_SCALE)
 log = logging.getLogger("nanoportal.operations")
@@ -224,7 +226,7 @@ def sweep_dead(worker: str, instance: str, settle: Callable[[Operation], None]) 
         interrupt(operation, "The worker died while this ran. It is not repeated.", settle)
 
 
-def sweep_silent(settle: Callable[[Operation], None], limit: timedelta = EXPIRY) -> None:
+def sweep_silent(settle: Callable[[Operation], None], limit: timedelta = SILENCE) -> None:
     """End what runs on a worker that has not been heard of for `limit` (workers on other machines)."""
     silent = Operation.objects.filter(state=OperationState.RUNNING, heartbeat_at__lt=timezone.now() - limit)
     for operation in silent:
