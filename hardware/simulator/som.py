@@ -91,7 +91,6 @@ class Som:
         self._timers: list[Timer] = []
         self._press_timers: list[Timer] = []
         self._pressed_at: float | None = None
-        self._press_was_used = False
         self._starts_again = False
 
     def line_changed(self, level: int) -> None:
@@ -145,7 +144,6 @@ class Som:
             timer.cancel()
         self._press_timers = []
         self._pressed_at = None
-        self._press_was_used = False
 
     def ask_for_shutdown(self) -> bool:
         """Let a running system shut down; return False when none runs that could."""
@@ -170,7 +168,10 @@ class Som:
         for timer in self._timers:
             timer.cancel()
         self._timers = []
-        self.power, self.stage = Power.ON, BootStage.STOPPED
+        self.stage = BootStage.STOPPED
+        if self.power is not Power.ON:
+            self.power = Power.ON
+            self._slot.power_changed(self.power)
         if panic:
             self._slot.say(panic_text())
         return True
@@ -187,11 +188,9 @@ class Som:
 
     def _start_by_press(self) -> None:
         if self.power is Power.OFF and not self.is_latched:
-            self._press_was_used = True
             self.start()
 
     def _force_off(self) -> None:
-        self._press_was_used = True
         self.is_latched = self.kind.latches
         self.cut()
 
@@ -199,14 +198,14 @@ class Som:
         if self._pressed_at is None:
             return
         held_seconds = self._scheduler.now() - self._pressed_at
-        was_used = self._press_was_used
         self.forget_press()
-        if was_used or held_seconds < SHORTEST_PRESS_SECONDS or not self.press_shuts_down:
+        if held_seconds < SHORTEST_PRESS_SECONDS or not self.press_shuts_down:
             return
         if self.power is Power.POWERING_OFF:
             # The trap of nanocluster.md 3.2: a press during a shutdown may start the SOM again. Here it does.
             self._starts_again = True
         else:
+            # A press that started or stopped the SOM ends here, too, and finds no system that could hear it.
             self.ask_for_shutdown()
 
     def _boot_step(self, stage: BootStage, text: str) -> None:

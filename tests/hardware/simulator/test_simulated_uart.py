@@ -1,6 +1,7 @@
 """UARTs of the simulated board: pseudo-terminals that behave like serial lines."""
 
 import os
+import select
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,22 @@ def test_a_booting_som_writes_to_its_own_uart_until_the_login_prompt(board: Simu
         assert "Booting Linux" in text
         assert text.endswith("\r\n\r\ncm4-2 login: ")
         assert other.read(1) == b""
+
+
+def test_bytes_arrive_as_they_were_sent_even_if_the_reader_sets_no_terminal_modes(board: SimulatedBoard) -> None:
+    # Slot 4: no other test opens this UART, and whoever opens one may leave it in other modes.
+    reader = os.open(board.uarts[4], os.O_RDWR | os.O_NOCTTY)
+    try:
+        pulse(board, 4)
+        text = b""
+        deadline = time.monotonic() + 10
+        while select.select([reader], [], [], 1)[0] and time.monotonic() < deadline:
+            text += os.read(reader, 4096)
+    finally:
+        os.close(reader)
+    assert text.startswith(b"\r\nRPi: BOOTLOADER (simulated CM5)\r\n")
+    assert text.endswith(b"\r\n\r\ncm5-4 login: ")
+    assert board.slot(4)["boot"] == "login"
 
 
 def test_what_is_written_to_a_silent_uart_is_not_echoed(board: SimulatedBoard) -> None:
