@@ -8,6 +8,7 @@ import termios
 
 import serial
 
+from hardware.contracts import Clock
 from hardware.errors import PortUnavailable
 
 READ_BYTES = 65_536
@@ -60,11 +61,15 @@ class UartPort:
         except OSError as error:
             raise PortUnavailable(self.path, _reason(error)) from error
 
-    def send_break(self, seconds: float = BREAK_SECONDS) -> None:
+    def send_break(self, clock: Clock, seconds: float = BREAK_SECONDS) -> None:
         """Holds the line low. Blocks for `seconds`. A pseudo-terminal carries no break: nothing arrives."""
         try:
-            self._port.send_break(seconds)
-        except (OSError, termios.error) as error:
+            self._port.break_condition = True
+            try:
+                clock.wait(seconds)
+            finally:
+                self._port.break_condition = False
+        except OSError as error:
             raise PortUnavailable(self.path, _reason(error)) from error
 
     def overruns(self) -> int | None:
