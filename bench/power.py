@@ -6,6 +6,7 @@ with the first write to the expander in the trace; `power.post_to_first_write_ms
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -185,7 +186,7 @@ def start_and_footprint(folder: Path) -> list[Figure]:
         if last:
             time.sleep(IDLE_SECONDS)
             mib = tree_pss_mib(process.pid)
-        process.send_signal(2)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal's Ctrl-C reaches make and all below it
         process.wait(20)
     return [
         Figure("start.first_page_s", percentile(seconds, 50), "s", len(seconds)),
