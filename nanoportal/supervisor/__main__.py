@@ -3,8 +3,7 @@
 import sys
 
 from nanoportal.broker import BrokerProblem
-from nanoportal.env import EnvironmentProblem, database, load_env
-from nanoportal.supervisor.addresses import check_port
+from nanoportal.env import EnvironmentProblem, load_env
 from nanoportal.supervisor.instance import DataInUse, hold_data
 from nanoportal.supervisor.portal import CannotStart, Portal
 from nanoportal.supervisor.terminal import Terminal
@@ -18,9 +17,7 @@ def main() -> int:
         if sys.argv[1:]:
             raise EnvironmentProblem("it takes no arguments; NANOPORTAL_PORT, NANOPORTAL_BIND and the like say it all.")
         env = load_env()
-        database(env.database_url)  # only to find a bad value before anything is started
         hold_data(env.data)
-        check_port(env)
         Portal(env, terminal).run()
     except (EnvironmentProblem, DataInUse, BrokerProblem, CannotStart) as problem:
         terminal.say(f"NanoPortal does not start: {problem}")

@@ -2,12 +2,13 @@
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from hardware.board import held_expander
 from hardware.holds import HoldStore
 from nanoportal import broker
-from nanoportal.env import Env
+from nanoportal.env import Env, EnvironmentProblem, database
 from nanoportal.supervisor import addresses, boards, programs
 from nanoportal.supervisor.child import Child, Program
 from nanoportal.supervisor.crew import Crew, StopAsked
@@ -35,7 +36,10 @@ class Portal:
         self._back: list[Child] = []  # what the front stands on: leaves last
 
     def run(self) -> None:
-        """Bring everything up and keep it up until somebody asks to stop. Raises `CannotStart`, BrokerProblem."""
+        """Bring everything up and keep it up until somebody asks to stop.
+
+        Raises `CannotStart`, EnvironmentProblem, BrokerProblem.
+        """
         try:
             self._start()
             self._crew.wait_until(lambda: False)
@@ -60,15 +64,27 @@ class Portal:
         self._greet(report)
 
     def _start_boards(self) -> list[str]:
-        """Make the boards reachable and release what a dead process left pressed there; returns their slugs."""
+        """Release what a dead process left pressed, as soon as the boards can be reached; returns the boards' slugs."""
         files = boards.board_files(self._env)
-        if files:
+        if files or self._env.boards_given:
+            self._release_left_over()
+            self._check_configuration(files)
             boards.remove_demo_file(self._env)
-        else:
-            program = programs.simulator(self._env, lambda answer: boards.write_demo_file(self._env, answer))
-            self._first_answer(program, self._back, "the simulated board does not come up")
+            return [path.stem for path in files]
+        self._check_configuration(files)
+        simulator = programs.simulator(self._env, lambda answer: boards.write_demo_file(self._env, answer))
+        self._first_answer(simulator, self._back, "the simulated board does not come up")
         self._release_left_over()
-        return [path.stem for path in files] or [boards.DEMO]
+        return [boards.DEMO]
+
+    def _check_configuration(self, board_files: list[Path]) -> None:
+        """Find out what would make a child fail, before there are any. Raises EnvironmentProblem."""
+        if self._env.boards_given and not board_files:
+            raise EnvironmentProblem(f"NANOPORTAL_BOARDS names {self._env.boards}, which holds no board file (*.toml).")
+        if self._env.sim_trace and board_files:
+            raise EnvironmentProblem("NANOPORTAL_SIM_TRACE is set, but with board files given no board is simulated.")
+        database(self._env.database_url)
+        addresses.check_port(self._env)
 
     def _start_broker(self) -> Callable[[], bool]:
         """Start a broker if none is configured; returns the question whether it answers."""
