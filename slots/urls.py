@@ -17,6 +17,7 @@ urlpatterns = [
     path("boards/<slug:board>/switch/reset", views.reset_switch, name="reset-switch"),
     path("boards/<slug:board>/controller/restart", views.restart_controller, name="restart-controller"),
     path(f"{SLOT}/", views.slot_page, name="slot"),
+    path(f"{SLOT}/history/", views.history, name="history"),
     path(f"{SLOT}/som/", views.edit_som, name="som"),
     path(f"{SLOT}/som/remove", views.remove_som, name="remove-som"),
     path(f"{SLOT}/reset/confirm", views.confirm_reset, name="confirm-reset"),

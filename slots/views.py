@@ -10,30 +10,48 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
+from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from django_htmx.http import HttpResponseClientRedirect
 
-from operations import refusals, roles
+from operations import reading, refusals, roles
 from operations.http import ActorRequest, begin_act
-from operations.models import AuditEntry, Operation
+from operations.models import Operation
+from operations.progress import progress_of
 from operations.refusals import Refused
 from operations.roles import may
+from slots import questions
 from slots.forms import BoardForm, FencedForm, ResetForm, SeveralForm, SomForm, SomTypeForm
-from slots.models import Board, Som, SomType
-from slots.services import fenced, overview, power, records, several
+from slots.models import Board, Slot, Som, SomType
+from slots.questions import Question
+from slots.services import fenced, overview, parts, power, records, several
 from slots.services.power import Ask
 
 BOARDS_PER_PAGE = 25
+OPERATIONS_PER_PAGE = 25
+TIMELINE = 8  # steps of a slot's history beside what it does now; the History tab has them all
+# The part of a page that htmx asks for, by the id that it goes into -> the template that draws it, first and later
+BOARD_PANELS = {"board": "slots/_board.html", "running": "slots/_running.html", "recent": "slots/_recent.html"}
 
 
 def viewer(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """A page for signed-in people who may view boards."""
+    """A page for signed-in people who may view boards. A page and its panels have one address, so caches must tell
+    them apart."""
 
     @wraps(view)
     def checked(request: ActorRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         roles.require(request.actor, "view", kwargs.get("board", "portal"))
-        return view(request, *args, **kwargs)
+        response = view(request, *args, **kwargs)
+        patch_vary_headers(response, ["HX-Request", "HX-Target"])
+        return response
 
     return login_required(checked)
+
+
+def panel_of(request: ActorRequest) -> str:
+    """The id of the element that htmx will put the answer into; "" for a whole page."""
+    htmx = request.htmx  # type: ignore[attr-defined]
+    return (htmx.target or "") if htmx else ""
 
 
 @require_GET
@@ -49,9 +67,10 @@ def dashboard(request: ActorRequest) -> HttpResponse:
 @require_GET
 @viewer
 def fleet(request: ActorRequest) -> HttpResponse:
-    """All boards, 25 to a page; attention first is the sort of the drawing, the list keeps its order."""
+    """All boards by name, 25 to a page."""
     page = Paginator(Board.objects.filter(present=True), BOARDS_PER_PAGE).get_page(request.GET.get("page"))
-    return render(request, "slots/fleet.html", {"page": page, "rows": overview.fleet(list(page.object_list))})
+    context = {"page": page, "rows": overview.fleet(list(page.object_list))}
+    return render(request, "slots/_fleet.html" if panel_of(request) else "slots/fleet.html", context)
 
 
 @require_GET
@@ -61,13 +80,16 @@ def board_page(request: ActorRequest, board: str) -> HttpResponse:
 
 
 def render_board(request: ActorRequest, board: Board) -> HttpResponse:
-    context = {
-        "view": overview.board_view(board),
-        "recent": AuditEntry.objects.filter(target__startswith=board.slug)[:8],
-        "may_power": may(request.actor, "power", board.slug),
-    }
-    template = "slots/_board.html" if request.htmx else "slots/board.html"  # type: ignore[attr-defined]
-    return render(request, template, context)
+    """A board's page, or the one of its panels that htmx asks for."""
+    panel = panel_of(request)
+    context: dict[str, Any] = {"board": board, "may_power": may(request.actor, "power", board.slug)}
+    if panel in ("", "board"):
+        context["view"] = overview.board_view(board)
+    if panel in ("", "running"):
+        context["operations"] = overview.running(board.slug)
+    if panel in ("", "recent"):
+        context["recent"] = reading.recent(overview.resources(board.slug))
+    return render(request, BOARD_PANELS.get(panel, "slots/board.html"), context)
 
 
 @require_GET
@@ -84,36 +106,52 @@ def slot_page(request: ActorRequest, board: str, number: int) -> HttpResponse:
     return render_slot(request, board, number)
 
 
-def render_slot(
-    request: ActorRequest, board: str, number: int, *, status: int = 200, refusal: Refused | None = None
-) -> HttpResponse:
-    template = "slots/_slot.html" if request.htmx else "slots/slot.html"  # type: ignore[attr-defined]
-    context = {**slot_context(request, board, number), "refusal": refusal}
-    return render(request, template, context, status=status)
-
-
-def slot_context(request: ActorRequest, board: str, number: int) -> dict[str, Any]:
+def render_slot(request: ActorRequest, board: str, number: int) -> HttpResponse:
+    """What a slot does now: its page, or the panels of it."""
     slot = power.find_slot(board, number)
     resource = slot.resource(board)
-    current = next((row for row in overview.open_operations(board) if row.resource == resource), None)
+    current = overview.open_operation(resource)
     shown = current or Operation.objects.filter(resource=resource).order_by("-created_at").first()
-    offered, words = fenced.controller_restart_words(slot.board) if slot.is_controller else (False, "")
+    context = {
+        **slot_context(request, slot, current),
+        "actions": overview.actions(slot),
+        "shown": shown,
+        "progress": progress_of(shown) if shown else None,
+        "log": shown.log.all() if shown else [],
+        "history": slot.history.all()[:TIMELINE],
+        "may_power": may(request.actor, "power", resource),
+        "may_mark": may(request.actor, "slot.mark", resource),
+        "may_restart_controller": may(request.actor, "controller.restart", resource),
+        "request_key": uuid.uuid4().hex,
+    }
+    if slot.is_controller:
+        offered, words = fenced.controller_restart_words(slot.board)
+        context |= {"restart_offered": offered, "restart_words": words}
+    return render(request, "slots/_slot.html" if panel_of(request) else "slots/slot.html", context)
+
+
+def slot_context(request: ActorRequest, slot: Slot, current: Operation | None = None) -> dict[str, Any]:
+    """What every page of a slot shows in its head."""
     return {
         "view": overview.slot_view(slot, current),
         "board": slot.board,
-        "actions": overview.actions(slot),
-        "shown": shown,
-        "log": shown.log.all() if shown else [],
-        "history": slot.history.all()[:20],
-        "operations": Operation.objects.filter(resource=resource).order_by("-created_at")[:20],
-        "may_power": may(request.actor, "power", resource),
-        "may_edit": may(request.actor, "slot.edit", resource),
-        "may_restart_controller": may(request.actor, "controller.restart", resource),
-        "controller_restart_offered": offered,
-        "controller_restart_words": words,
-        "request_key": uuid.uuid4().hex,
-        "tab": request.GET.get("tab", "now"),
+        "som": getattr(slot, "som", None),
+        "may_edit": may(request.actor, "slot.edit", slot.resource(slot.board.slug)),
     }
+
+
+@require_GET
+@viewer
+def history(request: ActorRequest, board: str, number: int) -> HttpResponse:
+    """What became of a slot: its operations, and every change of what was believed of it."""
+    slot = power.find_slot(board, number)
+    operations = Operation.objects.filter(resource=slot.resource(board)).order_by("-created_at")
+    context = {
+        **slot_context(request, slot),
+        "page": Paginator(operations, OPERATIONS_PER_PAGE).get_page(request.GET.get("page")),
+        "changes": slot.history.all()[:100],
+    }
+    return render(request, "slots/history.html", context)
 
 
 @require_GET
@@ -122,15 +160,12 @@ def confirm_reset(request: ActorRequest, board: str, number: int) -> HttpRespons
     """The dialog before a shutdown, restart or force off: what will happen and what else goes on there."""
     slot = power.find_slot(board, number)
     wanted = power.parse_reset_type(request.GET.get("reset_type", ""))
-    action = next(action for action in overview.actions(slot) if action.reset_type == wanted)
-    context = {
-        "view": overview.slot_view(slot),
-        "board": slot.board,
-        "action": action,
-        "elsewhere": overview.elsewhere(slot),
-        "request_key": uuid.uuid4().hex,
-    }
-    return render(request, "slots/_confirm_reset.html", context)
+    question = questions.reset(slot, wanted, key=uuid.uuid4().hex)
+    return ask(request, question)
+
+
+def ask(request: ActorRequest, question: Question) -> HttpResponse:
+    return render(request, "slots/_question.html", {"question": question})
 
 
 @require_POST
@@ -148,8 +183,11 @@ def reset(request: ActorRequest, board: str, number: int) -> HttpResponse:
 
 
 def after_act(request: ActorRequest, board: str, number: int) -> HttpResponse:
-    """Show the slot as it is now: in place for htmx, by redirect otherwise."""
-    if request.htmx:  # type: ignore[attr-defined]
+    """Show what was acted on as it is now: in place for htmx, by redirect otherwise."""
+    panel = panel_of(request)
+    if panel in BOARD_PANELS:
+        return render_board(request, overview.find_board(board))
+    if panel:
         return render_slot(request, board, number)
     return HttpResponseRedirect(reverse("slots:slot", kwargs={"board": board, "number": number}))
 
@@ -162,17 +200,23 @@ def valid(form: Any) -> dict[str, Any]:
     raise refusals.BadRequest(f"{name}: {errors[0]}")
 
 
-@require_POST
 @viewer
+@require_http_methods(["GET", "POST"])
 def mark_off(request: ActorRequest, board: str, number: int) -> HttpResponse:
+    """A person's word that a slot is off: asked for, then taken."""
+    if request.method == "GET":
+        return ask(request, questions.mark_off(power.find_slot(board, number)))
     actor = begin_act(request, "slot.mark-off", f"{board}/slot:{number}")
     power.mark_off(power.find_slot(board, number), actor, power.clean_reason(request.POST.get("reason", "")))
     return after_act(request, board, number)
 
 
-@require_POST
 @viewer
+@require_http_methods(["GET", "POST"])
 def clear_latch(request: ActorRequest, board: str, number: int) -> HttpResponse:
+    """A person's word that the board was without power: asked for, then taken."""
+    if request.method == "GET":
+        return ask(request, questions.clear_latch(power.find_slot(board, number)))
     actor = begin_act(request, "slot.clear-latch", f"{board}/slot:{number}")
     power.clear_latch(power.find_slot(board, number), actor, power.clean_reason(request.POST.get("reason", "")))
     return after_act(request, board, number)
@@ -194,12 +238,15 @@ def edit_som(request: ActorRequest, board: str, number: int) -> HttpResponse:
     return render(request, "slots/som.html", context, status=400 if form.errors else 200)
 
 
-@require_POST
 @viewer
+@require_http_methods(["GET", "POST"])
 def remove_som(request: ActorRequest, board: str, number: int) -> HttpResponse:
+    """Record that a slot is empty: asked for, then done."""
+    if request.method == "GET":
+        return ask(request, questions.remove_som(power.find_slot(board, number)))
     actor = begin_act(request, "som.remove", f"{board}/slot:{number}")
     records.remove_som(power.find_slot(board, number), actor)
-    return redirect("slots:slot", board=board, number=number)
+    return leave_for(request, reverse("slots:slot", kwargs={"board": board, "number": number}))
 
 
 @viewer
@@ -216,7 +263,7 @@ def board_settings(request: ActorRequest, board: str) -> HttpResponse:
     context = {
         "form": form,
         "board": row,
-        "spec": fenced.parts.spec(board),
+        "spec": parts.spec(board),
         "types": SomType.objects.all(),
         "may_edit": may(request.actor, "board.edit", board),
         "may_reset_switch": may(request.actor, "switch.reset", f"{board}/switch"),
@@ -225,24 +272,35 @@ def board_settings(request: ActorRequest, board: str) -> HttpResponse:
     return render(request, "slots/settings.html", context, status=400 if form.errors else 200)
 
 
-@require_POST
 @viewer
+@require_http_methods(["GET", "POST"])
 def reset_switch(request: ActorRequest, board: str) -> HttpResponse:
+    """Reset the switch chip: asked for with everything that guards it, then queued."""
+    row = overview.find_board(board)
+    if request.method == "GET":
+        return ask(request, questions.reset_switch(row))
     actor = begin_act(request, "switch.reset", f"{board}/switch")
     form = valid(FencedForm(request.POST))
-    row = overview.find_board(board)
-    fenced.request_switch_reset(row, actor, reason=power.clean_reason(form["reason"]), typed=form["typed"])
-    return redirect("slots:board", board=board)
+    operation = fenced.request_switch_reset(row, actor, reason=power.clean_reason(form["reason"]), typed=form["typed"])
+    return leave_for(request, reverse("operations:operation", args=[operation.pk]))
 
 
-@require_POST
 @viewer
+@require_http_methods(["GET", "POST"])
 def restart_controller(request: ActorRequest, board: str) -> HttpResponse:
+    """Restart slot 1 by its own operating system: asked for with everything that guards it, then done."""
+    row = overview.find_board(board)
+    if request.method == "GET":
+        return ask(request, questions.restart_controller(row))
     actor = begin_act(request, "controller.restart", f"{board}/slot:1")
     form = valid(FencedForm(request.POST))
-    row = overview.find_board(board)
     fenced.restart_controller(row, actor, reason=power.clean_reason(form["reason"]), typed=form["typed"])
-    return redirect("slots:board", board=board)
+    return leave_for(request, reverse("slots:slot", kwargs={"board": board, "number": 1}))
+
+
+def leave_for(request: ActorRequest, url: str) -> HttpResponse:
+    """Send the whole page elsewhere, also when only a panel of it asked."""
+    return HttpResponseClientRedirect(url) if panel_of(request) else HttpResponseRedirect(url)
 
 
 @require_GET
@@ -262,8 +320,11 @@ def confirm_several(request: ActorRequest, board: str) -> HttpResponse:
         "verb": form["verb"],
         "words": several.WORDS.get(form["verb"], ""),
         "slots": form["slots"],
+        "budget": overview.budget_with(row, [member.slot for member in members])
+        if members and form["verb"] != several.STOP
+        else None,
     }
-    return render(request, "slots/_confirm_several.html", context)
+    return render(request, "slots/_several.html", context)
 
 
 @require_POST
@@ -273,7 +334,7 @@ def act_on_several(request: ActorRequest, board: str) -> HttpResponse:
     form = valid(SeveralForm(request.POST))
     row = overview.find_board(board)
     several.request_several(row, form["slots"], form["verb"], actor, power.clean_reason(form["reason"]))
-    if request.htmx:  # type: ignore[attr-defined]
+    if panel_of(request):
         return render_board(request, row)
     return redirect("slots:board", board=board)
 

@@ -1,10 +1,10 @@
 """What pages and API show of a board: read-only, in a number of queries that does not grow with boards or slots."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Prefetch, Q, QuerySet
+from django.db.models import Count, Prefetch, QuerySet
 from django.utils import timezone
 
 from hardware.budget import Budget
@@ -12,22 +12,39 @@ from hardware.sequences import Offer
 from hardware.som import PowerState, ResetType
 from operations import refusals
 from operations.models import OPEN_STATES, Claim, Operation
-from slots.models import CONTROLLER, Basis, Board, Evidence, Slot
+from operations.progress import Progress, progress_of
+from slots.models import CONTROLLER, FIRST, LAST, Basis, Board, Evidence, EvidenceKind, Slot
 from slots.services import budget, power
+from slots.services.attention import Attention, attention
+from slots.services.supply import Scale, Segment, scale_of, segments
 
 ICONS = {"line": "line", "link": "link", "uart": "uart", "probe": "net"}
+# Seconds between two readings of a source (nanoportal.periodic, consoles.daemon); three missed ones make it old.
+EVERY_SECONDS = {"line": 10, "link": 4, "uart": 5, "probe": 10}
+IN_A_BAY = 3  # evidence lines that fit without the drawing changing its height
 
 
 @dataclass(frozen=True)
 class EvidenceLine:
-    """One fact with its source and the time it was read; `contradicts` the state that is shown."""
+    """One fact with its source and age; `contradicts` the state that is shown.
+
+    `every_seconds` says that a younger reading was due long ago once `at` is three times as old; 0 for a moment that
+    simply passes, such as that of a command.
+    """
 
     kind: str
     icon: str
+    label: str
     text: str
     at: datetime | None
+    every_seconds: int = 0
     contradicts: bool = False
     life: bool | None = None
+
+    @property
+    def sentence(self) -> str:
+        """The text where there is room to say in words what a colour says elsewhere."""
+        return f"{self.text}, contradicts Off" if self.contradicts else self.text
 
 
 @dataclass(frozen=True)
@@ -71,6 +88,25 @@ class SlotView:
     def selectable(self) -> bool:
         return not self.is_controller and not self.empty
 
+    @property
+    def in_bay(self) -> list[EvidenceLine]:
+        """What the drawing has room for: a line's level says nothing of the SOM, what disagrees says most."""
+        lines = [line for line in self.evidence if line.kind != EvidenceKind.LINE]
+        return sorted(lines, key=lambda line: not line.contradicts)[: IN_A_BAY - bool(self.operation)]
+
+    @property
+    def port_words(self) -> str:
+        """The switch port under the bay: a speed, `no link`, or `not read`."""
+        if self.link is None:
+            return "not read"
+        return self.link.text.removeprefix("link up, ") if self.link.life else "no link"
+
+    @property
+    def power_lost(self) -> bool:
+        """Whether nothing is known of it since the whole board lost power."""
+        lost = self.slot.board.power_lost_at
+        return self.look == "unknown" and lost is not None and self.slot.since == lost
+
 
 @dataclass(frozen=True)
 class BoardView:
@@ -79,8 +115,23 @@ class BoardView:
     board: Board
     slots: list[SlotView]
     budget: Budget
-    attention: list[tuple[int | None, str]]  # (slot number, sentence), gravest first
+    segments: list[Segment]
+    scale: Scale
+    attention: list[Attention]
     operations: list[Operation]
+
+    @property
+    def starting_watts(self) -> float:
+        return sum(view.peak_watts for view in self.slots if view.look == "up")
+
+    @property
+    def assumed(self) -> list[SlotView]:
+        """The slots that count as on because nobody knows that they are off."""
+        return [view for view in self.slots if view.peak_watts and (view.look == "unknown" or view.slot.contradiction)]
+
+    @property
+    def assumed_watts(self) -> float:
+        return sum(view.peak_watts for view in self.assumed)
 
 
 LOOKS = {
@@ -90,6 +141,15 @@ LOOKS = {
     PowerState.POWERING_OFF: ("down", "Powering off"),
     PowerState.UNKNOWN: ("unknown", "Unknown"),
 }
+
+
+def look_of(slot: Slot) -> tuple[str, str]:
+    """The `data-state` and the word of a slot."""
+    if not hasattr(slot, "som"):
+        return "empty", "Empty"
+    if slot.latched:
+        return "latched", "Latched off"
+    return LOOKS[PowerState(slot.power_state)]
 
 
 def slot_rows() -> QuerySet[Slot]:
@@ -114,30 +174,47 @@ def open_operations(board: str) -> list[Operation]:
     return [row for row in rows if row.shown_state(now) in OPEN_STATES]
 
 
+def open_operation(resource: str) -> Operation | None:
+    """What is to be done, or being done, on one slot or switch."""
+    now = timezone.now()
+    rows = Operation.objects.filter(resource=resource, state__in=OPEN_STATES).order_by("created_at")
+    return next((row for row in rows if row.shown_state(now) in OPEN_STATES), None)
+
+
+def running(board: str) -> list[tuple[Operation, Progress | None]]:
+    """What is open on a board, each with how far it is. One query."""
+    return [(operation, progress_of(operation)) for operation in open_operations(board)]
+
+
+def resources(board: str) -> list[str]:
+    """The names under which acts on a board are audited."""
+    numbers = range(FIRST, LAST + 1)
+    return [board, f"{board}/switch", *(f"{board}/{kind}:{n}" for kind in ("slot", "uart") for n in numbers)]
+
+
 def board_view(board: Board) -> BoardView:
     """Everything of a board's page in a fixed number of queries."""
     operations = open_operations(board.slug)
     by_resource = {row.resource: row for row in reversed(operations)}
     rows = list(slot_rows().filter(board=board))
     views = [slot_view(row, by_resource.get(row.resource(board.slug))) for row in rows]
+    counted = budget.board_budget(board, rows)
     return BoardView(
         board=board,
         slots=views,
-        budget=budget.board_budget(board, rows),
-        attention=_attention(board, views),
+        budget=counted,
+        segments=segments([(view.number, view.look, view.peak_watts) for view in views]),
+        scale=scale_of(counted),
+        attention=attention(board, rows, counted),
         operations=operations,
     )
 
 
 def slot_view(slot: Slot, operation: Operation | None = None) -> SlotView:
     som = getattr(slot, "som", None)
-    if som is None:
-        look, word = "empty", "Empty"
-    elif slot.latched:
-        look, word = "latched", "Latched off"
-    else:
-        look, word = LOOKS[PowerState(slot.power_state)]
-    evidence = _evidence(slot) if som else []
+    look, word = look_of(slot)
+    evidence = _evidence(slot)
+    counts = som is not None and (slot.power_state != PowerState.OFF or bool(slot.contradiction))
     return SlotView(
         slot=slot,
         number=slot.number,
@@ -145,11 +222,11 @@ def slot_view(slot: Slot, operation: Operation | None = None) -> SlotView:
         type_name=som.som_type.name if som else "",
         look=look,
         word=word,
-        evidence=evidence,
+        evidence=evidence if som else [],
         operation=operation,
-        peak_watts=som.som_type.peak_watts if som and slot.power_state != PowerState.OFF else 0.0,
+        peak_watts=som.som_type.peak_watts if som and counts else 0.0,
         watts_words=_watts_words(slot),
-        link=next((line for line in _evidence(slot) if line.kind == "link"), None),
+        link=next((line for line in evidence if line.kind == EvidenceKind.LINK), None),
     )
 
 
@@ -171,37 +248,34 @@ def _evidence(slot: Slot) -> list[EvidenceLine]:
     """What rests under a state: who commanded or said it, then what each source shows."""
     lines: list[EvidenceLine] = []
     if slot.latched:
-        lines.append(EvidenceLine("person", "info", "needs the whole board without power", slot.latched_at))
+        lines.append(EvidenceLine("latch", "latched", "Latched", slot.latched_note, slot.latched_at))
     if slot.basis == Basis.COMMANDED and slot.since:
-        lines.append(EvidenceLine("line", "line", f"commanded by {slot.by}", slot.since))
+        lines.append(EvidenceLine("command", "hand", "Command", f"commanded by {slot.by or 'the portal'}", slot.since))
     if slot.basis == Basis.PERSON and slot.since:
-        lines.append(EvidenceLine("person", "user", f"said so: {slot.by}", slot.since))
+        lines.append(EvidenceLine("person", "user", "Word", f"marked as off by {slot.by}", slot.since))
     if slot.is_controller:
-        lines.append(EvidenceLine("controller", "info", "controller, runs the portal", None))
-    off_expected = slot.power_state == PowerState.OFF
-    for row in slot.evidence.all():
-        contradicts = bool(row.life) and off_expected and bool(slot.contradiction)
-        at = row.life_at if row.kind == "uart" else row.at
-        lines.append(EvidenceLine(row.kind, ICONS[row.kind], row.value, at, contradicts, row.life))
-    return lines
+        lines.append(EvidenceLine("controller", "shield", "Controller", "runs the portal", None))
+    return lines + [_reading(slot, row) for row in slot.evidence.all()]
 
 
-def _attention(board: Board, views: list[SlotView]) -> list[tuple[int | None, str]]:
-    """What wants a person, gravest first: bus, contradictions, latched, over budget."""
-    found: list[tuple[int | None, str]] = []
-    if board.problem:
-        found.append((None, f"{board.problem} Power states are not re-read until it answers. Nothing was switched."))
-    for view in views:
-        if view.slot.contradiction:
-            found.append((view.number, f"Slot {view.number}: {view.slot.contradiction}."))
-    for view in views:
-        if view.slot.latched:
-            found.append(
-                (view.number, f"Slot {view.number} is latched off: it starts again only after the board lost power.")
-            )
-    if board.switch_problem:
-        found.append((None, f"Links cannot be read: {board.switch_problem}"))
-    return found
+def _reading(slot: Slot, row: Evidence) -> EvidenceLine:
+    """A source's latest reading. Of a console the age that matters is that of its last text, unless it is not read."""
+    going_off = slot.power_state in (PowerState.OFF, PowerState.POWERING_OFF)
+    text, at, every = row.value, row.at, EVERY_SECONDS[row.kind]
+    is_read = timezone.now() - row.at <= timedelta(seconds=3 * every)
+    if row.kind == EvidenceKind.UART and is_read and row.life_at:
+        text = "console prints" if row.life else "console silent since its last text"
+        at, every = row.life_at, 0
+    return EvidenceLine(
+        kind=row.kind,
+        icon=ICONS[row.kind],
+        label=row.get_kind_display(),
+        text=text,
+        at=at,
+        every_seconds=every,
+        contradicts=bool(row.life) and going_off and bool(slot.contradiction),
+        life=row.life,
+    )
 
 
 LABELS = {
@@ -219,15 +293,24 @@ def actions(slot: Slot) -> list[Action]:
     """All reset types in the order of the page: kindest first. An empty slot has none."""
     if not hasattr(slot, "som"):
         return []
-    offers: dict[ResetType, Offer] = {offer.reset_type: offer for offer in power.offers(slot)}
+    offers = {offer.reset_type: offer for offer in power.offers(slot)}
+    return [_action(slot, offers[reset_type]) for reset_type in LABELS]
+
+
+def _action(slot: Slot, offer: Offer) -> Action:
+    """Whether a click asks first: never for On; for a press only where a running system would notice it."""
+    label, icon = LABELS[offer.reset_type]
     strands = not slot.is_controller and power.traits_of(slot).latches_after_hold
-    found = []
-    for reset_type, (label, icon) in LABELS.items():
-        offer = offers[reset_type]
-        grave = reset_type == ResetType.FORCE_OFF and strands
-        asks = reset_type not in (ResetType.ON, ResetType.PUSH_POWER_BUTTON)
-        found.append(Action(reset_type.value, label, icon, offer.offered, offer.sentence, grave, asks))
-    return found
+    runs = power.believed(slot) not in (PowerState.OFF, PowerState.UNKNOWN)
+    return Action(
+        reset_type=offer.reset_type.value,
+        label=label,
+        icon="latched" if strands and offer.reset_type == ResetType.FORCE_OFF else icon,
+        offered=offer.offered,
+        sentence=offer.sentence,
+        grave=strands and offer.reset_type == ResetType.FORCE_OFF,
+        asks=runs if offer.reset_type == ResetType.PUSH_POWER_BUTTON else offer.reset_type != ResetType.ON,
+    )
 
 
 def power_json(slot: Slot) -> dict[str, Any]:
@@ -248,18 +331,26 @@ def power_json(slot: Slot) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class FleetRow:
-    """A board in the list of boards: counts by state instead of slots."""
+    """A board in the list of boards: a strip of states instead of slots."""
 
     board: Board
     states: list[tuple[int, str, str]]  # number, look, word of each slot
     on: int
     soms: int
     running: int
+    counted_watts: float
+    supply_watts: float
+    attention: list[Attention]
+
+    @property
+    def strip_words(self) -> str:
+        """The strip as a sentence, for those who do not see it."""
+        return ", ".join(f"{number} {word}" for number, _, word in self.states)
 
 
 def fleet(boards: list[Board]) -> list[FleetRow]:
-    """Rows for one page of boards; three queries whatever their number."""
-    slots = Slot.objects.filter(board__in=boards).select_related("som").order_by("board_id", "number")
+    """Rows for one page of boards; two queries whatever their number."""
+    slots = Slot.objects.filter(board__in=boards).select_related("som__som_type").order_by("board_id", "number")
     by_board: dict[int, list[Slot]] = {}
     for slot in slots:
         by_board.setdefault(slot.board_id, []).append(slot)
@@ -272,22 +363,26 @@ def fleet(boards: list[Board]) -> list[FleetRow]:
 
 
 def _fleet_row(board: Board, slots: list[Slot], running: int) -> FleetRow:
-    states = []
-    for slot in slots:
-        if not hasattr(slot, "som"):
-            states.append((slot.number, "empty", "Empty"))
-        elif slot.latched:
-            states.append((slot.number, "latched", "Latched off"))
-        else:
-            states.append((slot.number, *LOOKS[PowerState(slot.power_state)]))
     soms = [slot for slot in slots if hasattr(slot, "som")]
-    on = sum(slot.power_state == PowerState.ON for slot in soms)
-    return FleetRow(board, states, on, len(soms), running)
-
-
-def elsewhere(slot: Slot) -> list[str]:
-    """What else goes on at this slot, for the dialog that asks before a destructive act."""
-    claims = Claim.objects.filter(
-        Q(resource=slot.resource(slot.board.slug)) | Q(resource=f"{slot.board.slug}/uart:{slot.number}")
+    counted = budget.board_budget(board, slots)
+    return FleetRow(
+        board=board,
+        states=[(slot.number, *look_of(slot)) for slot in slots],
+        on=sum(slot.power_state == PowerState.ON for slot in soms),
+        soms=len(soms),
+        running=running,
+        counted_watts=counted.counted_watts,
+        supply_watts=counted.supply_watts,
+        attention=attention(board, slots, counted, ended=[]),
     )
-    return [f"{claim.purpose}, by {claim.holder} since {claim.since:%H:%M:%S} UTC" for claim in claims]
+
+
+def budget_with(board: Board, starting: list[Slot]) -> Budget:
+    """What the supply would carry with `starting` on beside what is not Off."""
+    return budget.board_budget(board, slot_rows().filter(board=board), starting)
+
+
+def elsewhere(slot: Slot) -> list[Claim]:
+    """What else goes on at this slot, for the dialog that asks before a destructive act."""
+    board = slot.board.slug
+    return list(Claim.objects.filter(resource__in=[slot.resource(board), f"{board}/uart:{slot.number}"]))

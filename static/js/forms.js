@@ -19,6 +19,7 @@ function beginSending(event) {
   if ("sent" in form.dataset || button?.getAttribute("aria-disabled") === "true") return stop(event);
   form.dataset.sent = "";
   button?.setAttribute("aria-busy", "true");
+  for (const place of document.querySelectorAll('[data-refusals=""]')) place.replaceChildren();
 }
 
 // The answer to an act that was refused or failed: a fragment with the sentence, or at least its status.
@@ -26,7 +27,8 @@ function showRefusal(event) {
   const { elt, xhr } = event.detail;
   if (elt.matches("[data-live]")) return; // a panel that could not be re-read keeps what it shows
   const answer = new DOMParser().parseFromString(xhr.responseText, "text/html").querySelector(".refusal");
-  const place = elt.closest("dialog")?.querySelector(".body");
+  const { refusals } = elt.dataset;
+  const place = elt.closest("dialog")?.querySelector(".body") ?? (refusals ? document.querySelector(refusals) : null);
   place?.querySelector(".refusal")?.remove();
   if (answer && place) {
     place.prepend(document.adoptNode(answer));

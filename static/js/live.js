@@ -27,7 +27,7 @@ const panels = new Map(); // id -> {last, timer, reading, again}
 
 function keysOf(hint) {
   const keys = [hint.topic];
-  if (hint.board) keys.push(`board:${hint.board}`);
+  if (hint.board) keys.push(`board:${hint.board}`, `${hint.topic}@${hint.board}`);
   if (hint.board && hint.slot) keys.push(`slot:${hint.board}:${hint.slot}`);
   if (hint.operation) keys.push(`operation:${hint.operation}`);
   return keys;
@@ -68,6 +68,15 @@ function wasRead(id, state) {
   const again = state.again;
   state.reading = state.again = false;
   if (again) refresh(id);
+}
+
+// A hint may be lost, and ages are only as true as the last reading: such panels are re-read anyway.
+function refreshOld() {
+  if (document.hidden) return;
+  for (const panel of document.querySelectorAll("[data-reread]")) {
+    const last = panels.get(panel.id)?.last ?? 0;
+    if (performance.now() - last > 1000 * Number(panel.dataset.reread) && !isInUse(panel)) refresh(panel.id);
+  }
 }
 
 // ---- Nothing moves under the finger
@@ -219,6 +228,7 @@ function everySecond() {
     pingedAt = now();
     socket.send('{"ping": true}');
   }
+  if (wasOpen) refreshOld();
 }
 
 export function startLive() {
