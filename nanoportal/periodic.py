@@ -30,6 +30,12 @@ def begin() -> None:
             Periodic("boards", max(1, 10 / scale), watch.check_boards),
             Periodic("probes", max(1, 10 / scale), watch.probe),
             worker.heartbeat_job(me),  # before the sweep: a worker that was stopped for a minute is not silent itself
-            Periodic("silent", 20, lambda: lifecycle.sweep_silent(execution.settle_interrupted)),
+            Periodic("silent", 20, _sweep),
         ],
     )
+
+
+def _sweep() -> None:
+    """End what nobody works on any more, on another machine or on this one."""
+    lifecycle.sweep_silent(execution.settle_interrupted, alive=worker.names_alive(settings.DATA_DIR))
+    worker.current().sweep_abandoned(execution.settle_interrupted)

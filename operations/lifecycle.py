@@ -5,13 +5,12 @@ Ending an operation frees its claim, writes the audit entry and tells open pages
 """
 
 import contextlib
-import logging
-from collections.abc import Callable, Iterator
-from datetime import timedelta
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Max, Q
+from django.db.models import F, Max, Q, QuerySet
 from django.utils import timezone
 
 from hardware.errors import HardwareError
@@ -21,11 +20,14 @@ from operations.refusals import Conflict, Refused
 from operations.roles import Actor
 
 EXPIRY = timedelta(seconds=60 / settings.TIME_SCALE)
-# Heartbeats come every 10 s of the real clock, whatever the time scale.
+# Heartbeats are of the real clock, whatever the time scale.
+HEARTBEAT = timedelta(seconds=10)
 SILENCE = timedelta(seconds=60)
 # Between two members of a group, so that their inrush does not add up. Our choice, UNVERIFIED.
 STAGGER = timedelta(seconds=2 / settings.TIME_SCALE)
-log = logging.getLogger("nanoportal.operations")
+# How far ahead of now a time may lie that was taken earlier: more, and the clock was set back in between.
+CLOCK_SLACK = timedelta(seconds=5)
+FAULT = "The portal hit a fault of its own; the worker's log has the details."
 
 #: Writes the outcome's effect; returns a sentence for the outcome, or "" to keep the one that there is.
 Settle = Callable[[bool], str]
@@ -60,7 +62,7 @@ def changed(operation: Operation) -> None:
 def start(operation_id: str, *, worker: str, instance: str) -> Operation | None:
     """QUEUED to RUNNING if it is still in time; None when somebody else started it, or it is too late."""
     now = timezone.now()
-    in_time = Q(expires_at__gt=now) & Q(created_at__lte=now + timedelta(seconds=5))  # a clock set back buys no time
+    in_time = Q(expires_at__gt=now) & Q(created_at__lte=now + CLOCK_SLACK)  # a clock set back buys no time
     with transaction.atomic():
         won = Operation.objects.filter(in_time, pk=operation_id, state=OperationState.QUEUED).update(
             state=OperationState.RUNNING, started_at=now, heartbeat_at=now, worker=worker, instance=instance
@@ -78,7 +80,7 @@ def start(operation_id: str, *, worker: str, instance: str) -> Operation | None:
 def expire(operation_id: str) -> bool:
     """End a QUEUED operation whose time has passed; False if there is nothing to expire."""
     now = timezone.now()
-    late = Q(expires_at__lte=now) | Q(created_at__gt=now + timedelta(seconds=5))
+    late = Q(expires_at__lte=now) | Q(created_at__gt=now + CLOCK_SLACK)
     return _end(
         Operation.objects.filter(late, pk=operation_id, state=OperationState.QUEUED),
         OperationState.EXPIRED,
@@ -88,9 +90,8 @@ def expire(operation_id: str) -> bool:
 
 
 def fail_before_start(operation: Operation, code: str, message: str) -> bool:
-    """End a QUEUED operation that could not even be handed to a worker."""
-    queued = Operation.objects.filter(pk=operation.pk, state=OperationState.QUEUED)
-    return _end(queued, OperationState.FAILED, code, message)
+    """End an operation that could not even be handed to a worker; False if one has begun it all the same."""
+    return _end(_not_begun(operation), OperationState.FAILED, code, message)
 
 
 def interrupt(operation: Operation, message: str, settle: Callable[[Operation], None] | None = None) -> bool:
@@ -98,28 +99,46 @@ def interrupt(operation: Operation, message: str, settle: Callable[[Operation], 
 
     `settle` writes what is believed from now on, in the same transaction.
     """
-    with transaction.atomic():
-        won = _end(_running(operation), OperationState.INTERRUPTED, "interrupted", message)
-        if won and settle is not None:
-            settle(operation)
-        return won
+
+    def written(ended: Operation) -> str:
+        if settle is not None:
+            settle(ended)
+        return ""
+
+    return _end(_running(operation), OperationState.INTERRUPTED, "interrupted", message, written)
 
 
-def _running(operation: Operation):  # type: ignore[no-untyped-def]
+def _not_begun(operation: Operation) -> QuerySet[Operation]:
+    return Operation.objects.filter(pk=operation.pk, state__in=[OperationState.WAITING, OperationState.QUEUED])
+
+
+def _running(operation: Operation) -> QuerySet[Operation]:
     return Operation.objects.filter(pk=operation.pk, state=OperationState.RUNNING)
 
 
-def _end(candidates, state: OperationState, code: str, message: str) -> bool:  # type: ignore[no-untyped-def]
+def _end(
+    candidates: QuerySet[Operation],
+    state: OperationState,
+    code: str,
+    message: str,
+    settle: Callable[[Operation], str] = lambda operation: "",
+) -> bool:
+    """End the one operation among `candidates`, unless somebody else did; `settle` may have a better message.
+
+    The audit entry comes last, since it holds the chain's head up to the commit: whoever waited for another row while
+    holding it could wait for somebody who waits for the head.
+    """
     with transaction.atomic():
         operation = candidates.first()
-        if operation is None:
+        if operation is None or not candidates.update(state=state, code=code, ended_at=timezone.now(), progress=""):
             return False
-        won = candidates.update(state=state, code=code, message=message, ended_at=timezone.now(), progress="")
-        if not won:
-            return False
+        message = settle(operation) or message
+        Operation.objects.filter(pk=operation.pk).update(message=message)
         claims.release(operation)
+        _next_turn(operation, state)
         level = {"succeeded": "good", "failed": "bad", "interrupted": "bad"}.get(state.value, "warn")
         append_log(operation, f"{state.label}. {message}".strip(), level)
+        changed(operation)
         audit.record(
             operation.kind,
             actor=actor_of(operation),
@@ -130,8 +149,6 @@ def _end(candidates, state: OperationState, code: str, message: str) -> bool:  #
             operation_id=operation.pk,
             detail={"title": operation.title, "message": message},
         )
-        _next_turn(operation)
-        changed(operation)
         return True
 
 
@@ -176,8 +193,7 @@ def running(operation: Operation, settle: Settle) -> Iterator[None]:
     except Refused as refusal:
         _finish(operation, settle, OperationState.FAILED, refusal.code, refusal.message)
     except Exception:
-        words = "The portal hit a fault of its own; the worker's log has the details."
-        _finish(operation, settle, OperationState.FAILED, "internal", words)
+        _finish(operation, settle, OperationState.FAILED, "internal", FAULT)
         raise
     else:
         _finish(operation, settle, OperationState.SUCCEEDED, "", "")
@@ -188,10 +204,12 @@ def _notes(error: BaseException) -> list[str]:
 
 
 def _finish(operation: Operation, settle: Settle, state: OperationState, code: str, message: str) -> None:
-    with transaction.atomic():
-        if Operation.objects.filter(pk=operation.pk, state=OperationState.RUNNING).exists():
-            message = settle(state == OperationState.SUCCEEDED) or message
-            _end(_running(operation), state, code, message)
+    whole = state == OperationState.SUCCEEDED
+    try:
+        _end(_running(operation), state, code, message, lambda ended: settle(whole))
+    except Exception:  # whatever could not be written down, the operation must not stay RUNNING for it
+        _end(_running(operation), OperationState.FAILED, "internal", FAULT)
+        raise
 
 
 def cancel(operation: Operation, actor: Actor) -> None:
@@ -201,20 +219,21 @@ def cancel(operation: Operation, actor: Actor) -> None:
     `NotPermitted`, and `Conflict` if it has ended already.
     """
     roles.require(actor, "power", operation.resource)
-    if not operation.is_open:
-        raise Conflict(f"{operation.title} has ended already ({operation.get_state_display()}).", code="ended")
     with transaction.atomic():
-        Operation.objects.filter(pk=operation.pk, state=OperationState.RUNNING).update(cancel_requested_by=actor.name)
+        # In the order in which an operation moves on, so that one which starts in between is not missed.
+        words = f"Cancelled by {actor.name} before it began."
+        outcome = "done" if _end(_not_begun(operation), OperationState.CANCELLED, "cancelled", words) else "requested"
+        if outcome == "requested" and not _running(operation).update(cancel_requested_by=actor.name):
+            operation.refresh_from_db(fields=["state"])
+            raise Conflict(f"{operation.title} has ended already ({operation.get_state_display()}).", code="ended")
         audit.record(
             "operation.cancel",
             actor=actor,
             target=operation.resource,
-            outcome="requested",
+            outcome=outcome,
             operation_id=operation.pk,
             detail={"title": operation.title},
         )
-    waiting = Operation.objects.filter(pk=operation.pk, state__in=[OperationState.WAITING, OperationState.QUEUED])
-    _end(waiting, OperationState.CANCELLED, "cancelled", f"Cancelled by {actor.name} before it began.")
 
 
 def sweep_dead(worker: str, instance: str, settle: Callable[[Operation], None]) -> None:
@@ -226,32 +245,43 @@ def sweep_dead(worker: str, instance: str, settle: Callable[[Operation], None]) 
         interrupt(operation, "The worker died while this ran. It is not repeated.", settle)
 
 
-def sweep_silent(settle: Callable[[Operation], None], limit: timedelta = SILENCE) -> None:
-    """End what runs on a worker that has not been heard of for `limit` (workers on other machines)."""
+def sweep_silent(settle: Callable[[Operation], None], alive: Iterable[str], limit: timedelta = SILENCE) -> None:
+    """End what runs on a worker that has not been heard of for `limit`, the workers named in `alive` excepted: on this
+    machine a lock says who lives, and a clock that jumps forward kills nobody."""
     silent = Operation.objects.filter(state=OperationState.RUNNING, heartbeat_at__lt=timezone.now() - limit)
-    for operation in silent:
+    for operation in silent.exclude(worker__in=list(alive)):
         interrupt(operation, "The worker has not been heard of for a minute. It is not repeated.", settle)
 
 
 def housekeeping_queue(boards: list[str]) -> list[Operation]:
     """Bring waiting members to their turn, expire what is late; return what should be sent (again) to a worker."""
     now = timezone.now()
-    turn = Operation.objects.filter(state=OperationState.WAITING, due_at__lte=now, board__in=boards)
-    for pk in turn.values_list("pk", flat=True):
-        Operation.objects.filter(pk=pk, state=OperationState.WAITING).update(
-            state=OperationState.QUEUED, expires_at=now + EXPIRY, created_at=F("created_at")
-        )
+    # A turn further away than any turn is set was set by a clock that has gone back since.
+    due = Q(due_at__lte=now) | Q(due_at__gt=now + STAGGER + CLOCK_SLACK)
+    Operation.objects.filter(due, state=OperationState.WAITING, board__in=boards).update(
+        state=OperationState.QUEUED, expires_at=F("due_at") + EXPIRY
+    )
     queued = Operation.objects.filter(state=OperationState.QUEUED, board__in=boards)
     return [operation for operation in queued if not expire(str(operation.pk))]
 
 
-def _next_turn(operation: Operation) -> None:
+def _next_turn(operation: Operation, state: OperationState) -> None:
     """Whatever ends a member of a group sets the time of the next one; members fail alone."""
-    if operation.group is None:
-        return
     members = Operation.objects.filter(group=operation.group)
-    if members.filter(state__in=[OperationState.QUEUED, OperationState.RUNNING]).exists():
-        return  # a waiting member was cancelled; the one before it still goes on
-    following = members.filter(state=OperationState.WAITING).order_by("position").first()
-    if following is not None:
-        Operation.objects.filter(pk=following.pk, due_at=None).update(due_at=timezone.now() + STAGGER)
+    if operation.group is None or members.filter(state__in=[OperationState.QUEUED, OperationState.RUNNING]).exists():
+        return  # (a waiting member was cancelled; the one before it still goes on)
+    turn = _last_known_of(operation, state) + STAGGER
+    while (following := members.filter(state=OperationState.WAITING).order_by("position").first()) is not None:
+        if following.due_at or members.filter(pk=following.pk, state=OperationState.WAITING).update(due_at=turn):
+            return  # else it was cancelled at this very moment, and the one after it is next
+
+
+def _last_known_of(operation: Operation, state: OperationState) -> datetime:
+    """When the operation came to its end. Where nobody was there to see it, the next one's turn came long ago as well:
+    what could not be done in time is not done the next morning."""
+    now = timezone.now()
+    if state == OperationState.EXPIRED:
+        return min(now, operation.expires_at or now)
+    if state == OperationState.INTERRUPTED:
+        return min(now, operation.heartbeat_at + HEARTBEAT if operation.heartbeat_at else now)
+    return now

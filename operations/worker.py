@@ -44,6 +44,12 @@ def is_alive(data_dir: Path, name: str) -> bool:
         return True
 
 
+def names_alive(data_dir: Path) -> list[str]:
+    """The workers of this data directory that live, this process's own included."""
+    names = [path.stem.removeprefix("worker-") for path in data_dir.glob("worker-*.lock")]
+    return [name for name in names if is_alive(data_dir, name)]
+
+
 class Worker:
     """The one of this process. Made by `start`, reached by `current()`."""
 
@@ -52,6 +58,7 @@ class Worker:
         self.instance = uuid.uuid4().hex
         self.stopping = threading.Event()
         self._running: dict[str, Stop] = {}
+        self._unaccounted: set[uuid.UUID] = set()
         self._guard = threading.Lock()
         self._lock = self._take_lock()
 
@@ -115,6 +122,17 @@ class Worker:
         states = {str(pk): by for pk, by in rows.values_list("pk", "cancel_requested_by")}
         self.stop_all_but({pk for pk, cancelled_by in states.items() if not cancelled_by})
 
+    def sweep_abandoned(self, settle: Callable[[Operation], None]) -> None:
+        """End what this worker began and runs no more, though nobody wrote down how it ended (the database was away).
+
+        Only what two looks in a row find: an operation has its row first and enters here a moment later.
+        """
+        rows = Operation.objects.filter(instance=self.instance, state=OperationState.RUNNING)
+        found = {row.pk: row for row in rows.exclude(pk__in=self.running_ids())}
+        for pk in self._unaccounted & found.keys():
+            lifecycle.interrupt(found[pk], "How this ended could not be written down. It is not repeated.", settle)
+        self._unaccounted = set(found)
+
 
 @dataclass
 class Periodic:
@@ -172,4 +190,4 @@ def _run_job(job: Periodic) -> None:
 
 
 def heartbeat_job(worker: Worker) -> Periodic:
-    return Periodic("heartbeat", 10, lambda: lifecycle.heartbeat(worker.instance))
+    return Periodic("heartbeat", lifecycle.HEARTBEAT.total_seconds(), lambda: lifecycle.heartbeat(worker.instance))
