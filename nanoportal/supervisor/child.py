@@ -13,7 +13,8 @@ from typing import Any
 
 PROJECT = Path(__file__).resolve().parents[2]
 
-# Waits before the first, second, ... restart; a child that lived for HEALTHY_SECONDS begins anew.
+# Waits before the first, second, ... restart; a child that lived for HEALTHY_SECONDS begins anew. Divided by the time
+# scale, like every wait.
 BACK_OFF_SECONDS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 HEALTHY_SECONDS = 60.0
 MAX_LINE_BYTES = 16 * 1024
@@ -44,13 +45,14 @@ class Program:
 class Child:
     """A program and the process that runs it, if one does. Used from the main thread only (see `_tie_to_parent`)."""
 
-    def __init__(self, program: Program, say: Callable[[str], None]) -> None:
+    def __init__(self, program: Program, say: Callable[[str], None], time_scale: float = 1.0) -> None:
         self.program = program
         self.answer: dict[str, Any] | None = None
         self.deaths = 0
         self.restart_at: float | None = None
         self.output: int | None = None
         self._say = say
+        self._time_scale = time_scale
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
         self._unfinished = b""
@@ -132,9 +134,9 @@ class Child:
     def schedule_restart(self) -> float:
         """Decide when to start again; returns the delay in seconds. Called once after each death."""
         now = time.monotonic()
-        if now - self._started_at >= HEALTHY_SECONDS:
+        if now - self._started_at >= HEALTHY_SECONDS / self._time_scale:
             self._delays_used = 0
-        delay = BACK_OFF_SECONDS[min(self._delays_used, len(BACK_OFF_SECONDS) - 1)]
+        delay = BACK_OFF_SECONDS[min(self._delays_used, len(BACK_OFF_SECONDS) - 1)] / self._time_scale
         self._delays_used += 1
         self.restart_at = now + delay
         return delay

@@ -21,9 +21,10 @@ class StopAsked(Exception):
 class Crew:
     """The children and the loop around them. No threads: a child's death signal hangs on the thread that spawned it."""
 
-    def __init__(self, terminal: Terminal) -> None:
+    def __init__(self, terminal: Terminal, time_scale: float = 1.0) -> None:
         self.children: list[Child] = []
         self._terminal = terminal
+        self._time_scale = time_scale
         self._stop_asked = False
         self._restarting = True
         self._wake = self._be_woken_by_signals()
@@ -42,7 +43,7 @@ class Crew:
 
     def start(self, program: Program) -> Child:
         """Take a program into the crew and start it."""
-        child = Child(program, self._terminal.say)
+        child = Child(program, self._terminal.say, self._time_scale)
         self.children.append(child)
         self._spawn(child)
         return child
@@ -124,4 +125,4 @@ class Crew:
 
 
 def _again(delay_seconds: float) -> str:
-    return f"restarting in {delay_seconds:.0f} s" if delay_seconds else "restarting at once"
+    return f"restarting in {delay_seconds:.2g} s" if delay_seconds else "restarting at once"

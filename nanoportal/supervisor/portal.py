@@ -30,7 +30,7 @@ class Portal:
     def __init__(self, env: Env, terminal: Terminal) -> None:
         self._env = env
         self._say = terminal.say
-        self._crew = Crew(terminal)
+        self._crew = Crew(terminal, env.time_scale)
         self._holds = HoldStore(env.data / "holds")
         self._front: list[Child] = []  # what people and operations use: leaves first
         self._back: list[Child] = []  # what the front stands on: leaves last
