@@ -10,7 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from django.core.handlers.asgi import ASGIHandler
 from django.db import close_old_connections
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 
 THREADS = 8  # as many requests at once; each may wait for the database, none for hardware
 
@@ -25,12 +26,12 @@ class PooledHandler(ASGIHandler):
     def load_middleware(self, is_async: bool = False) -> None:
         super().load_middleware(is_async=False)
 
-    async def get_response_async(self, request: HttpRequest) -> HttpResponse:
+    async def get_response_async(self, request: HttpRequest) -> HttpResponseBase:
         context = contextvars.copy_context()
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, context.run, self._respond, request)
 
-    def _respond(self, request: HttpRequest) -> HttpResponse:
+    def _respond(self, request: HttpRequest) -> HttpResponseBase:
         close_old_connections()  # drops one that has failed or grown too old
         try:
             return self.get_response(request)
