@@ -55,12 +55,9 @@ class LedgerEntry:
         )
 
     def about_to_drive(self, line: int, outputs: int, configuration: int, *, lost: bool) -> "LedgerEntry":
-        """The entry to be on disk before `line` is touched; the registers are what they shall be afterwards.
-
-        After a loss of power the chip has forgotten all other lines, and so do we.
-        """
+        """The entry to be on disk before `line` is touched; the registers are what they shall be afterwards."""
         return LedgerEntry(
-            made_outputs=(0 if lost else self.made_outputs) | 1 << line,
+            made_outputs=self.made_outputs | 1 << line,
             outputs=outputs,
             configuration=configuration,
             pending_line=line,

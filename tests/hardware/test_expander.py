@@ -267,6 +267,18 @@ def test_a_process_that_dies_between_ledger_and_write_is_not_taken_for_a_strange
     assert rig.foreign == []
 
 
+def test_a_drive_that_was_announced_and_never_made_is_not_taken_for_a_stranger(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig.expander.drive(3, Level.HIGH)
+    with monkeypatch.context() as dying:
+        dying.setattr(rig.smbus, "write_byte_data", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            rig.expander.drive(3, Level.LOW)
+    rig.new_expander().drive(5, Level.HIGH)
+    assert rig.foreign == []
+
+
 def test_a_line_is_not_made_an_output_while_the_ledger_cannot_be_written(rig: Rig) -> None:
     with full_disk(), pytest.raises(RecordUnwritable):
         rig.expander.drive(3, Level.HIGH)

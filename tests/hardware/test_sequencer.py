@@ -17,7 +17,7 @@ from hardware.holds import HoldOwner, HoldStore
 from hardware.sequencer import FINISH_SECONDS, RELEASE_TRIES, Outcome, Stop, StopReason, run
 from hardware.sequences import Drive, Sequence, Step, Wait, reset_sequence, switch_reset_sequence
 from hardware.som import CM4, CM5, LM3H, PowerState, ResetType
-from tests.hardware.rig import BusDead, Rig, ScriptedExpander, full_disk
+from tests.hardware.rig import BusDead, ScriptedExpander, full_disk
 
 LOW, HIGH = Level.LOW, Level.HIGH
 OWNER = HoldOwner("worker", "instance-1", "/nowhere/worker.lock")
@@ -164,6 +164,13 @@ def test_drives_are_told_once_done_and_waits_as_they_begin(bench: Bench) -> None
 def test_a_slow_listener_does_not_lengthen_a_press(bench: Bench) -> None:
     bench.on_step = lambda index, step: bench.clock.wait(3.0) and None
     assert bench.run(FORCE_OFF).actual_hold_seconds == 8.0
+
+
+def test_two_waits_in_a_row_add_up(bench: Bench) -> None:
+    sequence = Sequence(
+        (Drive(LOW), Wait(2.0, "first"), Wait(3.0, "then"), Drive(HIGH)), HIGH, PowerState.OFF, False, ()
+    )
+    assert bench.run(sequence).actual_hold_seconds == 5.0
 
 
 def test_the_pause_before_the_second_press_counts_from_the_observation(bench: Bench) -> None:
@@ -381,63 +388,3 @@ def test_whatever_goes_wrong_a_button_ends_high_or_on_record(
         bench.store.release_left_over(lambda hold: bench.expander, lambda hold: True)
     assert bench.levels()[-1:] in ([], [HIGH])
     assert bench.store.holds() == ()
-
-
-# On the register model.
-
-
-def press_on(rig: Rig, sequence: Sequence, slot: int, stop: Stop | None = None) -> Outcome:
-    store = HoldStore(rig.data / "holds")
-    return run(
-        sequence,
-        line=slot,
-        expander=rig.expander,
-        clock=rig.clock,
-        stop=stop or Stop(),
-        hold=store.line("rig", slot, slot, bus="/dev/i2c-1", expander="0x18", owner=OWNER),
-        observed=lambda: PowerState(rig.power(slot)),
-    )
-
-
-def test_a_simulated_cm5_powers_on_by_a_press_from_cold_registers(rig: Rig) -> None:
-    press_on(rig, PRESS, 3)
-    assert rig.power(3) == "On"
-    assert rig.edges() == [(3, 0), (3, 1)]
-
-
-def test_a_simulated_cm5_is_forced_off_and_latches(rig: Rig) -> None:
-    press_on(rig, PRESS, 3)
-    outcome = press_on(rig, FORCE_OFF, 3)
-    assert rig.power(3) == "Off"
-    assert outcome.actual_hold_seconds == pytest.approx(8.0)
-    press_on(rig, PRESS, 3)
-    assert rig.power(3) == "Off"
-
-
-def test_a_simulated_cm5_restarts_gracefully(rig: Rig) -> None:
-    press_on(rig, PRESS, 3)
-    rig.clock.wait(60.0)
-    press_on(rig, RESTART, 3)
-    assert [entry for entry in rig.simulated.powers(3) if entry in ("On", "Off")] == ["On", "Off", "On"]
-
-
-def test_a_simulated_cm4_is_held_off_and_released(rig: Rig) -> None:
-    press_on(rig, reset_sequence(CM4, ResetType.ON, PowerState.OFF), 2)
-    assert rig.power(2) == "On"
-    press_on(rig, HELD_LOW, 2)
-    assert rig.power(2) == "Off"
-    assert rig.expander.read(2) is LOW
-
-
-def test_the_bus_is_free_while_a_button_is_held(rig: Rig) -> None:
-    free: list[Level] = []
-    rig.clock.at(4.0, lambda: free.append(rig.new_expander().drive(5, HIGH).level))
-    press_on(rig, FORCE_OFF, 3)
-    assert free == [HIGH]
-
-
-def test_a_bus_that_is_dead_for_a_moment_delays_the_release_only(rig: Rig) -> None:
-    rig.clock.at(0.5, lambda: rig.board.inject("nack", ["expander", "4"]) and None)
-    outcome = press_on(rig, PRESS, 3)
-    assert rig.edges() == [(3, 0), (3, 1)]
-    assert outcome.steps_done == 3

@@ -1,5 +1,6 @@
 """A serial port on a pseudo-terminal: bytes as they are, one owner, and an end that is told apart from silence."""
 
+import fcntl
 import os
 import pty
 import termios
@@ -13,6 +14,8 @@ import pytest
 from hardware.clock import VirtualClock
 from hardware.errors import PortUnavailable
 from hardware.uart import UartPort
+
+TIOCGEXCL = 0x80045440  # <asm-generic/ioctls.h>
 
 
 class Line:
@@ -88,9 +91,10 @@ def test_a_closed_port_can_be_opened_again(line: Line, port: UartPort) -> None:
     UartPort(line.path, 115_200).close()
 
 
-def test_the_mark_of_exclusive_use_does_not_outlive_a_pseudo_terminals_owner(line: Line, port: UartPort) -> None:
-    port.close()
-    os.close(os.open(line.path, os.O_RDWR | os.O_NOCTTY))
+def test_a_pseudo_terminal_gets_no_mark_that_would_outlive_a_killed_owner(port: UartPort) -> None:
+    exclusive = bytearray(4)
+    fcntl.ioctl(port.fileno(), TIOCGEXCL, exclusive)
+    assert not any(exclusive)
 
 
 def test_a_port_that_is_not_there_is_named(tmp_path: Path) -> None:

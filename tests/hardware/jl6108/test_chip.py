@@ -1,12 +1,14 @@
 """The switch's driver on the simulated chip: links, byte orders, faults."""
 
+import fcntl
+
 import pytest
 
 from hardware.contracts import Link
 from hardware.errors import BusError, ChipRefused
 from hardware.jl6108 import registers
 from hardware.jl6108.registers import Register
-from hardware.jl6108.transport import WireMode
+from hardware.jl6108.transport import I2cBridge, WireMode
 from tests.hardware.rig import Rig
 
 UP = Link(up=True, mbps=1000, full_duplex=True)
@@ -106,6 +108,33 @@ def test_after_an_error_the_chip_has_to_say_again_who_it_is(rig: Rig) -> None:
     rig.board.inject("switch-firmware-down", [])
     with pytest.raises(ChipRefused):
         switch.read_links()
+
+
+SCRATCH = 0x124014  # SWC_SWC_SCRATCH_REG, section 1.1: not used by anybody
+
+
+def test_a_word_that_is_written_can_be_read_back(rig: Rig) -> None:
+    bridge = I2cBridge(rig.bus, 0x5C, rig.lock, WireMode.MSB)
+    bridge.write_words(SCRATCH, (0x12345678,))
+    assert bridge.read_words(SCRATCH) == (0x12345678,)
+
+
+def test_nobody_else_gets_the_bus_in_the_middle_of_a_bridge_sequence(rig: Rig) -> None:
+    bridge = I2cBridge(rig.bus, 0x5C, rig.lock, WireMode.MSB)
+    was_locked: list[bool] = []
+
+    def look(number: int) -> None:
+        with open(rig.data / "locks" / "i2c.lock") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                was_locked.append(False)
+            except BlockingIOError:
+                was_locked.append(True)
+
+    rig.smbus.after_transfer = look
+    bridge.read_words(SCRATCH)
+    bridge.write_words(SCRATCH, (1,))
+    assert was_locked == [True] * 18
 
 
 def test_the_bus_is_free_between_two_ports(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
