@@ -25,6 +25,8 @@ from operations.models import AuditEntry, AuditHead
 from operations.roles import Actor
 
 GENESIS = "0" * 64
+HEAD_FILE_BYTES = 64 * 1024
+CHUNK = 2000
 
 
 def record(
@@ -83,7 +85,8 @@ def record(
         mac=mac,
     )
     AuditHead.objects.filter(pk=1).update(mac=mac)
-    transaction.on_commit(lambda: append_head(head.seq, mac))
+    # Robust: what is committed is done, even if the disk is too full by now to remember the head a second time.
+    transaction.on_commit(lambda: append_head(head.seq, mac), robust=True)
     return head.seq
 
 
@@ -106,11 +109,19 @@ def append_head(seq: int, mac: str) -> None:
     path = head_file()
     with open(path, "a+", encoding="ascii") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
-        if stream.tell() > 65536:
+        if stream.seek(0, os.SEEK_END) > HEAD_FILE_BYTES:
             highest = max(_heads(path), default=(seq, mac))
             stream.truncate(0)
             stream.write(f"{highest[0]} {highest[1]}\n")
-        stream.write(f"{seq} {mac}\n")
+        # A line that a power failure cut short must not be taken for the beginning of ours.
+        stream.write(f"\n{seq} {mac}\n" if _is_cut_short(path) else f"{seq} {mac}\n")
+
+
+def _is_cut_short(path: Path) -> bool:
+    with open(path, "rb") as stream:
+        end = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, end - 1))
+        return stream.read(1) not in (b"", b"\n")
 
 
 def _heads(path: Path) -> Iterator[tuple[int, str]]:
@@ -136,27 +147,30 @@ class Verdict:
 
 
 def verify() -> Verdict:
-    """Walk the chain in order and say where it first breaks. Reads in chunks; memory does not grow with the log."""
-    with transaction.atomic():
-        return _verify()
+    """Walk the chain in order and say where it first breaks.
 
-
-def _verify() -> Verdict:
-    previous, expected = GENESIS, 1
+    Reads in chunks without any lock: memory does not grow with the log, nobody has to wait, and what is appended
+    meanwhile is checked as well.
+    """
     known = dict(_heads(head_file()))
-    for entry in AuditEntry.objects.order_by("seq").iterator(chunk_size=2000):
-        problem = _problem(entry, previous, expected)
-        if not problem and known.get(entry.seq, entry.mac) != entry.mac:
-            problem = f"entry {entry.seq} is not the one that DATA/audit.head remembers"
-        if problem:
-            return Verdict(expected - 1, expected, problem)
-        previous, expected = entry.mac, expected + 1
-    last = expected - 1
-    head = AuditHead.objects.get(pk=1)
+    previous, last = GENESIS, 0
+    while True:
+        head = AuditHead.objects.get(pk=1)  # read first: the entries that it counts are committed with it
+        chunk = AuditEntry.objects.order_by("seq")
+        entries = list((chunk.filter(seq__gt=last) if last else chunk)[:CHUNK])
+        if not entries:
+            break
+        for entry in entries:
+            problem = _problem(entry, previous, last + 1)
+            if not problem and known.get(entry.seq, entry.mac) != entry.mac:
+                problem = f"entry {entry.seq} is not the one that DATA/audit.head remembers"
+            if problem:
+                return Verdict(last, last + 1, problem)
+            previous, last = entry.mac, entry.seq
     if (head.seq, head.mac or GENESIS) != (last, previous):
-        return Verdict(last, expected, f"the head row says {head.seq} entries, the log ends at {last}")
+        return Verdict(last, last + 1, f"the head row says {head.seq} entries, the log ends at {last}")
     if known and max(known) > last:
-        return Verdict(last, expected, f"DATA/audit.head remembers entry {max(known)}, the log ends at {last}")
+        return Verdict(last, last + 1, f"DATA/audit.head remembers entry {max(known)}, the log ends at {last}")
     return Verdict(last)
 
 

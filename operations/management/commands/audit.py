@@ -35,7 +35,7 @@ class Command(BaseCommand):
 
     def export_csv(self) -> None:
         columns = ["seq", "at", *audit.COLUMNS, "operation_id", "mac"]
-        writer = csv.writer(self.stdout, lineterminator="")
+        writer = csv.writer(self.stdout)  # its line ends, CR LF (RFC 4180), make it quote either of them in a cell
         writer.writerow(columns)
         for entry in _entries():
             writer.writerow([_safe(getattr(entry, name)) for name in columns])
