@@ -9,7 +9,7 @@ from django.utils import timezone
 from hardware import sequencer
 from hardware.board import Board as HardwareBoard
 from hardware.clock import SystemClock
-from hardware.contracts import Level
+from hardware.contracts import ForeignChange, Level
 from hardware.errors import HardwareError
 from hardware.holds import Hold, HoldOwner, HoldStore, owner_is_dead
 from hardware.sequencer import Outcome, Stop, StopReason
@@ -17,6 +17,7 @@ from hardware.som import PowerState, ResetType
 from hardware.steps import AwaitObserved, Drive, Sequence, Step, Wait
 from operations import claims, events, lifecycle, worker
 from operations.models import Operation
+from operations.scribe import Scribe
 from slots.models import Basis, Board, EvidenceKind, PowerDetails, Slot
 from slots.services import inventory, parts, power
 
@@ -49,6 +50,7 @@ class Run:
         self.outcome = Outcome()
         self.slot = _slot_of(operation)
         self.moved = False
+        self.scribe = Scribe()
 
     def run(self) -> None:
         with lifecycle.running(self.operation, self.settle):
@@ -56,30 +58,29 @@ class Run:
             line = hardware.line(self.slot.number) if self.slot else hardware.switch_reset_line
             self._refuse_lost_power(hardware)
             try:
-                sequencer.run(
-                    self.sequence,
-                    line=line,
-                    expander=hardware.expander,
-                    clock=CLOCK,
-                    stop=self.stop,
-                    hold=hold_store().line(
-                        self.operation.board,
-                        self.slot.number if self.slot else 0,
-                        line,
-                        bus=hardware.spec.bus,
-                        expander=hardware.spec.expander,
-                        owner=HoldOwner(
-                            self.me.name, self.me.instance, str(worker.lock_path(self.me.data_dir, self.me.name))
-                        ),
-                    ),
-                    observed=self.observed,
-                    may_drive=self.may_drive,
-                    on_step=self.on_step,
-                    outcome=self.outcome,
-                )
+                self.scribe.attend(lambda: self._work(hardware, line))
             finally:
+                self._write_foreign(self.outcome.foreign)
                 self._read_line_again(hardware, line)
             self._raise_if_stopped()
+
+    def _work(self, hardware: HardwareBoard, line: int) -> None:
+        """The line's own thread: nothing here waits for the database while a button is pressed."""
+        slot = self.slot.number if self.slot else 0
+        owner = HoldOwner(self.me.name, self.me.instance, str(worker.lock_path(self.me.data_dir, self.me.name)))
+        bus, expander = hardware.spec.bus, hardware.spec.expander
+        sequencer.run(
+            self.sequence,
+            line=line,
+            expander=hardware.expander,
+            clock=CLOCK,
+            stop=self.stop,
+            hold=hold_store().line(self.operation.board, slot, line, bus=bus, expander=expander, owner=owner),
+            observed=lambda: self.scribe.ask(self.observed),
+            may_drive=lambda: self.scribe.ask(self.may_drive),
+            on_step=self.on_step,
+            outcome=self.outcome,
+        )
 
     def may_drive(self) -> None:
         """Before each drive but a release: is the claim still ours? Raises Interrupted if not."""
@@ -94,17 +95,24 @@ class Run:
         return inventory.observed_state(self.slot.pk)
 
     def on_step(self, index: int, step: Step) -> None:
-        """Told of each drive once it is verified, of each wait as it begins: log, progress, state in motion."""
+        """Told of each drive once it is verified, of each wait as it begins."""
+        foreign, self.outcome.foreign = self.outcome.foreign, []
+        self.scribe.tell(lambda: self._write_step(index, step, foreign))
+
+    def _write_step(self, index: int, step: Step, foreign: list[ForeignChange]) -> None:
+        """Log, progress, state in motion."""
         words, seconds = describe(step)
         if isinstance(step, Drive):
             lifecycle.append_log(self.operation, f"{words}, read back {_level_word(step.level)}")
             self._in_motion(index)
-            for change in self.outcome.foreign:
-                lifecycle.append_log(self.operation, str(change), "warn")
-            self.outcome.foreign.clear()
+            self._write_foreign(foreign)
         else:
             lifecycle.append_log(self.operation, words)
         lifecycle.set_step(self.operation, index + 1, len(self.sequence.steps), words, seconds)
+
+    def _write_foreign(self, changes: list[ForeignChange]) -> None:
+        for change in changes:
+            lifecycle.append_log(self.operation, str(change), "warn")
 
     def _in_motion(self, index: int) -> None:
         """After the first drive the slot is on its way, and evidence from before says nothing any more."""
