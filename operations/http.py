@@ -62,15 +62,19 @@ def problem(refusal: Refused) -> dict[str, Any]:
 def record_refusal(refusal: Refused, actor: Actor, action: str, target: str) -> None:
     """Audit a refusal in a transaction of its own: one entry per actor, target and code each 10 s, with a count."""
     now = timezone.now()
+    target = _storable(target)
     with transaction.atomic():
         row, made = RefusalCount.objects.get_or_create(
             actor=actor.name, target=target, code=refusal.code, defaults={"since": now}
         )
-        if not made and row.since > now - QUIET:
-            RefusalCount.objects.filter(pk=row.pk).update(count=F("count") + 1)
+        same = RefusalCount.objects.filter(pk=row.pk)
+        # (a time far ahead of now was taken before the clock was set back)
+        due = same.exclude(since__gt=now - QUIET, since__lt=now + QUIET)
+        if not made and not due.update(since=now):
+            same.update(count=F("count") + 1)
             return
-        unsaid = row.count
-        RefusalCount.objects.filter(pk=row.pk).update(since=now, count=0)
+        unsaid = same.get().count
+        same.update(count=0)
         audit.record(
             action,
             actor=actor,
@@ -79,6 +83,12 @@ def record_refusal(refusal: Refused, actor: Actor, action: str, target: str) -> 
             code=refusal.code,
             detail={"message": refusal.message, "same_since_last_entry": unsaid},
         )
+
+
+def _storable(target: str) -> str:
+    """What was asked for as a column takes it: it may be any text that somebody wrote into a URL."""
+    length = RefusalCount._meta.get_field("target").max_length
+    return "".join(letter if letter.isprintable() else "?" for letter in target[:length])
 
 
 def refusal_response(request: HttpRequest, refusal: Refused) -> HttpResponse:

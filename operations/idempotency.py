@@ -11,20 +11,21 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from operations.models import IdempotencyKey, Operation
-from operations.refusals import BadRequest, IdempotencyMismatch
+from operations.refusals import BadRequest, Conflict, IdempotencyMismatch
 from operations.roles import Actor
 
 LIFE = timedelta(hours=24)
 
 
 class _Lost(Exception):
-    """Another request with the same key was first; what this one made is rolled back."""
+    """Another request with the same key was first."""
 
 
 def once(key: str, actor: Actor, body: dict[str, Any], make: Callable[[], Operation]) -> tuple[Operation, bool]:
     """Run `make` unless `key` was used before; return the operation and whether it is new.
 
-    `make` runs in this function's transaction: of two racing requests one acts, the other gets its operation.
+    `make` runs in this function's transaction, after the key is taken: of racing requests one acts, the others wait for
+    it and get its operation. A `make` that raises leaves the key unused.
     Raises `IdempotencyMismatch` when the key was used for another body, `BadRequest` for a bad key.
     """
     if not key:
@@ -34,35 +35,36 @@ def once(key: str, actor: Actor, body: dict[str, Any], make: Callable[[], Operat
         raise BadRequest("Idempotency-Key takes up to 200 printable characters.")
     digest = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
     IdempotencyKey.objects.filter(at__lt=timezone.now() - LIFE).delete()
-    earlier = _earlier(actor, key, digest)
-    if earlier is not None:
-        return earlier, False
     try:
         with transaction.atomic():
+            row = _take(actor, key, digest)
             operation = make()
-            _store(actor, key, digest, operation.pk)
+            IdempotencyKey.objects.filter(pk=row.pk).update(operation_id=operation.pk)
             return operation, True
     except _Lost:
-        winner = _earlier(actor, key, digest)
-        if winner is None:
-            raise
-        return winner, False
+        return _earlier(actor, key, digest), False
 
 
-def _earlier(actor: Actor, key: str, digest: str) -> Operation | None:
-    row = IdempotencyKey.objects.filter(actor=actor.name, key=key).first()
-    if row is None:
-        return None
-    if row.body != digest:
-        raise IdempotencyMismatch("This Idempotency-Key was used before for another request; use a new key.")
-    return Operation.objects.filter(pk=row.operation_id).first()
+def forget(operation: Operation) -> None:
+    """Let a repeated request be a new one: nothing came of `operation`."""
+    IdempotencyKey.objects.filter(operation_id=operation.pk).delete()
 
 
-def _store(actor: Actor, key: str, digest: str, operation_id: UUID) -> None:
+def _take(actor: Actor, key: str, digest: str) -> IdempotencyKey:
+    """The key's row, ours until the commit. Raises `_Lost` if it was used before."""
     try:
         with transaction.atomic():
-            IdempotencyKey.objects.create(
-                actor=actor.name, key=key, body=digest, operation_id=operation_id, at=timezone.now()
+            return IdempotencyKey.objects.create(
+                actor=actor.name, key=key, body=digest, operation_id=UUID(int=0), at=timezone.now()
             )
     except IntegrityError as error:
         raise _Lost from error
+
+
+def _earlier(actor: Actor, key: str, digest: str) -> Operation:
+    row = IdempotencyKey.objects.filter(actor=actor.name, key=key).first()
+    if row is None:  # it was forgotten at this very moment
+        raise Conflict("The first request with this Idempotency-Key came to nothing; try again.", retryable=True)
+    if row.body != digest:
+        raise IdempotencyMismatch("This Idempotency-Key was used before for another request; use a new key.")
+    return Operation.objects.get(pk=row.operation_id)
