@@ -17,7 +17,8 @@ from hardware.uart import UartPort
 log = logging.getLogger("nanoportal.consoled")
 RETRY_SECONDS = 2.0
 REPORT_SECONDS = 2.0  # evidence of printing is written at most this often
-LISTEN_SECONDS = 5.0  # and that the daemon listens, this often
+LISTEN_SECONDS = 10.0  # and that the daemon listens, this often
+AWAY, PRINTS, SILENT = "serial port away", "console prints", "console is silent"
 PRINTABLE = frozenset(range(0x20, 0x7F))
 
 
@@ -38,8 +39,8 @@ class Line:
     bytes_read: int = 0
 
 
-#: Called with the line, what to say of it, and the time of its last printable byte.
-Report = Callable[[Line, str, datetime | None], None]
+#: Called with lines and what to say of each, to be written in one transaction.
+Report = Callable[[list[tuple[Line, str]]], None]
 
 
 @dataclass
@@ -78,7 +79,7 @@ class Daemon:
                 if line.problem != str(error):
                     line.problem = str(error)
                     log.warning("%s slot %d: %s", line.board, line.slot, error)
-                    self.report(line, "serial port away", line.printed_at)
+                    self.report([(line, AWAY)])
                 continue
             line.problem, line.reported_at = "", 0.0
             self.selector.register(line.port.fileno(), selectors.EVENT_READ, line)
@@ -93,19 +94,25 @@ class Daemon:
             log.warning("%s slot %d: %s", line.board, line.slot, error)
             self._close(line)
             line.retry_at = time.monotonic() + RETRY_SECONDS / self.scale
-            self.report(line, "serial port away", line.printed_at)
+            self.report([(line, AWAY)])
             return
         line.bytes_read += len(data)
         if PRINTABLE.intersection(data):
             line.printed_at, line.printed_new = self.now(), True
 
     def _report_all(self) -> None:
+        """Say what is due, all at once: one commit for all lines spares the controller's SD card."""
         moment = time.monotonic()
-        for line in self.lines:
-            pause = (REPORT_SECONDS if line.printed_new else LISTEN_SECONDS) / self.scale
-            if line.port is not None and moment - line.reported_at >= pause:
-                self.report(line, "console prints" if line.printed_new else "console is silent", line.printed_at)
-                line.reported_at, line.printed_new = moment, False
+        if not any(self._is_due(line, moment) for line in self.lines):
+            return
+        due = [line for line in self.lines if line.port is not None]
+        self.report([(line, PRINTS if line.printed_new else SILENT) for line in due])
+        for line in due:
+            line.reported_at, line.printed_new = moment, False
+
+    def _is_due(self, line: Line, moment: float) -> bool:
+        pause = (REPORT_SECONDS if line.printed_new else LISTEN_SECONDS) / self.scale
+        return line.port is not None and moment - line.reported_at >= pause
 
     def _close(self, line: Line) -> None:
         if line.port is not None:

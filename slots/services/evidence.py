@@ -42,7 +42,7 @@ class Windows:
 
     talked_recently: timedelta = timedelta(seconds=60)  # printable UART bytes younger than this are a sign of life
     silent: timedelta = timedelta(seconds=30)  # a UART without bytes for this long is silent
-    fresh: timedelta = timedelta(seconds=20)  # a reading older than this says nothing about now
+    fresh: timedelta = timedelta(seconds=30)  # a reading older than this says nothing about now
     lapse: timedelta = timedelta(seconds=60)  # an observed state that nothing supports any more then turns Unknown
     settle: timedelta = timedelta(seconds=5)  # a link may take this long to follow the SOM
     least_boot: timedelta = timedelta(seconds=60)  # no sign of life is no surprise before this

@@ -21,6 +21,7 @@ from slots.services.evidence import Belief, Reading, Windows, assess, signs_of_l
 
 log = logging.getLogger("nanoportal.inventory")
 HISTORY_KEPT = 500
+REFRESH = timedelta(seconds=8)
 PROBE_SECONDS = 1.0
 
 
@@ -83,11 +84,18 @@ def read_links(board: Board, hardware: HardwareBoard) -> None:
         return
     uplink = links[hardware.spec.uplink_port - 1]
     mbps = uplink.mbps if uplink.up else 0
-    if mbps != board.uplink_mbps:
-        events.hint("board", board.slug)
-    board.links_read_at, board.uplink_mbps = now, mbps
-    board.save(update_fields=["links_read_at", "uplink_mbps"])
-    _keep_links(board, {n: links[w.port - 1] for n, w in hardware.spec.slots.items() if w.port}, now)
+    with transaction.atomic():
+        if mbps != board.uplink_mbps or _is_due(board.links_read_at, now):
+            Board.objects.filter(pk=board.pk).update(links_read_at=now, uplink_mbps=mbps)
+        if mbps != board.uplink_mbps:
+            events.hint("board", board.slug)
+        _keep_links(board, {n: links[w.port - 1] for n, w in hardware.spec.slots.items() if w.port}, now)
+
+
+def _is_due(written_at: datetime | None, now: datetime) -> bool:
+    """Whether a reading that says the same as before is worth a write. The database of a controller lies on an SD
+    card: what did not change is written every 8 s, well within the time for which a reading counts as fresh."""
+    return written_at is None or now - written_at >= REFRESH / settings.TIME_SCALE
 
 
 def _keep_links(board: Board, links: dict[int, Link], now: datetime) -> None:
@@ -99,12 +107,15 @@ def _keep_links(board: Board, links: dict[int, Link], now: datetime) -> None:
     for number, link in links.items():
         row = known.get(number)
         if row is not None and (row.value, row.life) == (link_words(link), link.up):
-            (same_up if link.up else same_down).append(row.pk)
+            if _is_due(row.at, now):
+                (same_up if link.up else same_down).append(row.pk)
             continue
         slots = slots or {slot.number: slot for slot in board.slots.select_related("board")}
         record_evidence(slots[number], EvidenceKind.LINK, link_words(link), now, life=link.up)
-    Evidence.objects.filter(pk__in=same_up).update(at=now, life_at=now)
-    Evidence.objects.filter(pk__in=same_down).update(at=now)
+    if same_up:
+        Evidence.objects.filter(pk__in=same_up).update(at=now, life_at=now)
+    if same_down:
+        Evidence.objects.filter(pk__in=same_down).update(at=now)
 
 
 def probe(slot: Slot) -> None:

@@ -5,10 +5,12 @@ planned, once, and writes down how it ended.
 """
 
 import logging
+import time
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
 
@@ -227,17 +229,31 @@ def hand_over(operation: Operation) -> None:
 
 
 def send_due() -> None:
-    """Send what is queued and still in time, again if need be: a killed worker takes its prefetched messages along."""
-    boards = list(parts.local())
-    recently = timezone.now() - timedelta(seconds=1)
-    for operation in lifecycle.housekeeping_queue(boards):
-        fresh = operation.due_at or operation.created_at
-        if operation.due_at is None and fresh > recently:
-            continue  # its first message is on the way
+    """Send what is queued and in time: members whose turn has come at once, everything again after 5 s, since a
+    killed worker takes its prefetched messages along and the one after it begins here."""
+    now = time.monotonic()
+    queued = lifecycle.housekeeping_queue(list(parts.local()))
+    for operation in queued:
+        if _sent_at.get(operation.pk, _first_sent(operation, now)) > now - RESEND_SECONDS / settings.TIME_SCALE:
+            continue
         try:
             dispatch.send(operation)
         except dispatch.BrokerAway:
             return  # it will be tried again until it expires
+        _sent_at[operation.pk] = now
+    for forgotten in set(_sent_at) - {operation.pk for operation in queued}:
+        del _sent_at[forgotten]
+
+
+RESEND_SECONDS = 5.0
+_sent_at: dict[UUID, float] = {}  # by the monotonic clock, what this process has sent
+
+
+def _first_sent(operation: Operation, now: float) -> float:
+    """When somebody else sent it: at the request. Nobody did for a later member of a group, whose turn comes here."""
+    if operation.due_at is not None:
+        return float("-inf")
+    return now - (timezone.now() - operation.created_at).total_seconds()
 
 
 def mark_off(slot: Slot, actor: Actor, reason: str = "") -> None:

@@ -1,16 +1,15 @@
 """`manage.py consoled`: the console daemon of all local boards."""
 
 import signal
-from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from consoles import services
-from consoles.daemon import Daemon, Line, log
+from consoles.daemon import AWAY, PRINTS, Daemon, Line, log
 from slots.models import EvidenceKind, Slot
 from slots.services import catalogue, inventory
 
@@ -41,12 +40,15 @@ def lines() -> list[Line]:
     return found
 
 
-def report(line: Line, words: str, printed_at: datetime | None) -> None:
-    """Write one line's evidence; a database that is busy or away costs this report only."""
-    away = words == "serial port away"
+def report(said: list[tuple[Line, str]]) -> None:
+    """Write evidence in one transaction; a database that is busy or away costs this report only."""
     try:
-        slot = Slot.objects.select_related("board").get(board__slug=line.board, number=line.slot)
-        life = None if away else words == "console prints"
-        inventory.record_evidence(slot, EvidenceKind.UART, words, timezone.now(), life=life, life_at=printed_at)
+        with transaction.atomic():
+            for line, words in said:
+                slot = Slot.objects.select_related("board").get(board__slug=line.board, number=line.slot)
+                life = None if words == AWAY else words == PRINTS
+                inventory.record_evidence(
+                    slot, EvidenceKind.UART, words, timezone.now(), life=life, life_at=line.printed_at
+                )
     except (DatabaseError, Slot.DoesNotExist) as error:
-        log.warning("evidence of %s slot %d not kept: %s", line.board, line.slot, error)
+        log.warning("evidence of the consoles not kept: %s", error)
