@@ -93,3 +93,32 @@ def _way_out(operation: Operation, steps: tuple[Step, ...]) -> tuple[str, str]:
         "Release now",
         "Releases the button at once. A shortened press may have acted as a short one; the state is Unknown then.",
     )
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step of the plan in words; `at` says whether it is done, begun or to come."""
+
+    words: str
+    at: str  # "done", "now", "next"
+
+
+def plan_words(operation: Operation) -> list[PlannedStep]:
+    """The plan, step by step. Of an operation that has ended, what it had begun counts as done."""
+    steps = Sequence.from_json(operation.plan).steps
+    here = operation.step if operation.state == OperationState.RUNNING else 0
+    done = len(steps) if operation.state == OperationState.SUCCEEDED else operation.step
+    return [
+        PlannedStep(_step_words(step), "now" if index == here else "done" if index <= done else "next")
+        for index, step in enumerate(steps, start=1)
+    ]
+
+
+def _step_words(step: Step) -> str:
+    match step:
+        case Drive(level):
+            return f"drive the line {'low' if level is Level.LOW else 'high'} and read it back"
+        case Wait(seconds, why):
+            return f"wait {seconds:g} s: {why}"
+        case AwaitObserved(state, timeout_seconds, why):
+            return f"wait up to {timeout_seconds:g} s until observed {state}: {why}"

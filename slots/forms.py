@@ -1,11 +1,25 @@
 """What people type about slots and boards, checked."""
 
+from typing import Any
+
 from django import forms
 
+from hardware.errors import TraitsError
 from slots.models import Board, Som, SomType
 
 
-class SomForm(forms.ModelForm):
+class Dressed(forms.ModelForm):
+    """A form whose fields look like the portal's; `locked` shows it without letting anything be changed."""
+
+    def __init__(self, *args: Any, locked: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if not isinstance(field.widget, forms.CheckboxInput):
+                field.widget.attrs["class"] = "input"
+            field.disabled = field.disabled or locked
+
+
+class SomForm(Dressed):
     """Which SOM sits in a slot."""
 
     class Meta:
@@ -38,7 +52,7 @@ class SomForm(forms.ModelForm):
         widgets = {"notes": forms.Textarea(attrs={"rows": 3})}
 
 
-class BoardForm(forms.ModelForm):
+class BoardForm(Dressed):
     """What people add to a board; its wiring stays in the board file."""
 
     class Meta:
@@ -49,17 +63,40 @@ class BoardForm(forms.ModelForm):
         widgets = {"notes": forms.Textarea(attrs={"rows": 3})}
 
 
-class SomTypeForm(forms.ModelForm):
+class SomTypeForm(Dressed):
     """A third party's SOM type; the shipped ones are read-only."""
 
     class Meta:
         model = SomType
         exclude = ("shipped", "verified")  # noqa: DJ006  every figure of the traits is asked for
+        labels = {
+            "line_kind": "Reset line",
+            "pulse_seconds": "Reset pulse, s",
+            "press_seconds": "Short press, s",
+            "force_off_seconds": "Hold that forces it off, s",
+            "latches_after_hold": "Stays off after such a hold until the board loses power",
+            "graceful": "A short press asks a running system to shut down",
+            "idle_watts": "Idle, W",
+            "full_watts": "Full load, W",
+            "peak_watts": "Peak, W",
+            "baud": "Console speed, baud",
+            "flash_path": "Way to flash it",
+            "boot_seconds": "Usual time to boot, s",
+            "shutdown_seconds": "Usual time to shut down, s",
+            "link_mbps": "Link speed, Mb/s",
+            "source": "Source of these figures",
+        }
+        help_texts = {
+            "line_kind": "level: held in reset while the line is low. button: the line is its power button.",
+            "pulse_seconds": "Of a level line; 0 for a button.",
+            "press_seconds": "Of a button; 0 for a level line.",
+            "force_off_seconds": "Leave it empty for a level line, or if no hold is known to do it.",
+            "peak_watts": "What the supply's budget counts with.",
+            "source": "A data sheet, a measurement, a person.",
+        }
 
     def clean(self) -> dict[str, object]:
         """Figures that contradict each other are refused with the sentence of the traits themselves."""
-        from hardware.errors import TraitsError
-
         cleaned = super().clean() or {}
         if not self.errors:
             try:

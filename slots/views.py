@@ -5,6 +5,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
 from django.http import HttpResponse, HttpResponseRedirect
@@ -115,6 +116,7 @@ def render_slot(request: ActorRequest, board: str, number: int) -> HttpResponse:
     context = {
         **slot_context(request, slot, current),
         "actions": overview.actions(slot),
+        "markable": overview.may_be_marked_off(slot),
         "shown": shown,
         "progress": progress_of(shown) if shown else None,
         "log": shown.log.all() if shown else [],
@@ -230,12 +232,15 @@ def edit_som(request: ActorRequest, board: str, number: int) -> HttpResponse:
     if request.method == "POST":
         actor = begin_act(request, "som.record", slot.resource(board))
         roles.require(actor, "slot.edit", slot.resource(board))
-    form = SomForm(request.POST or None, instance=getattr(slot, "som", None) or Som(slot=slot))
+    context = slot_context(request, slot)
+    instance = context["som"] or Som(slot=slot)
+    form = SomForm(request.POST or None, instance=instance, locked=not context["may_edit"])
     if request.method == "POST" and form.is_valid():
-        records.save_som(slot, form.save(commit=False), request.actor)
+        som = form.save(commit=False)
+        records.save_som(slot, som, request.actor)
+        messages.success(request, f"Slot {number} is recorded as {som.som_type}.")
         return redirect("slots:slot", board=board, number=number)
-    context = {"form": form, "view": overview.slot_view(slot), "board": slot.board}
-    return render(request, "slots/som.html", context, status=400 if form.errors else 200)
+    return render(request, "slots/som.html", {**context, "form": form}, status=400 if form.errors else 200)
 
 
 @viewer
@@ -252,21 +257,26 @@ def remove_som(request: ActorRequest, board: str, number: int) -> HttpResponse:
 @viewer
 @require_http_methods(["GET", "POST"])
 def board_settings(request: ActorRequest, board: str) -> HttpResponse:
-    """What the board is wired to, its supply and notes, and the fenced acts."""
+    """What the board is wired to, its supply and notes, and the fenced act on its switch."""
     row = overview.find_board(board)
+    may_edit = may(request.actor, "board.edit", board)
     if request.method == "POST":
         roles.require(begin_act(request, "board.edit", board), "board.edit", board)
-    form = BoardForm(request.POST or None, instance=row)
+    form = BoardForm(request.POST or None, instance=row, locked=not may_edit)
     if request.method == "POST" and form.is_valid():
         records.save_board(form.save(commit=False), form.changed_data, request.actor)
+        messages.success(request, "The board's settings are saved.")
         return redirect("slots:settings", board=board)
+    spec = parts.spec(board)
     context = {
         "form": form,
         "board": row,
-        "spec": parts.spec(board),
+        "spec": spec,
+        "wiring": list(spec.slots.values()),
         "types": SomType.objects.all(),
-        "may_edit": may(request.actor, "board.edit", board),
+        "may_edit": may_edit,
         "may_reset_switch": may(request.actor, "switch.reset", f"{board}/switch"),
+        "switch_busy": overview.open_operation(f"{board}/switch"),
         "switch_reset_words": fenced.SWITCH_RESET_CONSEQUENCE,
     }
     return render(request, "slots/settings.html", context, status=400 if form.errors else 200)
@@ -346,9 +356,17 @@ def som_type(request: ActorRequest, name: str = "") -> HttpResponse:
     row = get_object_or_404(SomType, name=name) if name else SomType(source="")
     if request.method == "POST":
         roles.require(begin_act(request, "som-type.record", "portal"), "board.edit", "portal")
-    form = SomTypeForm(request.POST or None, instance=row)
+    may_edit = may(request.actor, "board.edit", "portal")
+    form = SomTypeForm(request.POST or None, instance=row, locked=row.shipped or not may_edit)
     if request.method == "POST" and form.is_valid():
         records.save_som_type(form.save(commit=False), request.actor)
+        messages.success(request, f"{form.instance.name} is recorded.")
         return redirect("slots:som-type", name=form.instance.name)
-    context = {"form": form, "type": row, "may_edit": may(request.actor, "board.edit", "portal") and not row.shipped}
+    context = {
+        "form": form,
+        "type": row,
+        "title": name or "New SOM type",
+        "may_edit": may_edit,
+        "soms": row.soms.select_related("slot__board") if row.pk else [],
+    }
     return render(request, "slots/som_type.html", context, status=400 if form.errors else 200)

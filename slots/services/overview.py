@@ -1,10 +1,9 @@
 """What pages and API show of a board: read-only, in a number of queries that does not grow with boards or slots."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Count, Prefetch, QuerySet
+from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from hardware.budget import Budget
@@ -13,38 +12,13 @@ from hardware.som import PowerState, ResetType
 from operations import refusals
 from operations.models import OPEN_STATES, Claim, Operation
 from operations.progress import Progress, progress_of
-from slots.models import CONTROLLER, FIRST, LAST, Basis, Board, Evidence, EvidenceKind, Slot
+from slots.models import CONTROLLER, FIRST, LAST, Board, EvidenceKind, Slot
 from slots.services import budget, power
 from slots.services.attention import Attention, attention
+from slots.services.grounds import EvidenceLine, grounds_of
 from slots.services.supply import Scale, Segment, scale_of, segments
 
-ICONS = {"line": "line", "link": "link", "uart": "uart", "probe": "net"}
-# Seconds between two readings of a source (nanoportal.periodic, consoles.daemon); three missed ones make it old.
-EVERY_SECONDS = {"line": 10, "link": 4, "uart": 5, "probe": 10}
 IN_A_BAY = 3  # evidence lines that fit without the drawing changing its height
-
-
-@dataclass(frozen=True)
-class EvidenceLine:
-    """One fact with its source and age; `contradicts` the state that is shown.
-
-    `every_seconds` says that a younger reading was due long ago once `at` is three times as old; 0 for a moment that
-    simply passes, such as that of a command.
-    """
-
-    kind: str
-    icon: str
-    label: str
-    text: str
-    at: datetime | None
-    every_seconds: int = 0
-    contradicts: bool = False
-    life: bool | None = None
-
-    @property
-    def sentence(self) -> str:
-        """The text where there is room to say in words what a colour says elsewhere."""
-        return f"{self.text}, contradicts Off" if self.contradicts else self.text
 
 
 @dataclass(frozen=True)
@@ -154,9 +128,7 @@ def look_of(slot: Slot) -> tuple[str, str]:
 
 def slot_rows() -> QuerySet[Slot]:
     """Slots with all that a view of them needs: two queries whatever their number."""
-    return Slot.objects.select_related("som__som_type", "board").prefetch_related(
-        Prefetch("evidence", Evidence.objects.order_by("kind"))
-    )
+    return Slot.objects.select_related("som__som_type", "board").prefetch_related("evidence")
 
 
 def find_board(slug: str) -> Board:
@@ -213,7 +185,7 @@ def board_view(board: Board) -> BoardView:
 def slot_view(slot: Slot, operation: Operation | None = None) -> SlotView:
     som = getattr(slot, "som", None)
     look, word = look_of(slot)
-    evidence = _evidence(slot)
+    evidence = grounds_of(slot)
     counts = som is not None and (slot.power_state != PowerState.OFF or bool(slot.contradiction))
     return SlotView(
         slot=slot,
@@ -244,40 +216,6 @@ def _watts_words(slot: Slot) -> str:
     }.get(PowerState(slot.power_state), peak)
 
 
-def _evidence(slot: Slot) -> list[EvidenceLine]:
-    """What rests under a state: who commanded or said it, then what each source shows."""
-    lines: list[EvidenceLine] = []
-    if slot.latched:
-        lines.append(EvidenceLine("latch", "latched", "Latched", slot.latched_note, slot.latched_at))
-    if slot.basis == Basis.COMMANDED and slot.since:
-        lines.append(EvidenceLine("command", "hand", "Command", f"commanded by {slot.by or 'the portal'}", slot.since))
-    if slot.basis == Basis.PERSON and slot.since:
-        lines.append(EvidenceLine("person", "user", "Word", f"marked as off by {slot.by}", slot.since))
-    if slot.is_controller:
-        lines.append(EvidenceLine("controller", "shield", "Controller", "runs the portal", None))
-    return lines + [_reading(slot, row) for row in slot.evidence.all()]
-
-
-def _reading(slot: Slot, row: Evidence) -> EvidenceLine:
-    """A source's latest reading. Of a console the age that matters is that of its last text, unless it is not read."""
-    going_off = slot.power_state in (PowerState.OFF, PowerState.POWERING_OFF)
-    text, at, every = row.value, row.at, EVERY_SECONDS[row.kind]
-    is_read = timezone.now() - row.at <= timedelta(seconds=3 * every)
-    if row.kind == EvidenceKind.UART and is_read and row.life_at:
-        text = "console prints" if row.life else "console silent since its last text"
-        at, every = row.life_at, 0
-    return EvidenceLine(
-        kind=row.kind,
-        icon=ICONS[row.kind],
-        label=row.get_kind_display(),
-        text=text,
-        at=at,
-        every_seconds=every,
-        contradicts=bool(row.life) and going_off and bool(slot.contradiction),
-        life=row.life,
-    )
-
-
 LABELS = {
     ResetType.ON: ("Power on", "power"),
     ResetType.GRACEFUL_SHUTDOWN: ("Shut down", "down"),
@@ -290,11 +228,32 @@ LABELS = {
 
 
 def actions(slot: Slot) -> list[Action]:
-    """All reset types in the order of the page: kindest first. An empty slot has none."""
+    """All reset types in the order of the page: kindest first, and a press before all where only that could start the
+    SOM. An empty slot has none."""
     if not hasattr(slot, "som"):
         return []
     offers = {offer.reset_type: offer for offer in power.offers(slot)}
-    return [_action(slot, offers[reset_type]) for reset_type in LABELS]
+    order = list(LABELS)
+    if power.believed(slot) == PowerState.UNKNOWN and not offers[ResetType.ON].offered:
+        order.sort(key=lambda reset_type: reset_type != ResetType.PUSH_POWER_BUTTON)
+    return [_action(slot, offers[reset_type]) for reset_type in order]
+
+
+def may_be_marked_off(slot: Slot) -> bool:
+    """Whether a person's word that it is off could tell more than is believed already. Where only a press could start
+    the SOM, the page offers it beside that press instead."""
+    if not hasattr(slot, "som") or slot.power_state == PowerState.OFF:
+        return False
+    return power.believed(slot) != PowerState.UNKNOWN or not power.traits_of(slot).is_button
+
+
+def in_page_words(sentence: str) -> str:
+    """A planner's sentence with the names of reset types as the page's buttons have them."""
+    said = sentence.replace("use On", f"use {LABELS[ResetType.ON][0]}")
+    for reset_type, (label, _) in LABELS.items():
+        if reset_type != ResetType.ON:
+            said = said.replace(reset_type.value, label)
+    return said
 
 
 def _action(slot: Slot, offer: Offer) -> Action:
@@ -307,7 +266,7 @@ def _action(slot: Slot, offer: Offer) -> Action:
         label=label,
         icon="latched" if strands and offer.reset_type == ResetType.FORCE_OFF else icon,
         offered=offer.offered,
-        sentence=offer.sentence,
+        sentence=in_page_words(offer.sentence),
         grave=strands and offer.reset_type == ResetType.FORCE_OFF,
         asks=runs if offer.reset_type == ResetType.PUSH_POWER_BUTTON else offer.reset_type != ResetType.ON,
     )
