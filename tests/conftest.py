@@ -9,14 +9,18 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import django
 import pytest
 
 # Before Django reads its settings: the suite's own data directory, and time that runs fast enough to wait for.
+os.environ["DJANGO_SETTINGS_MODULE"] = "nanoportal.settings"
 DATA = Path(tempfile.mkdtemp(prefix="np-test-"))
 os.environ["NANOPORTAL_DATA"] = str(DATA)
 os.environ.setdefault("NANOPORTAL_TIME_SCALE", "20")
 for name in ("NANOPORTAL_BOARDS", "NANOPORTAL_SIM_TRACE", "REDIS_URL"):
     os.environ.pop(name, None)
+
+django.setup()  # now, since the conftest.py of an app may import its models
 
 
 def pytest_configure(config: pytest.Config) -> None:
