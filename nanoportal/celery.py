@@ -33,6 +33,9 @@ app.conf.update(
         "socket_timeout": 5,
         "socket_connect_timeout": 2,
         "polling_interval": 0.1,
+        # A request that finds no broker says so after one more try, not after Celery's own six seconds of them.
+        "max_retries": 1,
+        "interval_start": 0.2,
     },
     db_reuse_max=1_000_000,  # Django's own connections: a task must not pay for a new one
     imports=("slots.tasks",),
