@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
-from operations.models import AuditEntry
+from operations.models import OPEN_STATES, AuditEntry, Operation
 
 ACTS = {
     "power.reset": "Power command",
@@ -46,6 +47,12 @@ class Reading:
 
     entry: AuditEntry
     said: dict[str, Any]
+    state: str = ""  # of an operation that has not ended
+
+    @property
+    def outcome(self) -> str:
+        """What became of it so far."""
+        return self.state or self.entry.outcome
 
     @property
     def words(self) -> str:
@@ -89,9 +96,12 @@ def read(entry: AuditEntry) -> Reading:
 
 
 def recent(targets: Iterable[str]) -> list[Reading]:
-    """The newest acts on any of `targets`, each operation once, with its newest outcome. One query."""
+    """The newest acts on any of `targets`, each operation once, with its newest outcome. Two queries."""
     entries = AuditEntry.objects.filter(target__in=list(targets))[: 5 * RECENT]
     found: dict[object, AuditEntry] = {}
     for entry in entries:
         found.setdefault(entry.operation_id or entry.seq, entry)
-    return [read(entry) for entry in list(found.values())[:RECENT]]
+    shown = list(found.values())[:RECENT]
+    still = Operation.objects.filter(pk__in=[entry.operation_id for entry in shown], state__in=OPEN_STATES)
+    states: dict[UUID | None, str] = dict(still.values_list("pk", "state"))
+    return [Reading(entry, json.loads(entry.text), states.get(entry.operation_id, "")) for entry in shown]

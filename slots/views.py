@@ -113,9 +113,11 @@ def render_slot(request: ActorRequest, board: str, number: int) -> HttpResponse:
     resource = slot.resource(board)
     current = overview.open_operation(resource)
     shown = current or Operation.objects.filter(resource=resource).order_by("-created_at").first()
+    actions = overview.actions(slot)
     context = {
         **slot_context(request, slot, current),
-        "actions": overview.actions(slot),
+        "offered": [action for action in actions if action.offered],
+        "not_offered": [action for action in actions if not action.offered],
         "markable": overview.may_be_marked_off(slot),
         "shown": shown,
         "progress": progress_of(shown) if shown else None,

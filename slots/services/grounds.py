@@ -32,6 +32,11 @@ class EvidenceLine:
     life: bool | None = None
 
     @property
+    def short(self) -> str:
+        """The text where there is little room."""
+        return self.text.replace("link up, ", "link ").replace("last console text", "console text")
+
+    @property
     def sentence(self) -> str:
         """The text where there is room to say in words what a colour says elsewhere."""
         return f"{self.text}, contradicts Off" if self.contradicts else self.text
@@ -43,11 +48,11 @@ def grounds_of(slot: Slot) -> list[EvidenceLine]:
     if slot.latched:
         lines.append(EvidenceLine("latch", "latched", "Latched", slot.latched_note, slot.latched_at))
     if slot.basis == Basis.COMMANDED and slot.since:
-        lines.append(EvidenceLine("command", "hand", "Command", f"commanded by {slot.by or 'the portal'}", slot.since))
+        lines.append(EvidenceLine("command", "hand", "", f"commanded by {slot.by or 'the portal'}", slot.since))
     if slot.basis == Basis.PERSON and slot.since:
-        lines.append(EvidenceLine("person", "user", "Word", f"marked as off by {slot.by}", slot.since))
+        lines.append(EvidenceLine("person", "user", "", f"marked as off by {slot.by}", slot.since))
     if slot.is_controller:
-        lines.append(EvidenceLine("controller", "shield", "Controller", "runs the portal", None))
+        lines.append(EvidenceLine("controller", "shield", "", "runs the portal", None))
     rows = sorted(slot.evidence.all(), key=lambda row: list(ICONS).index(row.kind))
     return lines + [_reading(slot, row) for row in rows]
 
@@ -58,8 +63,7 @@ def _reading(slot: Slot, row: Evidence) -> EvidenceLine:
     text, at, every = row.value, row.at, EVERY_SECONDS[row.kind]
     is_read = timezone.now() - row.at <= timedelta(seconds=3 * every)
     if row.kind == EvidenceKind.UART and is_read and row.life_at:
-        text = "console prints" if row.life else "console silent since its last text"
-        at, every = row.life_at, 0
+        text, at, every = "last console text", row.life_at, 0
     return EvidenceLine(
         kind=row.kind,
         icon=ICONS[row.kind],

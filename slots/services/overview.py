@@ -64,9 +64,17 @@ class SlotView:
 
     @property
     def in_bay(self) -> list[EvidenceLine]:
-        """What the drawing has room for: a line's level says nothing of the SOM, what disagrees says most."""
-        lines = [line for line in self.evidence if line.kind != EvidenceKind.LINE]
-        return sorted(lines, key=lambda line: not line.contradicts)[: IN_A_BAY - bool(self.operation)]
+        """What the drawing has room for: a line's level says nothing of the SOM, an operation says who commanded it,
+        what disagrees says most."""
+        left_out = {EvidenceKind.LINE.value, "command" if self.operation else ""}
+        lines = [line for line in self.evidence if line.kind not in left_out]
+        room = IN_A_BAY - bool(self.operation) - self.only_contradicts
+        return sorted(lines, key=lambda line: not line.contradicts)[:room]
+
+    @property
+    def only_contradicts(self) -> bool:
+        """Whether there is a contradiction that no line of evidence shows by itself."""
+        return bool(self.slot.contradiction) and not any(line.contradicts for line in self.evidence)
 
     @property
     def port_words(self) -> str:
@@ -300,6 +308,10 @@ class FleetRow:
     counted_watts: float
     supply_watts: float
     attention: list[Attention]
+
+    @property
+    def unknown(self) -> int:
+        return sum(look == "unknown" for _, look, _ in self.states)
 
     @property
     def strip_words(self) -> str:
