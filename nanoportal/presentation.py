@@ -39,6 +39,7 @@ OUTCOMES = {
     "done": ("on", "check", "Done"),
     "succeeded": ("on", "check", "Done"),
     "noted": ("warn", "info", "Noted"),
+    "noticed": ("warn", "info", "Noticed"),
     "refused": ("fail", "shield", "Refused"),
     "failed": ("fail", "fail", "Failed"),
     "expired": ("warn", "clock", "Expired"),

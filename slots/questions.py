@@ -9,6 +9,8 @@ from operations.models import Claim
 from slots.models import Board, Slot
 from slots.services import fenced, overview, power
 
+KINDER = "Shut down is the kind way, and does not strand it."
+
 
 @dataclass(frozen=True)
 class Question:
@@ -32,7 +34,8 @@ class Question:
 
 def reset(slot: Slot, reset_type: ResetType, *, key: str) -> Question:
     """Before a power command. A hold that strands the SOM needs its name typed and a reason."""
-    action = next(action for action in overview.actions(slot) if action.reset_type == reset_type)
+    actions = {action.reset_type: action for action in overview.actions(slot)}
+    action = actions[reset_type.value]
     name, act = overview.slot_view(slot).name, action.label
     press = reset_type == ResetType.PUSH_POWER_BUTTON
     plain = Question(
@@ -53,7 +56,7 @@ def reset(slot: Slot, reset_type: ResetType, *, key: str) -> Question:
     )
     return replace(
         plain,
-        sentences=[strands, *plain.sentences, "Shut down is the kind way, and does not strand it."],
+        sentences=[strands, *plain.sentences, *([KINDER] if actions[ResetType.GRACEFUL_SHUTDOWN].offered else [])],
         go=f"Hold {power.traits_of(slot).force_off_seconds:g} s and strand slot {slot.number}",
         hidden=plain.hidden | {"accept_stranding": "on"},
         match=name,

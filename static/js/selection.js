@@ -9,7 +9,7 @@ function take() {
   order = order.filter((slot) => now.includes(slot)).concat(now.filter((slot) => !order.includes(slot)));
   for (const field of document.querySelectorAll("[data-picked-order]")) field.value = order.join(" ");
   for (const place of document.querySelectorAll("[data-picked-count]")) {
-    const words = order.length ? `Slot${order.length > 1 ? "s" : ""} ${order.join(", then ")}` : "Select slots to act on several";
+    const words = order.length ? `Slot ${order.join(", then ")}` : "Select slots to act on several";
     if (place.textContent !== words) place.textContent = words;
     for (const button of place.parentElement.querySelectorAll("button")) button.disabled = order.length === 0;
   }
