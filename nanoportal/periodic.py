@@ -1,14 +1,21 @@
 """What a worker does besides operations: a thread of its own instead of a beat process."""
 
+import sys
+
 from django.conf import settings
 
 from operations import lifecycle, worker
 from operations.worker import Periodic
 from slots.services import execution, power, watch
 
+# How long one thread may keep the others waiting for the interpreter. Python's own 5 ms is as long as the whole way
+# from a click to the line.
+SWITCH_SECONDS = 0.0005
+
 
 def become_worker() -> None:
     """First thing of a worker's life. Raises operations.worker.NameTaken if its name lives already."""
+    sys.setswitchinterval(SWITCH_SECONDS)
     me = worker.start(settings.DATA_DIR, settings.WORKER_NAME)
     lifecycle.sweep_dead(me.name, me.instance, execution.settle_interrupted)
     execution.release_left_over_holds()

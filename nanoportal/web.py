@@ -100,6 +100,8 @@ def serve(application: Any, bind: str, port: int) -> None:
     # What is loaded by now stays until the end: the collector need not look at it again.
     gc.collect()
     gc.freeze()
+    # The reactor's thread should not wait 5 ms for a request's thread to let go of the interpreter.
+    sys.setswitchinterval(0.0005)
     server.run()
     if not server.listening_addresses:
         sys.exit(f"The web server could not open port {port} on {bind}.")

@@ -17,6 +17,10 @@ GROUP = "hints"
 log = logging.getLogger("nanoportal.events")
 
 
+# What a hint announces goes first: the message to the worker, the drive of the line. A burst becomes one hint.
+PATIENCE_SECONDS = 0.02
+
+
 class _Sender:
     """A daemon thread with an event loop of its own, started by the first hint."""
 
@@ -24,9 +28,11 @@ class _Sender:
         self._guard = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pid = 0
+        self._waiting: dict[str, dict[str, Any]] = {}  # touched by the loop's thread only, as are the tasks
+        self._tasks: set[asyncio.Task[None]] = set()  # the loop itself keeps no reference to them
 
     def put(self, hint: dict[str, Any]) -> None:
-        self._running_loop().call_soon_threadsafe(self._send_soon, hint)
+        self._running_loop().call_soon_threadsafe(self._collect, hint)
 
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._guard:
@@ -35,20 +41,26 @@ class _Sender:
                 threading.Thread(target=self._loop.run_forever, name="hints", daemon=True).start()
             return self._loop
 
-    def _send_soon(self, hint: dict[str, Any]) -> None:
-        task = asyncio.get_running_loop().create_task(self._send(hint))
-        _sending.add(task)
-        task.add_done_callback(_sending.discard)
+    def _collect(self, hint: dict[str, Any]) -> None:
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(PATIENCE_SECONDS, self._send_collected)
+        self._waiting[repr(hint)] = hint
 
-    async def _send(self, hint: dict[str, Any]) -> None:
+    def _send_collected(self) -> None:
+        hints, self._waiting = list(self._waiting.values()), {}
+        task = asyncio.get_running_loop().create_task(self._send(hints))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _send(self, hints: list[dict[str, Any]]) -> None:
         try:
             async with asyncio.timeout(5):
-                await get_channel_layer().group_send(GROUP, {"type": "hint", "hint": hint})
+                for hint in hints:
+                    await get_channel_layer().group_send(GROUP, {"type": "hint", "hint": hint})
         except Exception as error:  # a hint may be lost, and whatever the broker says must not end this thread
-            log.info("hint lost: %s", error)
+            log.info("hints lost: %s", error)
 
 
-_sending: set[asyncio.Task[None]] = set()  # the loop itself keeps no reference to its tasks
 _sender = _Sender()
 
 

@@ -72,9 +72,8 @@ def start(operation_id: str, *, worker: str, instance: str) -> Operation | None:
     if not won:
         expire(operation_id)
         return None
-    operation = Operation.objects.get(pk=operation_id)
-    changed(operation)
-    return operation
+    # No hint yet: the first step gives one, and nothing should stand between here and the line.
+    return Operation.objects.get(pk=operation_id)
 
 
 def expire(operation_id: str) -> bool:
