@@ -18,7 +18,6 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
 from django.utils import timezone
 
 from operations.models import AuditEntry, AuditHead
@@ -46,12 +45,11 @@ def record(
     """
     if not connection.in_atomic_block:
         raise RuntimeError("audit.record needs the transaction of the act that it records")
-    AuditHead.objects.filter(pk=1).update(seq=F("seq") + 1)
-    head = AuditHead.objects.get(pk=1)
+    seq, previous = _next_number()
     at = timezone.now()
     text = canonical(
         {
-            "seq": head.seq,
+            "seq": seq,
             "at": at.isoformat(),
             "actor": actor.name,
             "actor_user_id": actor.user_id,
@@ -68,9 +66,9 @@ def record(
             "detail": detail or {},
         }
     )
-    mac = sign(head.mac or GENESIS, text)
+    mac = sign(previous or GENESIS, text)
     AuditEntry.objects.create(
-        seq=head.seq,
+        seq=seq,
         at=at,
         actor=actor.name,
         source=actor.source,
@@ -86,8 +84,16 @@ def record(
     )
     AuditHead.objects.filter(pk=1).update(mac=mac)
     # Robust: what is committed is done, even if the disk is too full by now to remember the head a second time.
-    transaction.on_commit(lambda: append_head(head.seq, mac), robust=True)
-    return head.seq
+    transaction.on_commit(lambda: append_head(seq, mac), robust=True)
+    return seq
+
+
+def _next_number() -> tuple[int, str]:
+    """Take the next number, and with it the head row's lock, in one statement; also the signature before it."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE operations_audithead SET seq = seq + 1 WHERE id = 1 RETURNING seq, mac")
+        seq, previous = cursor.fetchone()
+    return seq, previous
 
 
 def canonical(value: dict[str, Any]) -> str:
