@@ -116,13 +116,19 @@ def _commanded(belief: Belief, life: list[str], off: bool, now: datetime, w: Win
     if off:
         return _become(belief, PowerState.OFF, OBSERVED, now)
     if belief.state == PowerState.OFF and life:
-        return replace(belief, contradiction=f"commanded Off, {life[0]} still")
+        return replace(belief, contradiction=f"commanded Off, {_still(life[0])}")
     if belief.state == PowerState.POWERING_OFF and now - asked > w.shutdown:
         if life:
-            words = f"Off was asked for at {asked:%H:%M:%S} UTC, but {life[0]} still"
+            words = f"Off was asked for at {asked:%H:%M:%S} UTC, but {_still(life[0])}"
             return _become(belief, PowerState.ON, OBSERVED, now, words)
         return _become(belief, PowerState.UNKNOWN, OBSERVED, now)
     return belief if life or not belief.contradiction else replace(belief, contradiction="")
+
+
+def _still(sign: str) -> str:
+    """A sign of life, said of a SOM that should show none: "link still up"."""
+    subject, _, rest = sign.partition(" ")
+    return f"{subject} still {rest}"
 
 
 def _observed(belief: Belief, life: list[str], off: bool, readings: list[Reading], now: datetime, w: Windows) -> Belief:
