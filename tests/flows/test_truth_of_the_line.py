@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 from tests.flows.scene import LONG, Scene
 
@@ -60,12 +61,13 @@ def test_from_cold_registers_and_all_at_once_no_line_moves_but_by_its_own_comman
 
 def assert_each_edge_within_an_operation_of_its_line(scene: Scene) -> None:
     """No line moves at a moment at which no operation of its own is running."""
-    ahead = time.time() - time.monotonic()  # of the trace's clock
-    query = (
-        "SELECT resource, unixepoch(started_at, 'subsec') AS began, unixepoch(ended_at, 'subsec') AS ended "
-        "FROM operations_operation"
-    )
-    windows = [(row["resource"], row["began"] - ahead - 0.01, row["ended"] - ahead + 0.01) for row in scene.rows(query)]
+    ahead_seconds = time.time() - time.monotonic()  # of the trace's clock
+
+    def moment(text: str) -> float:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() - ahead_seconds
+
+    rows = scene.rows("SELECT resource, started_at, ended_at FROM operations_operation")
+    windows = [(r["resource"], moment(r["started_at"]) - 0.01, moment(r["ended_at"]) + 0.01) for r in rows]
     for edge in scene.trace.edges():
         own = "demo/switch" if edge["line"] == 0 else f"demo/slot:{edge['line']}"
         assert any(r == own and began <= edge["t"] <= ended for r, began, ended in windows), (edge, windows)
