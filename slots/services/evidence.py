@@ -84,6 +84,8 @@ def looks_off(readings: Iterable[Reading], now: datetime, after: datetime | None
             return False
     if probe is not None and (probe.life is not False or now - probe.at > w.fresh):
         return False
+    if probe is not None and after is not None and probe.at <= after:
+        return False
     return any(r is not None and r.life_at is not None for r in (link, uart))
 
 
@@ -116,7 +118,7 @@ def _commanded(belief: Belief, life: list[str], off: bool, now: datetime, w: Win
     if off:
         return _become(belief, PowerState.OFF, OBSERVED, now)
     if belief.state == PowerState.OFF and life:
-        return replace(belief, contradiction=f"commanded Off, {_still(life[0])}")
+        return _become(belief, belief.state, belief.basis, now, f"commanded Off, {_still(life[0])}")
     if belief.state == PowerState.POWERING_OFF and now - asked > w.shutdown:
         if life:
             words = f"Off was asked for at {asked:%H:%M:%S} UTC, but {_still(life[0])}"
