@@ -32,6 +32,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "channels",
     "django_htmx",
+    "ninja",  # so that the API's pages use the files it ships, and nobody else's
     "operations",
     "accounts",
     "slots",
@@ -67,7 +68,13 @@ TEMPLATES = [
             ],
             "builtins": ["nanoportal.presentation"],
             "loaders": [
-                ("django.template.loaders.cached.Loader", ["django.template.loaders.filesystem.Loader"]),
+                (
+                    "django.template.loaders.cached.Loader",
+                    [
+                        "django.template.loaders.filesystem.Loader",
+                        "django.template.loaders.app_directories.Loader",  # the API's pages come with their package
+                    ],
+                ),
             ],
         },
     }
