@@ -113,12 +113,12 @@ def render_slot(request: ActorRequest, board: str, number: int) -> HttpResponse:
     resource = slot.resource(board)
     current = overview.open_operation(resource)
     shown = current or Operation.objects.filter(resource=resource).order_by("-created_at").first()
-    actions = overview.actions(slot)
+    actions = overview.actions(slot, current)
     context = {
         **slot_context(request, slot, current),
         "offered": [action for action in actions if action.offered],
         "not_offered": [action for action in actions if not action.offered],
-        "markable": overview.may_be_marked_off(slot),
+        "markable": overview.may_be_marked_off(slot, current),
         "shown": shown,
         "progress": progress_of(shown) if shown else None,
         "log": shown.log.all() if shown else [],

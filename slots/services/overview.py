@@ -7,7 +7,7 @@ from django.db.models import Count, QuerySet
 from django.utils import timezone
 
 from hardware.budget import Budget
-from hardware.sequences import Offer
+from hardware.sequences import Offer, allowed_resets
 from hardware.som import PowerState, ResetType
 from operations import refusals
 from operations.models import OPEN_STATES, Claim, Operation
@@ -157,7 +157,8 @@ def open_operations(board: str) -> list[Operation]:
 def open_operation(resource: str) -> Operation | None:
     """What is to be done, or being done, on one slot or switch."""
     now = timezone.now()
-    rows = Operation.objects.filter(resource=resource, state__in=OPEN_STATES).order_by("created_at")
+    open_rows = Operation.objects.filter(resource=resource, state__in=OPEN_STATES)
+    rows = open_rows.select_related("power").order_by("created_at")
     return next((row for row in rows if row.shown_state(now) in OPEN_STATES), None)
 
 
@@ -178,7 +179,7 @@ def board_view(board: Board) -> BoardView:
     by_resource = {row.resource: row for row in reversed(operations)}
     rows = list(slot_rows().filter(board=board))
     views = [slot_view(row, by_resource.get(row.resource(board.slug))) for row in rows]
-    counted = budget.board_budget(board, rows)
+    counted = budget.board_budget(board, rows, claimed=set(by_resource))
     return BoardView(
         board=board,
         slots=views,
@@ -194,7 +195,7 @@ def slot_view(slot: Slot, operation: Operation | None = None) -> SlotView:
     som = getattr(slot, "som", None)
     look, word = look_of(slot)
     evidence = grounds_of(slot)
-    counts = som is not None and (slot.power_state != PowerState.OFF or bool(slot.contradiction))
+    counts = slot.power_state != PowerState.OFF or bool(slot.contradiction) or operation is not None
     return SlotView(
         slot=slot,
         number=slot.number,
@@ -205,19 +206,19 @@ def slot_view(slot: Slot, operation: Operation | None = None) -> SlotView:
         evidence=evidence if som else [],
         operation=operation,
         peak_watts=som.som_type.peak_watts if som and counts else 0.0,
-        watts_words=_watts_words(slot),
+        watts_words=_watts_words(slot, operation),
         link=next((line for line in evidence if line.kind == EvidenceKind.LINK), None),
     )
 
 
-def _watts_words(slot: Slot) -> str:
+def _watts_words(slot: Slot, operation: Operation | None) -> str:
     if not hasattr(slot, "som"):
         return ""
     peak = f"{slot.som.som_type.peak_watts:.1f} W"
     if slot.contradiction:
         return f"{peak} assumed"
     return {
-        PowerState.OFF: "0 W",
+        PowerState.OFF: f"{peak} in case" if operation else "0 W",
         PowerState.UNKNOWN: f"{peak} assumed",
         PowerState.POWERING_ON: f"{peak} starting",
         PowerState.POWERING_OFF: f"{peak} until Off",
@@ -235,24 +236,33 @@ LABELS = {
 }
 
 
-def actions(slot: Slot) -> list[Action]:
+def actions(slot: Slot, operation: Operation | None = None) -> list[Action]:
     """All reset types in the order of the page: kindest first, and a press before all where only that could start the
-    SOM. An empty slot has none."""
+    SOM. An empty slot has none. While an operation is open they are those of the state before it, so that the buttons
+    which it blocks stay where they are."""
     if not hasattr(slot, "som"):
         return []
-    offers = {offer.reset_type: offer for offer in power.offers(slot)}
+    state = PowerState(operation.power.believed) if operation else power.believed(slot)
+    offers = {offer.reset_type: offer for offer in _offers(slot, state)}
     order = list(LABELS)
-    if power.believed(slot) == PowerState.UNKNOWN and not offers[ResetType.ON].offered:
+    if state == PowerState.UNKNOWN and not offers[ResetType.ON].offered:
         order.sort(key=lambda reset_type: reset_type != ResetType.PUSH_POWER_BUTTON)
-    return [_action(slot, offers[reset_type]) for reset_type in order]
+    return [_action(slot, state, offers[reset_type]) for reset_type in order]
 
 
-def may_be_marked_off(slot: Slot) -> bool:
+def _offers(slot: Slot, state: PowerState) -> list[Offer]:
+    if slot.is_controller or state == power.believed(slot):
+        return power.offers(slot)
+    return allowed_resets(power.traits_of(slot), state, latched=slot.latched, line_low=slot.line_low)
+
+
+def may_be_marked_off(slot: Slot, operation: Operation | None = None) -> bool:
     """Whether a person's word that it is off could tell more than is believed already. Where only a press could start
     the SOM, the page offers it beside that press instead."""
-    if not hasattr(slot, "som") or slot.power_state == PowerState.OFF:
+    if not hasattr(slot, "som"):
         return False
-    return power.believed(slot) != PowerState.UNKNOWN or not power.traits_of(slot).is_button
+    state = PowerState(operation.power.believed) if operation else power.believed(slot)
+    return state != PowerState.OFF and (state != PowerState.UNKNOWN or not power.traits_of(slot).is_button)
 
 
 def in_page_words(sentence: str) -> str:
@@ -264,11 +274,11 @@ def in_page_words(sentence: str) -> str:
     return said
 
 
-def _action(slot: Slot, offer: Offer) -> Action:
+def _action(slot: Slot, state: PowerState, offer: Offer) -> Action:
     """Whether a click asks first: never for On; for a press only where a running system would notice it."""
     label, icon = LABELS[offer.reset_type]
     strands = not slot.is_controller and power.traits_of(slot).latches_after_hold
-    runs = power.believed(slot) not in (PowerState.OFF, PowerState.UNKNOWN)
+    runs = state not in (PowerState.OFF, PowerState.UNKNOWN)
     return Action(
         reset_type=offer.reset_type.value,
         label=label,

@@ -234,6 +234,9 @@ function everySecond() {
 export function startLive() {
   watchHands();
   document.addEventListener("focusout", () => setTimeout(showNewerWhereFree, LEAST_BETWEEN_READS_MS));
+  document.addEventListener("pointerleave", (event) => {
+    if (event.target.matches?.("[data-hold]")) showNewerWhereFree();
+  }, true); // does not bubble
   document.addEventListener("toggle", () => setTimeout(showNewerWhereFree, LEAST_BETWEEN_READS_MS), true);
   window.addEventListener("pagehide", () => { leaving = true; });
   window.addEventListener("pageshow", (event) => {
