@@ -15,7 +15,7 @@ from hardware.holds import Hold, HoldOwner, HoldStore, owner_is_dead
 from hardware.sequencer import Outcome, Stop, StopReason
 from hardware.som import PowerState, ResetType
 from hardware.steps import AwaitObserved, Drive, Sequence, Step, Wait
-from operations import claims, events, lifecycle, worker
+from operations import claims, events, lifecycle, refusals, worker
 from operations.models import Operation
 from operations.scribe import Scribe
 from slots.models import Basis, Board, EvidenceKind, PowerDetails, Slot
@@ -34,8 +34,12 @@ def execute(operation_id: str) -> None:
     if operation is None:
         return
     stop = me.enter(operation)
+    run: Run | None = None
     try:
-        Run(operation, stop, me).run()
+        # Whatever keeps it from beginning, a plan that cannot be read for instance, ends it as well.
+        with lifecycle.running(operation, lambda whole: run.settle(whole) if run else ""):
+            run = Run(operation, stop, me)
+            run.run()
     finally:
         me.leave(operation)
 
@@ -53,16 +57,17 @@ class Run:
         self.scribe = Scribe()
 
     def run(self) -> None:
-        with lifecycle.running(self.operation, self.settle):
-            hardware = parts.hardware(self.operation.board)
-            line = hardware.line(self.slot.number) if self.slot else hardware.switch_reset_line
-            self._refuse_lost_power(hardware)
-            try:
-                self.scribe.attend(lambda: self._work(hardware, line))
-            finally:
-                self._write_foreign(self.outcome.foreign)
-                self._read_line_again(hardware, line)
-            self._raise_if_stopped()
+        """Blocks to the end. Raises what `lifecycle.running` turns into an end."""
+        hardware = parts.hardware(self.operation.board)
+        line = hardware.line(self.slot.number) if self.slot else hardware.switch_reset_line
+        self._refuse_lost_power(hardware)
+        self._refuse_changed_state()
+        try:
+            self.scribe.attend(lambda: self._work(hardware, line))
+        finally:
+            self._write_foreign(self.outcome.foreign)
+            self._read_line_again(hardware, line)
+        self._raise_if_stopped()
 
     def _work(self, hardware: HardwareBoard, line: int) -> None:
         """The line's own thread: nothing here waits for the database while a button is pressed."""
@@ -195,6 +200,15 @@ class Run:
             inventory.power_was_lost(Board.objects.get(slug=self.operation.board))
             hardware.expander.forget()
             raise lifecycle.Interrupted("The board lost power since this was asked for. Nothing was switched.")
+
+    def _refuse_changed_state(self) -> None:
+        """What a SOM was found to be between request and turn counts: the plan was made, and agreed to, before."""
+        if self.slot and not power.still_fits(self.slot, self.details.reset_type, self.sequence):
+            raise refusals.Conflict(
+                f"Slot {self.slot.number} was {self.details.believed} when this was asked for and is "
+                f"{power.believed(self.slot)} now. Nothing was switched.",
+                code="state-changed",
+            )
 
 
 def describe(step: Step) -> tuple[str, float]:

@@ -64,7 +64,7 @@ def request_switch_reset(board: Board, actor: Actor, *, reason: str, typed: str)
             operation_id=operation.pk,
             detail={"title": operation.title, "plan": operation.plan},
         )
-    power.hand_over(operation)
+    power.hand_over([operation])
     return operation
 
 

@@ -260,10 +260,10 @@ def check_expander(board: Board, hardware: HardwareBoard) -> bool:
 def power_was_lost(board: Board) -> list[Operation]:
     """The board lost power: every state is Unknown, latches are cleared, what ran is interrupted; one entry says so."""
     now = timezone.now()
+    running = list(Operation.objects.filter(board=board.slug, state=OperationState.RUNNING))
+    for operation in running:
+        lifecycle.interrupt(operation, "The board lost power. It is not repeated.")
     with transaction.atomic():
-        running = list(Operation.objects.filter(board=board.slug, state=OperationState.RUNNING))
-        for operation in running:
-            lifecycle.interrupt(operation, "The board lost power. It is not repeated.")
         board.slots.update(
             power_state=PowerState.UNKNOWN.value,
             basis=Basis.OBSERVED,

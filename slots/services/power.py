@@ -6,6 +6,7 @@ planned, once, and writes down how it ended.
 
 import logging
 import time
+import unicodedata
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -42,6 +43,9 @@ CONTROLLER_WORDS = (
 )
 
 
+BROKER_WORDS = "The message broker does not answer, so no worker could be told. Nothing was switched."
+
+
 @dataclass(frozen=True)
 class Ask:
     """One wish as it came in, already parsed."""
@@ -70,8 +74,10 @@ def parse_reset_type(text: str) -> ResetType:
 
 
 def clean_reason(text: str) -> str:
-    """The reason on one line. Raises `BadRequest` beyond 300 characters."""
+    """The reason on one line. Raises `BadRequest` beyond 300 characters, or for one that no database takes."""
     reason = " ".join(text.split())
+    if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in reason):
+        raise refusals.BadRequest("The reason holds a control character.")
     if len(reason) > 300:
         raise refusals.BadRequest("The reason is longer than 300 characters.")
     return reason
@@ -103,8 +109,10 @@ def traits_of(slot: Slot) -> SomTraits:
 
 
 def believed(slot: Slot) -> PowerState:
-    """What to plan with: a state that evidence contradicts is no better than Unknown."""
-    return PowerState.UNKNOWN if slot.contradiction else PowerState(slot.power_state)
+    """What to plan with: a contradicted state is no better than Unknown, but for an On that shows life."""
+    if slot.contradiction and slot.power_state != PowerState.ON:
+        return PowerState.UNKNOWN
+    return PowerState(slot.power_state)
 
 
 def offers(slot: Slot) -> list[Offer]:
@@ -121,7 +129,7 @@ def plan(slot: Slot, ask: Ask) -> Sequence:
         raise refusals.ControllerSlotProtected(CONTROLLER_WORDS)
     traits = traits_of(slot)
     try:
-        sequence = reset_sequence(traits, ask.reset_type, believed(slot), latched=slot.latched, line_low=slot.line_low)
+        sequence = _sequence(slot, ask.reset_type)
     except SequenceRefused as refused:
         raise _as_refusal(refused) from refused
     if sequence.latches and not ask.accept_stranding:
@@ -135,6 +143,19 @@ def plan(slot: Slot, ask: Ask) -> Sequence:
     ):
         budget.refuse_if_over(slot.board, [slot])
     return sequence
+
+
+def _sequence(slot: Slot, reset_type: ResetType) -> Sequence:
+    return reset_sequence(traits_of(slot), reset_type, believed(slot), latched=slot.latched, line_low=slot.line_low)
+
+
+def still_fits(slot: Slot, reset_type: str, sequence: Sequence) -> bool:
+    """Whether `sequence` is still what `reset_type` takes here, and with the same consequences. A press that was to
+    shut a SOM down starts it if it went off by itself in between."""
+    try:
+        return _sequence(slot, ResetType(reset_type)) == sequence
+    except SequenceRefused:
+        return False
 
 
 def _as_refusal(refused: SequenceRefused) -> refusals.Refused:
@@ -157,16 +178,24 @@ def request_reset(slot: Slot, ask: Ask, actor: Actor, *, key: str = "") -> tuple
     roles.require(actor, "power", resource)
     operation, new = idempotency.once(key, actor, ask.as_body(slot), lambda: _queue(slot, ask, actor))
     if new:
-        hand_over(operation)
+        hand_over([operation])
     return operation, new
 
 
 def _queue(slot: Slot, ask: Ask, actor: Actor) -> Operation:
     """Inside the request's transaction: plan, claim, operation, audit entry."""
+    one_at_a_time(slot.board)
+    slot = find_slot(slot.board.slug, slot.number)  # as it is by now
     refuse_if_busy(slot.resource(slot.board.slug))
     operation = create_member(slot, ask, actor, plan(slot, ask))
     record_request(operation, ask, actor)
     return operation
+
+
+def one_at_a_time(board: Board) -> None:
+    """From here to the commit nobody else decides about `board`: neither states nor the sum of what starts change
+    between the look and the act. (On SQLite the transaction is alone from its beginning.)"""
+    Board.objects.select_for_update().get(pk=board.pk)
 
 
 def refuse_if_busy(resource: str) -> None:
@@ -217,15 +246,20 @@ def record_request(operation: Operation, ask: Ask, actor: Actor) -> None:
     )
 
 
-def hand_over(operation: Operation) -> None:
-    """Give a committed operation to the broker, or end it and raise `BrokerUnavailable`."""
+def hand_over(operations: list[Operation]) -> None:
+    """Give the first of one or several committed operations to the broker, or end all and raise `BrokerUnavailable`.
+
+    A client that repeats the request with its Idempotency-Key then asks anew, since nothing came of the first time.
+    """
     try:
-        dispatch.send(operation)
+        dispatch.send(operations[0])
     except dispatch.BrokerAway:
-        lifecycle.fail_before_start(operation, "broker-unavailable", "The broker did not answer. Nothing was switched.")
-        raise refusals.BrokerUnavailable(
-            "The message broker does not answer, so no worker could be told. Nothing was switched; try again soon."
-        ) from None
+        ended = [lifecycle.fail_before_start(one, "broker-unavailable", BROKER_WORDS) for one in operations]
+        if not ended[0]:
+            return  # a worker has begun it all the same: what was lost is the broker's answer only
+        for operation in operations:
+            idempotency.forget(operation)
+        raise refusals.BrokerUnavailable(f"{BROKER_WORDS} Try again soon.") from None
 
 
 def send_due() -> None:
@@ -263,11 +297,12 @@ def mark_off(slot: Slot, actor: Actor, reason: str = "") -> None:
     if slot.is_controller:
         raise refusals.ControllerSlotProtected("Slot 1 runs this portal, so it is not off.")
     traits_of(slot)
-    refuse_if_busy(resource)
-    life = inventory.fresh_life(slot)
-    if life:
-        raise refusals.Conflict(f"Slot {slot.number} shows life ({life}), so it is not off.", code="shows-life")
     with transaction.atomic():
+        one_at_a_time(slot.board)
+        refuse_if_busy(resource)
+        life = inventory.fresh_life(slot)
+        if life:
+            raise refusals.Conflict(f"Slot {slot.number} shows life ({life}), so it is not off.", code="shows-life")
         before = {"power_state": slot.power_state, "basis": slot.basis}
         now = timezone.now()
         Slot.objects.filter(pk=slot.pk).update(

@@ -32,9 +32,10 @@ def save_som(slot: Slot, som: Som, actor: Actor) -> None:
     """
     resource = slot.resource(slot.board.slug)
     roles.require(actor, "slot.edit", resource)
-    power.refuse_if_busy(resource)
-    before = Som.objects.filter(slot=slot).first()
     with transaction.atomic():
+        power.one_at_a_time(slot.board)
+        power.refuse_if_busy(resource)
+        before = Som.objects.filter(slot=slot).first()
         som.slot = slot
         som.save()
         if before is None or before.som_type_id != som.som_type_id:
@@ -50,8 +51,9 @@ def remove_som(slot: Slot, actor: Actor) -> None:
     if slot.is_controller:
         raise refusals.ControllerSlotProtected("Slot 1 runs this portal, so it is not empty.")
     power.traits_of(slot)
-    power.refuse_if_busy(resource)
     with transaction.atomic():
+        power.one_at_a_time(slot.board)
+        power.refuse_if_busy(resource)
         before = _row(slot.som)
         Som.objects.filter(slot=slot).delete()
         _forget_state(slot)

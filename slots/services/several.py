@@ -35,13 +35,14 @@ def request_several(board: Board, numbers: list[int], verb: str, actor: Actor, r
     each member runs, fails and is cancelled alone; its 60 s count from its turn.
     """
     roles.require(actor, "power", board.slug)
-    members = plan_several(board, numbers, verb, reason)
     group = uuid.uuid4()
     with transaction.atomic():
+        power.one_at_a_time(board)
+        members = plan_several(board, numbers, verb, reason)
         made = [_create(member, actor, group, place) for place, member in enumerate(members)]
         for operation, member in zip(made, members, strict=True):
             power.record_request(operation, member.ask, actor)
-    power.hand_over(made[0])
+    power.hand_over(made)
     return made
 
 

@@ -125,8 +125,8 @@ COMMANDS = {
         (OFF, OBSERVED, ""),
     ),
     "a probe from before the Off cannot say that nothing answers": (
-        commanded(OFF, 32),
-        [link(False, worked=41), probe(False, read=33)],
+        commanded(OFF, 10),
+        [link(False, worked=41), probe(False, read=12)],
         (OFF, COMMANDED, ""),
     ),
     "an Off is not observed before the console was silent for 30 s": (
