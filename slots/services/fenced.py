@@ -17,6 +17,7 @@ from operations.roles import Actor
 from slots.models import Board, PowerDetails
 from slots.services import parts, power
 
+RESTART_SECONDS = 10
 SWITCH_RESET_CONSEQUENCE = (
     "Restarts the switch chip: every link on the board drops for seconds, this portal's own included. Its VLAN tables "
     "return to their defaults unless its firmware restores them."
@@ -108,6 +109,17 @@ def restart_controller(board: Board, actor: Actor, *, reason: str, typed: str) -
         )
     command = parts.spec(board.slug).controller_restart
     try:
-        subprocess.run(command, check=True, timeout=10, stdin=subprocess.DEVNULL, capture_output=True)
+        subprocess.run(command, check=True, timeout=RESTART_SECONDS, stdin=subprocess.DEVNULL, capture_output=True)
     except (OSError, subprocess.SubprocessError) as error:
-        raise refusals.Unavailable(f"{command[0]} failed: {error}. Nothing was restarted.") from error
+        raise refusals.Unavailable(f"{command[0]} {_failed(error)}. Nothing was restarted.") from error
+
+
+def _failed(error: Exception) -> str:
+    match error:
+        case subprocess.CalledProcessError():
+            return f"ended with exit status {error.returncode}"
+        case subprocess.TimeoutExpired():
+            return f"did not end within {RESTART_SECONDS} s"
+        case OSError():
+            return f"could not be started: {error.strerror}"
+    return f"failed: {error}"
