@@ -215,11 +215,20 @@ def _adopt(slot: Slot, before: Belief, after: Belief) -> None:
         if not unchanged.update(**values):
             return
         if (after.state, after.basis) != (before.state, before.basis):
-            took = f" after {(timezone.now() - before.since).total_seconds():.0f} s" if before.since else ""
-            note(slot, after.state, after.basis, f"Observed {after.state}{took}", _tone(after.state))
+            note(slot, after.state, after.basis, _words(before, after), _tone(after.state))
         if after.contradiction and after.contradiction != before.contradiction:
             note(slot, after.state, after.basis, f"Contradiction: {after.contradiction}", "warn")
         _hint(slot)
+
+
+def _words(before: Belief, after: Belief) -> str:
+    """A change of belief as the slot's history tells it."""
+    if after.basis == Basis.COMMANDED:
+        return f"Taken to be {after.state}: nothing shows whether it is"
+    if after.state == PowerState.UNKNOWN:
+        return "Unknown: nothing shows any more what it is"
+    took = f" after {(timezone.now() - before.since).total_seconds():.0f} s" if before.since else ""
+    return f"Observed {after.state}{took}"
 
 
 def _tone(state: PowerState) -> str:

@@ -22,6 +22,7 @@ from tests.simulated import SimulatedBoard
 SLUG = "demo"
 SCALE = 20.0  # the suite's own; tests/conftest.py
 EXPANDER = 0x18
+UP = (7, 8)  # the switch ports of the controller and the uplink
 ON, OFF, UNKNOWN = PowerState.ON, PowerState.OFF, PowerState.UNKNOWN
 POWERING_ON, POWERING_OFF = PowerState.POWERING_ON, PowerState.POWERING_OFF
 
@@ -117,6 +118,7 @@ class Board(SimulatedBoard):
         """Power-up registers, all SOMs off but slot 1, nothing wrong; the trace begins here."""
         self.ctl("clear")
         self.ctl("mains-cycle")
+        self.wait_until(lambda state: all(state["links"][str(port)] for port in UP))  # the switch starts anew as well
         self._skip = 0
         self._skip = len(self.trace())
 
