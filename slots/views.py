@@ -87,7 +87,8 @@ def render_board(request: ActorRequest, board: Board) -> HttpResponse:
     if panel in ("", "board"):
         context["view"] = overview.board_view(board)
     if panel in ("", "running"):
-        context["operations"] = overview.running(board.slug)
+        operations = context["view"].operations if not panel else overview.open_operations(board.slug)
+        context["operations"] = [(operation, progress_of(operation)) for operation in operations]
     if panel in ("", "recent"):
         context["recent"] = reading.recent(overview.resources(board.slug))
     return render(request, BOARD_PANELS.get(panel, "slots/board.html"), context)

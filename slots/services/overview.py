@@ -11,7 +11,6 @@ from hardware.sequences import Offer, allowed_resets
 from hardware.som import PowerState, ResetType
 from operations import refusals
 from operations.models import OPEN_STATES, Claim, Operation
-from operations.progress import Progress, progress_of
 from slots.models import CONTROLLER, FIRST, LAST, Board, EvidenceKind, Slot
 from slots.services import budget, power
 from slots.services.attention import Attention, attention
@@ -160,11 +159,6 @@ def open_operation(resource: str) -> Operation | None:
     open_rows = Operation.objects.filter(resource=resource, state__in=OPEN_STATES)
     rows = open_rows.select_related("power").order_by("created_at")
     return next((row for row in rows if row.shown_state(now) in OPEN_STATES), None)
-
-
-def running(board: str) -> list[tuple[Operation, Progress | None]]:
-    """What is open on a board, each with how far it is. One query."""
-    return [(operation, progress_of(operation)) for operation in open_operations(board)]
 
 
 def resources(board: str) -> list[str]:

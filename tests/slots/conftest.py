@@ -8,11 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.test import Client
 
 from operations import worker
 from slots.models import Board as BoardRow
 from slots.services import catalogue, parts
 from tests.broker import BrokerAway
+from tests.slots.pages import person
 from tests.slots.rig import SCALE, SLUG, Board
 
 
@@ -70,3 +72,18 @@ def broker_away() -> Iterator[BrokerAway]:
     away = BrokerAway()
     yield away
     away.back()
+
+
+@pytest.fixture
+def viewer_client(rows) -> Client:
+    return person("viewer")
+
+
+@pytest.fixture
+def operator_client(rows) -> Client:
+    return person("operator")
+
+
+@pytest.fixture
+def administrator_client(rows) -> Client:
+    return person("administrator")
