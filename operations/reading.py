@@ -21,11 +21,13 @@ ACTS = {
     "board.edit": "Board settings changed",
     "board.power-lost": "Loss of power noticed",
     "power.several": "Acting on several slots",
+    "people.edit": "Change of people",
     "person.add": "Person added",
     "person.password": "Password changed",
     "person.role": "Role changed",
     "person.switch-off": "Person switched off",
     "person.switch-on": "Person switched on",
+    "setup": "Set-up",
     "sign-in": "Sign-in",
     "sign-out": "Sign-out",
 }
