@@ -60,7 +60,7 @@ class Run:
         """Blocks to the end. Raises what `lifecycle.running` turns into an end."""
         hardware = parts.hardware(self.operation.board)
         line = hardware.line(self.slot.number) if self.slot else hardware.switch_reset_line
-        self._refuse_lost_power(hardware)
+        self._interrupt_if_power_was_lost(hardware)
         self._refuse_changed_state()
         try:
             self.scribe.attend(lambda: self._work(hardware, line))
@@ -68,6 +68,7 @@ class Run:
             self._write_foreign(self.outcome.foreign)
             self._read_line_again(hardware, line)
         self._raise_if_stopped()
+        self._interrupt_if_power_was_lost(hardware)
 
     def _work(self, hardware: HardwareBoard, line: int) -> None:
         """The line's own thread: nothing here waits for the database while a button is pressed."""
@@ -194,12 +195,12 @@ class Run:
             inventory.record_evidence(self.slot, EvidenceKind.LINE, words, timezone.now())
             lifecycle.append_log(self.operation, f"line {line} re-read: {words}")
 
-    def _refuse_lost_power(self, hardware: HardwareBoard) -> None:
-        """A board that lost power is noticed before anything is pressed, not after."""
-        if hardware.expander.power_lost():
-            inventory.power_was_lost(Board.objects.get(slug=self.operation.board))
-            hardware.expander.forget()
-            raise lifecycle.Interrupted("The board lost power since this was asked for. Nothing was switched.")
+    def _interrupt_if_power_was_lost(self, hardware: HardwareBoard) -> None:
+        """A board that lost power is noticed before anything is pressed; and what was done to a board that lost its
+        power meanwhile has not led where it was meant to."""
+        board = self.slot.board if self.slot else Board.objects.get(slug=self.operation.board)
+        if inventory.notice_power_loss(board, hardware):
+            raise lifecycle.Interrupted("The board lost power. It is not repeated.")
 
     def _refuse_changed_state(self) -> None:
         """What a SOM was found to be between request and turn counts: the plan was made, and agreed to, before."""

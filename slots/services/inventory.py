@@ -2,6 +2,7 @@
 
 import logging
 import socket
+import threading
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,6 +24,7 @@ log = logging.getLogger("nanoportal.inventory")
 HISTORY_KEPT = 500
 REFRESH = timedelta(seconds=8)
 PROBE_SECONDS = 1.0
+_dealing_with_a_loss = threading.Lock()
 
 
 def record_evidence(
@@ -248,7 +250,7 @@ def note(slot: Slot, state: str, basis: str, words: str, tone: str = "info") -> 
 def check_expander(board: Board, hardware: HardwareBoard) -> bool:
     """Read the expander: keep the lines as evidence, notice a loss of power. Returns whether power was lost."""
     try:
-        lost = hardware.expander.power_lost()
+        lost = notice_power_loss(board, hardware)
         registers = hardware.expander.registers()
         problem = ""
     except HardwareError as error:
@@ -259,11 +261,20 @@ def check_expander(board: Board, hardware: HardwareBoard) -> bool:
     board.problem, board.checked_at = problem, now if not problem else board.checked_at
     board.power_loss_visible = lost is not None
     board.save(update_fields=["problem", "checked_at", "power_loss_visible"])
-    if lost:
-        power_was_lost(board)
-        hardware.expander.forget()
     record_lines(board, registers, {number: wiring.line for number, wiring in hardware.spec.slots.items()})
     return bool(lost)
+
+
+def notice_power_loss(board: Board, hardware: HardwareBoard) -> bool | None:
+    """Whether the board has lost power since the last look; None where that cannot be seen. What follows from a loss
+    is done once, whoever looks at the same moment. Raises HardwareError."""
+    lost = hardware.expander.power_lost()
+    if lost:
+        with _dealing_with_a_loss:
+            if hardware.expander.power_lost():  # else it has been dealt with while we waited
+                power_was_lost(board)
+                hardware.expander.forget()
+    return lost
 
 
 def power_was_lost(board: Board) -> list[Operation]:
