@@ -12,13 +12,21 @@ from operations.http import note_refusal, problem, status_of
 from operations.refusals import BadRequest, NotPermitted, Refused
 from slots.api import router as slots_router
 
+
+class SignedIn(SessionAuth):
+    """A session, with its CSRF token for whatever acts. Nobody is asked for a token before they have signed in."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return super().__call__(request) if request.user.is_authenticated else None
+
+
 api = NinjaAPI(
     title="NanoPortal",
     version="1",
     description="Power and state of NanoCluster boards. Sign in with a session; errors are `{code, message, detail}`.",
     openapi_url="/openapi.json",
     docs_url="/docs",
-    auth=SessionAuth(csrf=True),
+    auth=SignedIn(csrf=True),
     urls_namespace="api",
 )
 api.add_router("", slots_router)
@@ -48,7 +56,14 @@ def not_signed_in(request: HttpRequest, error: AuthenticationError) -> HttpRespo
     )
 
 
+# What the framework itself refuses, in sentences of ours.
+HTTP_ERRORS = {
+    400: ("bad-request", "The body is not the JSON object that this needs."),
+    403: ("csrf", "The CSRF token is missing or old: send the csrftoken cookie's value as X-CSRFToken."),
+}
+
+
 @api.exception_handler(HttpError)
 def http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
-    code = "csrf" if error.status_code == 403 else "bad-request"
-    return api.create_response(request, problem(BadRequest(str(error), code=code)), status=error.status_code)
+    code, words = HTTP_ERRORS.get(error.status_code, ("bad-request", f"{error}."))
+    return api.create_response(request, problem(BadRequest(words, code=code)), status=error.status_code)
