@@ -1,6 +1,7 @@
 """The worker's side of power: run what was planned, once, and write down how it ended."""
 
 import logging
+from contextlib import suppress
 from pathlib import Path
 
 from django.conf import settings
@@ -64,6 +65,10 @@ class Run:
         self._refuse_changed_state()
         try:
             self.scribe.attend(lambda: self._work(hardware, line))
+        except HardwareError:
+            with suppress(HardwareError):  # the first error is the one to tell
+                self._interrupt_if_power_was_lost(hardware)
+            raise
         finally:
             self._write_foreign(self.outcome.foreign)
             self._read_line_again(hardware, line)
