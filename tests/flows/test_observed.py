@@ -39,3 +39,13 @@ def test_a_som_that_ignores_its_line_shows_as_a_contradiction_and_counts_as_unkn
     scene.do(5, "ForceRestart")
     scene.client.wait_state(5, "On")
     assert scene.client.slot(5)["power"]["contradiction"] is None
+
+
+def test_a_console_that_is_unplugged_says_nothing_of_its_slot_until_it_is_back(scene: Scene) -> None:
+    scene.wait(lambda: "uart" in evidence(scene, 6), "the console to be listened to")
+    scene.board("fault", "uart-gone", 6)
+    scene.wait(lambda: evidence(scene, 6)["uart"] == "serial port away", "the port to be missed")
+    scene.board("clear", "uart-gone")
+    scene.wait(lambda: evidence(scene, 6)["uart"] == "console is silent", "the port to be listened to again")
+    scene.do(6, "PushPowerButton")
+    scene.wait(lambda: evidence(scene, 6)["uart"] == "console prints", "the SOM to be heard")

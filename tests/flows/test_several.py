@@ -1,0 +1,53 @@
+"""Several slots at once: in the order that was asked for, one after the other, each for itself."""
+
+import time
+
+from tests.flows.scene import Scene
+
+STAGGER_SECONDS = 2.0  # between the end of one member and the turn of the next
+
+
+def ask(scene: Scene, verb: str, slots: str, status: int = 302) -> str:
+    """A bulk action as the page sends it; returns what was answered."""
+    form = {"verb": verb, "slots": slots, "reason": "test", "csrfmiddlewaretoken": scene.client.csrf()}
+    answer = scene.client.http.post("/boards/demo/several", data=form)
+    assert answer.status_code == status, answer.text
+    return answer.text
+
+
+def members(scene: Scene) -> list[tuple[str, str]]:
+    """Resource and state of every member of a group, in the order of their turns."""
+    query = 'SELECT resource, state FROM operations_operation WHERE "group" IS NOT NULL ORDER BY position'
+    return [(row["resource"], row["state"]) for row in scene.rows(query)]
+
+
+def test_slots_start_in_the_order_given_and_apart_from_each_other(own_scene: Scene) -> None:
+    scene = own_scene
+    for slot in (3, 6):
+        assert scene.client.mark_off(slot).status_code == 302
+    since = time.monotonic()
+    ask(scene, "start", "6,2,3")
+    scene.wait(lambda: {state for _, state in members(scene)} == {"succeeded"}, "all members to end")
+    assert [resource for resource, _ in members(scene)] == ["demo/slot:6", "demo/slot:2", "demo/slot:3"]
+    edges = scene.trace.edges(since=since)
+    assert [(edge["line"], edge["level"]) for edge in edges] == [(6, 0), (6, 1), (2, 0), (2, 1), (3, 0), (3, 1)]
+    apart = STAGGER_SECONDS / scene.portal.scale
+    assert edges[2]["t"] - edges[1]["t"] >= apart
+    assert edges[4]["t"] - edges[3]["t"] >= apart
+
+
+def test_one_that_fails_does_not_keep_the_next_from_its_turn(scene: Scene) -> None:
+    scene.board("fault", "stuck", 2, 1)
+    since = time.monotonic()
+    ask(scene, "restart", "2,5")
+    scene.wait(lambda: [state for _, state in members(scene)] == ["failed", "succeeded"], "both to end")
+    assert scene.trace.levels(5, since) == [0, 1]
+    scene.board("clear", "stuck")
+
+
+def test_a_selection_that_holds_what_cannot_be_done_is_refused_as_a_whole_and_names_the_slot(scene: Scene) -> None:
+    since = time.monotonic()
+    assert "Slot 1 runs this portal" in ask(scene, "restart", "2,1", 422)
+    assert "Slot 5 (M4N) has no graceful way" in ask(scene, "stop", "5,3", 422)
+    assert scene.rows.claims() == []
+    assert not scene.trace.writes(since)
