@@ -47,41 +47,29 @@ def record(
         raise RuntimeError("audit.record needs the transaction of the act that it records")
     seq, previous = _next_number()
     at = timezone.now()
-    text = canonical(
-        {
-            "seq": seq,
-            "at": at.isoformat(),
-            "actor": actor.name,
-            "actor_user_id": actor.user_id,
-            "role": actor.role,
-            "source": actor.source,
-            "credential": actor.credential,
-            "address": actor.address,
-            "action": action,
-            "target": target,
-            "outcome": outcome,
-            "code": code,
-            "reason": reason,
-            "operation": str(operation_id) if operation_id else None,
-            "detail": detail or {},
-        }
-    )
+    shown = {
+        "actor": actor.name,
+        "source": actor.source,
+        "address": actor.address,
+        "action": action,
+        "target": target,
+        "outcome": outcome,
+        "code": code,
+        "reason": reason,
+    }
+    signed = {
+        **shown,
+        "seq": seq,
+        "at": at.isoformat(),
+        "actor_user_id": actor.user_id,
+        "role": actor.role,
+        "credential": actor.credential,
+        "operation": str(operation_id) if operation_id else None,
+        "detail": detail or {},
+    }
+    text = canonical(signed)
     mac = sign(previous or GENESIS, text)
-    AuditEntry.objects.create(
-        seq=seq,
-        at=at,
-        actor=actor.name,
-        source=actor.source,
-        address=actor.address,
-        action=action,
-        target=target,
-        outcome=outcome,
-        code=code,
-        reason=reason,
-        operation_id=operation_id,
-        text=text,
-        mac=mac,
-    )
+    AuditEntry.objects.create(seq=seq, at=at, operation_id=operation_id, text=text, mac=mac, **shown)
     AuditHead.objects.filter(pk=1).update(mac=mac)
     # Robust: what is committed is done, even if the disk is too full by now to remember the head a second time.
     transaction.on_commit(lambda: append_head(seq, mac), robust=True)

@@ -7,6 +7,7 @@ Ending an operation frees its claim, writes the audit entry and tells open pages
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection, transaction
@@ -50,6 +51,35 @@ def actor_of(operation: Operation) -> Actor:
         credential=operation.actor_credential,
         address=operation.actor_address,
     )
+
+
+def queue(
+    kind: str, title: str, resource: str, actor: Actor, plan: dict[str, Any], *, reason: str = "", **more: Any
+) -> Operation:
+    """A new operation that holds its claim, QUEUED until it expires; `more` are further fields, for a group's member.
+
+    Call it inside the request's transaction. Raises `Busy` naming who holds the resource.
+    """
+    now = timezone.now()
+    fields: dict[str, Any] = {"state": OperationState.QUEUED, "expires_at": now + EXPIRY, **more}
+    operation = Operation.objects.create(
+        kind=kind,
+        title=title,
+        board=resource.partition("/")[0],
+        resource=resource,
+        actor=actor.name,
+        actor_user_id=actor.user_id,
+        actor_source=actor.source,
+        actor_credential=actor.credential,
+        actor_address=actor.address,
+        reason=reason,
+        created_at=now,
+        plan=plan,
+        steps=len(plan["steps"]),
+        **fields,
+    )
+    claims.take(resource, operation)
+    return operation
 
 
 def changed(operation: Operation) -> None:

@@ -7,11 +7,10 @@ import shutil
 import subprocess
 
 from django.db import transaction
-from django.utils import timezone
 
 from hardware.sequences import switch_reset_sequence
 from hardware.som import ResetType
-from operations import audit, claims, lifecycle, refusals, roles
+from operations import audit, lifecycle, refusals, roles
 from operations.models import Operation, OperationState
 from operations.roles import Actor
 from slots.models import Board, PowerDetails
@@ -29,31 +28,12 @@ def request_switch_reset(board: Board, actor: Actor, *, reason: str, typed: str)
     `Busy`, `BrokerUnavailable`."""
     roles.require(actor, "switch.reset", f"{board.slug}/switch")
     _confirmed(board, reason, typed)
-    sequence = switch_reset_sequence()
+    plan = switch_reset_sequence().to_json()
     resource = f"{board.slug}/switch"
-    power.refuse_if_busy(resource)
-    now = timezone.now()
     with transaction.atomic():
-        operation = Operation.objects.create(
-            kind="switch.reset",
-            title="Reset the switch chip",
-            board=board.slug,
-            resource=resource,
-            actor=actor.name,
-            actor_user_id=actor.user_id,
-            actor_source=actor.source,
-            actor_credential=actor.credential,
-            actor_address=actor.address,
-            reason=reason,
-            state=OperationState.QUEUED,
-            created_at=now,
-            expires_at=now + lifecycle.EXPIRY,
-            plan=sequence.to_json(),
-            steps=len(sequence.steps),
-        )
-        claim = claims.take(resource, operation)
+        operation = lifecycle.queue("switch.reset", "Reset the switch chip", resource, actor, plan, reason=reason)
         PowerDetails.objects.create(
-            operation=operation, reset_type=ResetType.FORCE_RESTART, believed="", generation=claim.pk
+            operation=operation, reset_type=ResetType.FORCE_RESTART, believed="", generation=operation.claim.pk
         )
         lifecycle.changed(operation)
         audit.record(

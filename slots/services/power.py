@@ -20,7 +20,7 @@ from hardware.errors import AmbiguousPowerState as AmbiguousSequence
 from hardware.sequences import Offer, Sequence, allowed_resets, reset_sequence
 from hardware.som import PowerState, ResetType, SomTraits
 from operations import audit, claims, dispatch, events, idempotency, lifecycle, refusals, roles
-from operations.models import Claim, Operation, OperationState
+from operations.models import Claim, Operation
 from operations.roles import Actor
 from slots.models import Basis, Board, PowerDetails, Slot
 from slots.services import budget, inventory, parts
@@ -207,27 +207,11 @@ def refuse_if_busy(resource: str) -> None:
 
 def create_member(slot: Slot, ask: Ask, actor: Actor, sequence: Sequence, **more: Any) -> Operation:
     """An operation with its claim and power details; `more` are fields of a group's member."""
-    now = timezone.now()
-    fields: dict[str, Any] = {"state": OperationState.QUEUED, "expires_at": now + lifecycle.EXPIRY, **more}
-    operation = Operation.objects.create(
-        kind="power.reset",
-        title=f"{VERBS[ask.reset_type]} slot {slot.number}",
-        board=slot.board.slug,
-        resource=slot.resource(slot.board.slug),
-        actor=actor.name,
-        actor_user_id=actor.user_id,
-        actor_source=actor.source,
-        actor_credential=actor.credential,
-        actor_address=actor.address,
-        reason=ask.reason,
-        created_at=now,
-        plan=sequence.to_json(),
-        steps=len(sequence.steps),
-        **fields,
-    )
-    claim = claims.take(operation.resource, operation)
+    title = f"{VERBS[ask.reset_type]} slot {slot.number}"
+    resource = slot.resource(slot.board.slug)
+    operation = lifecycle.queue("power.reset", title, resource, actor, sequence.to_json(), reason=ask.reason, **more)
     PowerDetails.objects.create(
-        operation=operation, reset_type=ask.reset_type, believed=believed(slot), generation=claim.pk
+        operation=operation, reset_type=ask.reset_type, believed=believed(slot), generation=operation.claim.pk
     )
     return operation
 
