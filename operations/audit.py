@@ -45,8 +45,6 @@ def record(
     """
     if not connection.in_atomic_block:
         raise RuntimeError("audit.record needs the transaction of the act that it records")
-    seq, previous = _next_number()
-    at = timezone.now()
     shown = {
         "actor": actor.name,
         "source": actor.source,
@@ -57,17 +55,21 @@ def record(
         "code": code,
         "reason": reason,
     }
-    signed = {
-        **shown,
-        "seq": seq,
-        "at": at.isoformat(),
+    more = {
         "actor_user_id": actor.user_id,
         "role": actor.role,
         "credential": actor.credential,
         "operation": str(operation_id) if operation_id else None,
         "detail": detail or {},
     }
-    text = canonical(signed)
+    return _append(shown, more, operation_id)
+
+
+def _append(shown: dict[str, str], more: dict[str, Any], operation_id: UUID | None) -> int:
+    """Number, sign and write an entry whose columns are `shown`; `more` stands in the signed text only."""
+    seq, previous = _next_number()
+    at = timezone.now()
+    text = canonical({**shown, **more, "seq": seq, "at": at.isoformat()})
     mac = sign(previous or GENESIS, text)
     AuditEntry.objects.create(seq=seq, at=at, operation_id=operation_id, text=text, mac=mac, **shown)
     AuditHead.objects.filter(pk=1).update(mac=mac)

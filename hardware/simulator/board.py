@@ -13,8 +13,8 @@ from hardware.simulator.switch_memory import FIRMWARE_WORDS, OTHER_CHIP_WORDS
 from hardware.simulator.trace import Trace
 from hardware.simulator.uart import Uart
 
-EXPANDER_ADDRESS = 0x18
-SWITCH_ADDRESS = 0x5C
+EXPANDER_ADDRESS = 0x18  # the PCA9557 of the NanoCluster (vendor)
+SWITCH_ADDRESS = 0x5C  # JL6108 reference, section 3.2
 SWITCH_RESET_LINE = 0
 CONTROLLER_SLOT = 1
 UPLINK_PORT, UPLINK_MBPS = 8, 1000
