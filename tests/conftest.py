@@ -11,8 +11,11 @@ from pathlib import Path
 
 import django
 import pytest
+from django.conf import settings
 
 # Before Django reads its settings: the suite's own data directory, and time that runs fast enough to wait for.
+if settings.configured:
+    pytest.exit("Unset DJANGO_SETTINGS_MODULE: the settings were read before the suite's environment.", returncode=2)
 os.environ["DJANGO_SETTINGS_MODULE"] = "nanoportal.settings"
 DATA = Path(tempfile.mkdtemp(prefix="np-test-"))
 os.environ["NANOPORTAL_DATA"] = str(DATA)
