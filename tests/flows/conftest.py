@@ -1,22 +1,33 @@
-"""One portal for the tests of a module that leave it running, or one for a test that does not."""
+"""Two portals for all flow tests that leave one running: a start costs as much as most tests do."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.flows.scene import Scene, running
 
 
-@pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Scene]:
-    """A portal for the whole module, at the module's SCALE."""
-    with running(tmp_path_factory.mktemp("scene"), scale=getattr(request.module, "SCALE", 10.0)) as shared:
-        yield shared
+@pytest.fixture(scope="package")
+def _fast(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with running(tmp_path_factory.mktemp("fast"), scale=10.0) as scene:
+        yield scene
+
+
+@pytest.fixture(scope="package")
+def _unhurried(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
+    with running(tmp_path_factory.mktemp("unhurried"), scale=6.0) as scene:
+        yield scene
 
 
 @pytest.fixture
-def own_scene(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Scene]:
-    """A portal for one test."""
-    with running(tmp_path, scale=getattr(request.module, "SCALE", 10.0)) as scene:
-        yield scene
+def scene(_fast: Scene) -> Scene:
+    """A portal in time ten times as fast. What its SOMs do is left over from the test before."""
+    _fast.ready()
+    return _fast
+
+
+@pytest.fixture
+def unhurried(_unhurried: Scene) -> Scene:
+    """The same for tests that have to act in the middle of a press: its eight seconds take one and a third."""
+    _unhurried.ready()
+    return _unhurried

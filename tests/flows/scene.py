@@ -4,7 +4,9 @@ import json
 import os
 import signal
 import sqlite3
+import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -16,6 +18,7 @@ from tests.portal import Client, Portal, wait_for
 EXPANDER = "0x18"
 OUTPUT, CONFIGURATION = "01", "03"  # registers of the expander, as the trace shows them
 BUTTON_SLOTS = (3, 4, 6)  # CM5, CM5, LM3H
+EVERY_SECONDS = 0.02
 LONG = 30.0  # seconds for whatever happens sooner or later, on a machine with other work too
 
 
@@ -23,16 +26,18 @@ class Trace:
     """What happened on the board. Moments are those of the monotonic clock, as `time.monotonic()` gives them."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._read, self._entries = path, 0, []
+        self._path, self._read = path, 0
+        self._entries: list[dict[str, Any]] = []
 
     def since(self, moment: float = 0.0) -> list[dict[str, Any]]:
+        """All entries from a moment on."""
         with open(self._path, "rb") as stream:
             stream.seek(self._read)
             data = stream.read()
         whole = data[: data.rfind(b"\n") + 1]
         self._read += len(whole)
         self._entries += [json.loads(line) for line in whole.splitlines()]
-        return [entry for entry in self._entries if entry["t"] >= moment]
+        return self._entries[bisect_left(self._entries, moment, key=lambda entry: entry["t"]) :]
 
     def edges(self, line: int | None = None, since: float = 0.0) -> list[dict[str, Any]]:
         """The changes of one line, or of all."""
@@ -56,10 +61,17 @@ class Rows:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._reader: sqlite3.Connection | None = None
+        self._guard = threading.Lock()
 
     def __call__(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        with self._connected() as connection:
-            return connection.execute(query, values).fetchall()
+        with self._guard:
+            self._reader = self._reader or self._connect()
+            return self._reader.execute(query, values).fetchall()
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
 
     def operation(self, operation: str) -> sqlite3.Row:
         return self("SELECT * FROM operations_operation WHERE id = ?", UUID(operation).hex)[0]
@@ -87,21 +99,17 @@ class Rows:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Nobody else can write meanwhile."""
-        with self._connected() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-            finally:
-                connection.execute("ROLLBACK")
-
-    @contextmanager
-    def _connected(self) -> Iterator[sqlite3.Connection]:
-        connection = sqlite3.connect(self._path, timeout=20, isolation_level=None)
-        connection.row_factory = sqlite3.Row
+        writer = self._connect()
         try:
-            yield connection
+            writer.execute("BEGIN IMMEDIATE")
+            yield
         finally:
-            connection.close()
+            writer.close()
+
+    def _connect(self) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=20, isolation_level=None, check_same_thread=False)
+        connection.row_factory = sqlite3.Row
+        return connection
 
 
 class Scene:
@@ -113,6 +121,7 @@ class Scene:
         self.trace = Trace(self.portal.board.trace_file)
         self.rows = Rows(self.data / "portal.sqlite3")
         self._client: Client | None = None
+        self._said_before_kill = 0
 
     @property
     def client(self) -> Client:
@@ -143,19 +152,19 @@ class Scene:
         assert operation["state"] == "succeeded", operation
         return operation
 
-    def clear_latch(self, slot: int) -> None:
-        """A person says that the board was without power, if the slot counts as latched off."""
-        if self.client.slot(slot)["power"]["latched"]:
-            form = {"reason": "test", "csrfmiddlewaretoken": self.client.csrf()}
-            assert self.client.http.post(f"/boards/demo/slots/{slot}/clear-latch", data=form).status_code == 302
-
-    def wait(self, question: Callable[[], Any], what: str, seconds: float = LONG) -> Any:
-        """The first true answer; looks often, for moments that do not last."""
+    def wait(
+        self, question: Callable[[], Any], what: str, seconds: float = LONG, every_seconds: float = EVERY_SECONDS
+    ) -> Any:
+        """The first true answer."""
         deadline = time.monotonic() + seconds
         while not (answer := question()):
             assert time.monotonic() < deadline, f"waited {seconds:g} s in vain: {what}\n{self.portal.log()[-3000:]}"
-            time.sleep(0.001)
+            time.sleep(every_seconds)
         return answer
+
+    def catch(self, question: Callable[[], Any], what: str) -> Any:
+        """The first true answer, for what does not stay true."""
+        return self.wait(question, what, every_seconds=0.001)
 
     def wait_ended(self, operation: str, seconds: float = LONG) -> sqlite3.Row:
         open_states = ("waiting", "queued", "running")
@@ -166,22 +175,28 @@ class Scene:
         """Until a system runs in the slot that could be asked to shut down."""
         self.wait(lambda: self.board("state")["slots"][str(slot)]["boot"] == "login", f"slot {slot} to boot")
 
-    def wait_edge(self, line: int, level: int, since: float, seconds: float = LONG) -> float:
+    def wait_edge(self, line: int, level: int, since: float) -> float:
         """The moment at which the line took that level."""
 
         def seen() -> list[dict[str, Any]]:
             return [edge for edge in self.trace.edges(line, since) if edge["level"] == level]
 
-        return float(self.wait(seen, f"line {line} to be {level}", seconds)[0]["t"])
+        return float(self.catch(seen, f"line {line} to be {level}")[0]["t"])
 
     def hold_file(self, slot: int) -> Path:
         return self.data / "holds" / f"demo-{slot}.json"
 
     def kill(self, *names: str) -> float:
         """kill -9; returns the moment before it."""
+        self._said_before_kill = len(self.portal.log())
         moment = time.monotonic()
         self.portal.kill(*names)
         return moment
+
+    def wait_healed(self, name: str) -> None:
+        """Until the death of the child that was killed last has been noticed and everything is there again."""
+        self.wait(lambda: f"{name} died" in self.portal.log()[self._said_before_kill :], f"the death of {name}")
+        self.wait_healthy()
 
     def wait_healthy(self) -> None:
         wait_for(self.portal.healthy, LONG, f"the portal to be healthy\n{self.portal.log()[-3000:]}")
@@ -206,6 +221,36 @@ class Scene:
         verdict = self.portal.manage("audit", "verify", check=False)
         assert verdict.returncode == 0, verdict.stdout + verdict.stderr
 
+    def ready(self) -> None:
+        """For a test that comes after others: the portal runs, the board has no faults and no slot is latched."""
+        if self.portal.process is None or self.portal.process.poll() is not None:
+            self.portal.start()
+        self.wait_healthy()
+        self.board("clear")
+        for row in self.rows("SELECT number FROM slots_slot WHERE latched"):
+            form = {"reason": "test", "csrfmiddlewaretoken": self.client.csrf()}
+            answer = self.client.http.post(f"/boards/demo/slots/{row['number']}/clear-latch", data=form)
+            assert answer.status_code == 302
+
+    def power_up(self) -> None:
+        """The board as its supply makes it: registers cold, SOMs off, nothing known of them."""
+        query = "SELECT power_lost_at FROM slots_board"
+        noticed = self.rows(query)
+        was_used = self.board("state")["outputs"]
+        self.board("mains-cycle")
+        if was_used:  # else a loss of power leaves no sign, and nothing was known that it could change
+            self.wait(lambda: self.rows(query) != noticed, "the loss of power to be noticed")
+
+    def silence(self) -> None:
+        """Let no SOM react and nothing be seen of any, so that what is believed follows from commands alone."""
+        for slot in range(2, 8):
+            self.board("fault", "som-ignores-line", slot)
+        self.board("fault", "nack", "switch")
+
+    def close(self) -> None:
+        self.rows.close()
+        self.portal.close()
+
 
 @contextmanager
 def running(folder: Path, **more: Any) -> Iterator[Scene]:
@@ -215,4 +260,4 @@ def running(folder: Path, **more: Any) -> Iterator[Scene]:
         yield scene.start()
         scene.settled()
     finally:
-        scene.portal.close()
+        scene.close()

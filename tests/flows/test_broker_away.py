@@ -81,6 +81,7 @@ def test_commands_are_refused_at_once_while_the_broker_is_away_and_work_again_wh
     assert scene.trace.levels(3, since) == [0, 1]
 
 
+@pytest.mark.soak
 def test_a_broker_that_hangs_is_as_good_as_away(scene: Scene, broker: Broker) -> None:
     scene.do(2, "ForceRestart")
     assert broker.process is not None

@@ -7,24 +7,24 @@ def evidence(scene: Scene, slot: int) -> dict[str, str]:
     return {item["kind"]: item["value"] for item in scene.client.slot(slot)["power"]["evidence"]}
 
 
-def test_a_cm4_is_observed_on_by_its_link_and_console_and_observed_off_once_both_are_silent(scene: Scene) -> None:
+def test_what_link_and_console_show_makes_a_commanded_state_an_observed_one(scene: Scene) -> None:
+    scene.power_up()
     scene.do(2, "On")
+    scene.do(3, "PushPowerButton")
     scene.client.wait_state(2, "On")
     scene.wait(lambda: evidence(scene, 2).get("link") == "link up, 1 Gb/s", "the link as evidence")
     scene.wait(lambda: evidence(scene, 2).get("uart") == "console prints", "the console as evidence")
     scene.do(2, "ForceOff")
-    scene.client.wait_state(2, "Off")
-    assert evidence(scene, 2)["link"] == "link down"
-    assert evidence(scene, 2)["line"] == "held low"
 
-
-def test_a_cm5_shuts_down_when_asked_and_is_observed_off(scene: Scene) -> None:
-    scene.do(3, "PushPowerButton")
     scene.client.wait_state(3, "On")
     scene.wait_booted(3)
     assert scene.do(3, "GracefulShutdown")["message"] == "Observed Off."
     assert scene.client.state(3) == ("Off", "observed")
     assert scene.portal.board.power(3) == "Off"
+
+    scene.client.wait_state(2, "Off")
+    assert evidence(scene, 2)["link"] == "link down"
+    assert evidence(scene, 2)["line"] == "held low"
 
 
 def test_a_som_that_ignores_its_line_shows_as_a_contradiction_and_counts_as_unknown(scene: Scene) -> None:

@@ -16,13 +16,16 @@ def ask(scene: Scene, verb: str, slots: str, status: int = 302) -> str:
 
 
 def members(scene: Scene) -> list[tuple[str, str]]:
-    """Resource and state of every member of a group, in the order of their turns."""
-    query = 'SELECT resource, state FROM operations_operation WHERE "group" IS NOT NULL ORDER BY position'
+    """Resource and state of every member of the newest group, in the order of their turns."""
+    query = (
+        'SELECT resource, state FROM operations_operation WHERE "group" = '
+        '(SELECT "group" FROM operations_operation ORDER BY created_at DESC LIMIT 1) ORDER BY position'
+    )
     return [(row["resource"], row["state"]) for row in scene.rows(query)]
 
 
-def test_slots_start_in_the_order_given_and_apart_from_each_other(own_scene: Scene) -> None:
-    scene = own_scene
+def test_slots_start_in_the_order_given_and_apart_from_each_other(scene: Scene) -> None:
+    scene.power_up()
     for slot in (3, 6):
         assert scene.client.mark_off(slot).status_code == 302
     since = time.monotonic()

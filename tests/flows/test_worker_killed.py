@@ -5,14 +5,13 @@ the worker from writing down how it ended. The SOMs ignore their lines, so that 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 
 import pytest
 
 from tests.flows.scene import Scene
 
-SCALE = 5.0
 SLOW_SECONDS = 0.3  # of the board's time, for each transfer
 RELEASED_WITHIN_SECONDS = 2.0  # of real time, from the kill
 LEVEL, BUTTON, HOLD = (2, "ForceRestart"), (3, "PushPowerButton"), (6, "ForceOff")
@@ -45,7 +44,7 @@ class Act:
         def count() -> int:
             return sum(entry["op"] == "wr" for entry in self.scene.trace.transfers(low))
 
-        self.scene.wait(lambda: count() >= times, f"{times} reads")
+        self.scene.catch(lambda: count() >= times, f"{times} reads")
 
 
 def asked_for(act: Act) -> None:
@@ -55,13 +54,13 @@ def asked_for(act: Act) -> None:
 
 def begun(act: Act) -> None:
     act.ask_on_a_slow_bus()
-    act.scene.wait(lambda: act.scene.rows.operation(act.operation)["state"] == "running", "it to run")
+    act.scene.catch(lambda: act.scene.rows.operation(act.operation)["state"] == "running", "it to run")
     assert not act.scene.trace.writes(act.since)
 
 
 def on_record(act: Act) -> None:
     act.ask_on_a_slow_bus()
-    act.scene.wait(act.scene.hold_file(act.slot).exists, "the record of the press")
+    act.scene.catch(act.scene.hold_file(act.slot).exists, "the record of the press")
     assert not act.scene.trace.edges(act.slot, act.since)
 
 
@@ -72,7 +71,7 @@ def driven_low(act: Act) -> None:
 
 def waiting(act: Act) -> None:
     act.ask_on_a_slow_bus()
-    act.scene.wait(lambda: "waiting" in "".join(act.scene.rows.log(act.operation)), "the wait")
+    act.scene.catch(lambda: "waiting" in "".join(act.scene.rows.log(act.operation)), "the wait")
 
 
 def about_to_rise(act: Act) -> None:
@@ -91,7 +90,7 @@ def released(act: Act) -> None:
     act.wait_low()
     act.ends.enter_context(act.scene.rows.locked())
     act.scene.wait_edge(act.slot, 1, act.since)
-    act.scene.wait(lambda: not act.scene.hold_file(act.slot).exists(), "the end of the record")
+    act.scene.catch(lambda: not act.scene.hold_file(act.slot).exists(), "the end of the record")
 
 
 Moment = Callable[[Act], None]
@@ -103,15 +102,18 @@ def named(value: Moment | tuple[int, str] | list[int]) -> str:
     return value[1] if isinstance(value, tuple) else getattr(value, "__name__", "keeps")
 
 
-@pytest.fixture(autouse=True)
-def _quiet_board(scene: Scene) -> Iterator[None]:
-    """No SOM reacts and the switch is silent, so that only the portal moves and states only what it did."""
-    for slot, _ in (LEVEL, BUTTON, HOLD):
-        scene.board("fault", "som-ignores-line", slot)
-    scene.board("fault", "nack", "switch")
-    yield
-    scene.clear_latch(BUTTON[0])  # a press on a slow bus may have been long enough
-    scene.board("clear")
+@pytest.fixture(scope="module")
+def _unknown(_unhurried: Scene) -> None:
+    """Nothing is known of the SOMs when the first test begins."""
+    _unhurried.ready()
+    _unhurried.silence()
+    _unhurried.power_up()
+
+
+@pytest.fixture
+def scene(_unknown: None, unhurried: Scene) -> Scene:
+    unhurried.silence()
+    return unhurried
 
 
 def kill_at(scene: Scene, command: tuple[int, str], moment: Moment) -> tuple[Act, float]:
@@ -120,8 +122,8 @@ def kill_at(scene: Scene, command: tuple[int, str], moment: Moment) -> tuple[Act
     with act.ends:
         moment(act)
         killed_at = scene.kill("worker")
+    scene.wait_healed("worker")
     scene.wait_ended(act.operation)
-    scene.wait_healthy()
     return act, killed_at
 
 
@@ -189,3 +191,38 @@ def test_what_had_not_begun_is_done_once_by_the_next_worker(scene: Scene, comman
     scene.settled()
     assert scene.rows.operation(act.operation)["state"] == "succeeded"
     assert scene.trace.levels(act.slot, act.since) == [0, 1]
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("command", [LEVEL, BUTTON], ids=named)
+def test_whatever_transfer_on_the_bus_was_the_last_one(scene: Scene, command: tuple[int, str]) -> None:
+    """The whole walk: the worker is killed after the first, the second, ... transfer that its command makes."""
+    slot, is_button = command[0], command == BUTTON
+    for number in range(1, 60):
+        act = Act(scene, *command)
+
+        def is_reached(act: Act = act, number: int = number) -> bool:
+            ended = scene.rows.operation(act.operation)["state"] not in ("queued", "running")
+            return ended or len(scene.trace.transfers(act.since)) >= number
+
+        with act.ends:
+            act.ask_on_a_slow_bus()
+            scene.catch(is_reached, f"transfer {number}")
+            killed_at = scene.kill("worker")
+        scene.wait_healed("worker")
+        state = scene.wait_ended(act.operation)["state"]
+        scene.settled()
+        levels = scene.trace.levels(slot, act.since)
+        if state == "succeeded":
+            assert levels == [0, 1]
+            return
+        assert state == "interrupted"
+        assert scene.client.state(slot) == ("Unknown", "commanded")
+        if is_button:
+            assert levels in ([], [0, 1])
+            assert all(edge["t"] - killed_at < RELEASED_WITHIN_SECONDS for edge in scene.trace.edges(slot, act.since))
+        elif levels == [0]:
+            scene.do(*LEVEL)
+        scene.ready()
+        scene.silence()
+    raise AssertionError("the walk did not come to the end of the sequence")
