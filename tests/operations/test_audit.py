@@ -233,6 +233,18 @@ def test_a_log_that_was_rolled_back_and_written_on_is_found_by_the_head_file(log
     assert verdict() == (4, "entry 4 is not the one that DATA/audit.head remembers")
 
 
+def test_an_entry_of_another_history_in_the_same_place_breaks_the_chain_after_it(log):
+    other = AuditEntry.objects.get(seq=4)
+    roll_back_to(3)
+    for _ in range(2):
+        say("test.other")
+    with unguarded() as entries:
+        entries.filter(seq=4).delete()
+        other.save(force_insert=True)  # signed with the right key, as the fourth, after the same third
+    audit.head_file().unlink()
+    assert verdict() == (5, "entry 5 was changed or re-ordered: its signature does not match")
+
+
 def test_verifying_a_log_longer_than_a_chunk_sees_every_entry(log, monkeypatch):
     monkeypatch.setattr(audit, "CHUNK", 2)
     assert audit.verify() == audit.Verdict(5)

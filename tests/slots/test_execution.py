@@ -10,7 +10,7 @@ from hardware import sequences
 from hardware.som import ResetType
 from operations import lifecycle
 from operations.models import AuditEntry, Claim, Operation, OperationState
-from slots.models import Basis, PowerDetails, Slot
+from slots.models import Basis, Slot
 from slots.services import execution, fenced, inventory, watch
 from tests.slots.rig import (
     OFF,
@@ -241,12 +241,18 @@ def test_a_claim_that_was_lost_keeps_the_line_from_moving(board, me, operator):
     assert board.moves() == []
 
 
-def test_a_claim_that_is_lost_during_a_press_does_not_keep_the_button_from_its_release(board, me, operator):
+@pytest.mark.django_db(transaction=True)
+def test_a_claim_that_is_lost_during_a_press_lets_the_button_go_and_stops_before_the_next_press(board, me, operator):
+    board.turn_on(LM3H)
+    watch.read_links()
     believe(LM3H, ON)
     operation = ask(LM3H, ResetType.FORCE_RESTART, operator)
-    PowerDetails.objects.update(generation=0)
-    assert run(operation).state == OperationState.INTERRUPTED
-    assert board.moves() == []
+    with meanwhile(Claim.objects.all().delete, lambda: board.is_low(LM3H)):
+        done = run(operation)
+    assert ended(done) == (OperationState.INTERRUPTED, "interrupted")
+    assert done.message == "Another operation owns this slot by now. Nothing more was switched."
+    assert board.moves() == [(6, 0), (6, 1)]
+    assert state(LM3H) == (UNKNOWN, Basis.COMMANDED)
 
 
 @pytest.mark.parametrize(
