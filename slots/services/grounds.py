@@ -11,6 +11,7 @@ from slots.models import Basis, Evidence, EvidenceKind, Slot
 # Sources in the order of the page, from the line to what is furthest from it
 ICONS = {"line": "line", "link": "link", "uart": "uart", "probe": "net"}
 # Seconds between two readings of a source (nanoportal.periodic, consoles.daemon); three missed ones make it old.
+SHORTER = {"link up, ": "link ", "last console text": "console text", "console is silent": "console silent"}
 EVERY_SECONDS = {"line": 10, "link": 4, "uart": 5, "probe": 10}
 
 
@@ -34,7 +35,10 @@ class EvidenceLine:
     @property
     def short(self) -> str:
         """The text where there is little room."""
-        return self.text.replace("link up, ", "link ").replace("last console text", "console text")
+        words = self.text
+        for long, short in SHORTER.items():
+            words = words.replace(long, short)
+        return words
 
     @property
     def sentence(self) -> str:

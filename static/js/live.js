@@ -56,6 +56,7 @@ function refresh(id) {
     state.last = performance.now();
     const panel = document.getElementById(id);
     if (!panel) return void panels.delete(id);
+    if (isSending(panel)) return void refresh(id);
     if (isInUse(panel)) return void offerNewer(panel);
     state.reading = true;
     window.htmx.ajax("GET", panel.dataset.from, { source: panel, target: panel, swap: "outerHTML" })
@@ -93,9 +94,12 @@ function isInUse(panel) {
     || (pressed && panel.contains(pressed))
     || panel.querySelector("dialog[open], details.menu[open]")
     || (!selection.isCollapsed && panel.contains(selection.anchorNode))
-    || (panel.matches("[data-hold]:hover")),
+    || (panel.matches("[data-hold]:is(:hover, :focus-within)")),
   );
 }
+
+// A form whose answer is awaited must still be there when it comes, or a refusal would have nowhere to go.
+const isSending = (panel) => panel.querySelector("form[data-sent]") !== null;
 
 function offerNewer(panel) {
   if (panel.querySelector(":scope > .newer")) return;
@@ -122,9 +126,11 @@ function watchHands() {
   });
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target, requestConfig, shouldSwap } = event.detail;
-    if (requestConfig.elt !== target || !shouldSwap || !isInUse(target)) return; // the answer to an act is always shown
+    if (requestConfig.elt !== target || !shouldSwap) return; // the answer to an act is always shown
+    if (!isSending(target) && !isInUse(target)) return;
     event.detail.shouldSwap = false;
-    offerNewer(target);
+    if (isSending(target)) refresh(target.id);
+    else offerNewer(target);
   });
 }
 

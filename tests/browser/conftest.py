@@ -62,7 +62,10 @@ def visit(chromium: Browser, portal: Portal) -> Iterator[Callable[..., Page]]:
 
     yield open_page
     for context in contexts:
+        for page in context.pages:  # shown with a failed test
+            print(page.url, page.locator(".refusal, .toast, #lost:not([hidden])").all_inner_texts())
         context.close()
+    print(portal.log()[-1500:])
     assert not complaints
 
 
@@ -73,7 +76,7 @@ def picture() -> Callable[[Page, str], None]:
     def keep(page: Page, name: str) -> None:
         if os.environ.get("SCREENSHOTS") == "1":
             IMAGES.mkdir(parents=True, exist_ok=True)
-            page.screenshot(path=IMAGES / f"{name}.png")
+            page.screenshot(path=IMAGES / f"{name}.png", caret="initial")  # hiding it would need an inline style
 
     return keep
 

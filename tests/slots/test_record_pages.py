@@ -6,6 +6,7 @@ import pytest
 
 from operations.models import Operation
 from slots.models import Board, Som, SomType
+from slots.services import parts
 from tests.slots.pages import BOARD, CM4, EMPTY, M4N, PANEL, htmx, page, slot_text, text_of
 from tests.slots.rig import OFF, ON, SLUG, believe, slot
 
@@ -101,9 +102,20 @@ def test_a_reset_of_the_switch_chip_needs_the_administrator_the_boards_name_and_
     assert "Busy: Reset the switch chip" in text_of(page(administrator_client, f"{BOARD}settings/"))
 
 
-def test_the_controller_is_restarted_only_by_the_command_that_the_board_file_names(administrator_client):
-    answer = htmx(administrator_client, f"{BOARD}controller/restart", "slot", typed=SLUG, reason="update")
-    assert (answer.status_code, "names no command for it" in text_of(answer.content.decode())) == (422, True)
+def test_the_controller_is_restarted_only_by_the_command_that_the_board_file_names(administrator_client, data_dir):
+    path, fields = f"{BOARD}controller/restart", {"typed": SLUG, "reason": "update"}
+    refused = htmx(administrator_client, path, "slot", **fields)
+    assert (refused.status_code, "names no command for it" in text_of(refused.content.decode())) == (422, True)
+    done = data_dir / "restarted"
+    with open(data_dir / "boards" / f"{SLUG}.toml", "a") as file:
+        file.write(f'\n[controller]\nrestart = ["touch", "{done}"]\n')
+    parts.forget()
+    assert "Runs touch" in slot_text(administrator_client, 1)
+    assert "Restart the controller, slot 1?" in text_of(page(administrator_client, path, **PANEL))
+    assert htmx(administrator_client, path, "slot", reason="update").status_code == 400
+    assert not done.exists()
+    assert htmx(administrator_client, path, "slot", **fields).headers["HX-Redirect"] == f"{BOARD}slots/1/"
+    assert done.exists()
 
 
 def test_figures_of_a_third_partys_som_are_added_checked_and_shipped_ones_kept(administrator_client):
