@@ -80,6 +80,10 @@ def test_commands_are_refused_at_once_while_the_broker_is_away_and_work_again_wh
     assert scene.trace.levels(2, since) == [], "what was refused is not done later"
     assert scene.trace.levels(3, since) == [0, 1]
 
+    broker.kill()
+    assert scene.portal.stop() < 10, "a stop does not wait for it either"
+    assert "was killed" not in scene.portal.log()
+
 
 @pytest.mark.soak
 def test_a_broker_that_hangs_is_as_good_as_away(scene: Scene, broker: Broker) -> None:

@@ -74,6 +74,7 @@ def assert_each_edge_within_an_operation_of_its_line(scene: Scene, since: float)
 
 
 def test_what_somebody_else_wrote_meanwhile_is_left_as_it_is_and_said_with_both_values(scene: Scene) -> None:
+    scene.power_up()
     since = time.monotonic()
     operation = scene.ask(6, "ForceOff")
     scene.wait_edge(6, 0, since)
@@ -101,3 +102,19 @@ def test_a_database_that_keeps_everybody_waiting_does_not_lengthen_a_press(scene
     assert scene.wait_ended(operation)["state"] == "succeeded"
     told = [line.partition(" ")[0] for line in scene.rows.log(operation)]
     assert told == ["line", "waiting", "line", "line", "Done."], "all is written down once that is possible"
+
+
+def test_a_press_that_somebody_cancels_is_released_at_once_and_the_slot_is_unknown(scene: Scene) -> None:
+    scene.power_up()
+    since = time.monotonic()
+    operation = scene.ask(6, "ForceOff")
+    scene.wait_edge(6, 0, since)
+    answer = scene.client.post(f"/api/v1/operations/{operation}/cancel")
+    assert answer.status_code == 202
+    row = scene.wait_ended(operation)
+    assert (row["state"], row["code"]) == ("cancelled", "cancelled")
+    assert row["message"] == "Cancelled by alice. A shortened press may have acted as a short one."
+    fell, rose = scene.trace.edges(6, since)
+    assert rose["t"] - fell["t"] < 8.0 / scene.portal.scale
+    assert scene.rows.history(6)[-1][0] == "Unknown"
+    scene.settled()
