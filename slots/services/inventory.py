@@ -284,6 +284,8 @@ def power_was_lost(board: Board) -> list[Operation]:
     for operation in running:
         lifecycle.interrupt(operation, "The board lost power. It is not repeated.")
     with transaction.atomic():
+        # The board's row before its slots', in the order in which whoever decides about a slot takes them.
+        Board.objects.filter(pk=board.pk).update(power_lost_at=now)
         board.slots.update(
             power_state=PowerState.UNKNOWN.value,
             basis=Basis.OBSERVED,
@@ -297,7 +299,6 @@ def power_was_lost(board: Board) -> list[Operation]:
             contradiction="",
             contradiction_at=None,
         )
-        Board.objects.filter(pk=board.pk).update(power_lost_at=now)
         for slot in board.slots.filter(som__isnull=False):
             note(slot, PowerState.UNKNOWN, Basis.OBSERVED, "The board lost power", "warn")
         audit.record(

@@ -17,6 +17,7 @@ import pytest
 PROJECT = Path(__file__).resolve().parents[2]
 SUITES = [
     "tests/operations",
+    "tests/slots/test_at_once.py",
     "tests/slots/test_power.py",
     "tests/slots/test_several.py",
     "tests/slots/test_records.py",
