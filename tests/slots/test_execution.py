@@ -138,14 +138,32 @@ def test_a_bus_that_does_not_answer_ends_it_failed_and_moves_nothing(board, me, 
     assert held() == []
 
 
-def test_a_bus_that_fails_during_a_press_ends_it_failed_and_the_button_is_released(board, me, operator):
+def test_a_bus_that_fails_for_a_moment_during_a_press_does_not_keep_the_button_from_its_release(board, me, operator):
     believe(CM5, OFF)
     operation = ask(CM5, ResetType.ON, operator)
     with meanwhile(lambda: board.ctl("fault", "nack", "expander", 6), lambda: board.is_low(CM5)):
         done = run(operation)
     assert board.moves() == [(3, 0), (3, 1)]
-    assert ended(done) == (OperationState.SUCCEEDED, ""), "the release is tried again until it is verified"
+    # Whether the press or its reading back met the fault is a matter of microseconds.
+    assert ended(done) in [(OperationState.SUCCEEDED, ""), (OperationState.FAILED, "bus-error")]
     assert line_evidence(CM5) == "released, reads high"
+    assert execution.hold_store().holds() == ()
+
+
+def test_a_bus_that_fails_during_a_press_ends_it_failed_and_the_button_is_released_once_it_answers(board, me, operator):
+    believe(LM3H, OFF)
+    operation = ask(LM3H, ResetType.ON, operator)
+    with meanwhile(lambda: board.ctl("fault", "nack", "expander"), lambda: board.is_low(LM3H)):
+        done = run(operation)
+    assert ended(done) == (OperationState.FAILED, "bus-error")
+    assert line_evidence(LM3H).startswith("line 6 could not be re-read: The I2C bus failed at address 0x18")
+    assert state(LM3H) == (UNKNOWN, Basis.COMMANDED)
+    assert held() == []
+    board.ctl("clear")
+    assert board.is_low(LM3H), "nobody could release it yet, so it is on record"
+    execution.release_left_over_holds()
+    assert board.moves() == [(6, 0), (6, 1)]
+    assert execution.hold_store().holds() == ()
 
 
 def test_a_line_that_is_stuck_low_fails_the_press_and_stays_on_record_until_it_is_free(board, me, operator):
