@@ -13,6 +13,7 @@ SLOT = 6  # an LM3H: its button is held for 8 s to force it off
 
 @pytest.fixture
 def scene(unhurried: Scene) -> Scene:
+    unhurried.silence()
     return unhurried
 
 
