@@ -12,7 +12,8 @@ from slots.models import Basis, Evidence, EvidenceKind, Slot
 ICONS = {"line": "line", "link": "link", "uart": "uart", "probe": "net"}
 # Seconds between two readings of a source (nanoportal.periodic, consoles.daemon); three missed ones make it old.
 SHORTER = {"link up, ": "link ", "last console text": "console text", "console is silent": "console silent"}
-EVERY_SECONDS = {"line": 10, "link": 4, "uart": 5, "probe": 10}
+# How often each is written down: `inventory.REFRESH`, the console daemon, the periodic work of the worker.
+EVERY_SECONDS = {"line": 10, "link": 8, "uart": 10, "probe": 10}
 
 
 @dataclass(frozen=True)

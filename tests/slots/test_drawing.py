@@ -131,9 +131,9 @@ def test_of_a_console_the_age_is_that_of_its_last_text_unless_nobody_reads_it(ro
     saw(CM4, EvidenceKind.UART, "console is silent", False, life_at=now - timedelta(minutes=4))
     (line,) = [line for line in bay(CM4).evidence if line.kind == "uart"]
     assert (line.text, now - line.at) == ("last console text", timedelta(minutes=4))
-    slot(CM4).evidence.update(at=now - timedelta(seconds=16))
+    slot(CM4).evidence.update(at=now - timedelta(seconds=31))
     (line,) = [line for line in bay(CM4).evidence if line.kind == "uart"]
-    assert (line.text, line.every_seconds) == ("console is silent", 5)
+    assert (line.text, line.every_seconds) == ("console is silent", 10)
 
 
 def test_a_bay_has_room_for_three_lines_and_what_disagrees_is_among_them(rows):

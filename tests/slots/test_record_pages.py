@@ -72,12 +72,16 @@ def test_a_viewer_may_read_what_is_recorded_but_not_change_it(viewer_client):
     assert Som.objects.get(slot=slot(CM4)).name == "heron"
 
 
-def test_the_settings_show_what_the_board_is_wired_to(viewer_client):
-    shown = text_of(page(viewer_client, f"{BOARD}settings/"))
+def test_the_board_page_shows_what_its_connectors_and_leds_belong_to(viewer_client):
+    shown = text_of(page(viewer_client, BOARD))
     for fact in ("HDMI slot 1", "USB-A, top slot 1, host", "USB-A, bottom slot 1, OTG", "driven from slot 1"):
         assert fact in shown
-    assert "Slot 3 IO3 5 none" in shown, "line and switch port"
     assert "blue power LED and SYS LED" in shown
+
+
+def test_the_settings_show_what_the_board_is_wired_to(viewer_client):
+    shown = text_of(page(viewer_client, f"{BOARD}settings/"))
+    assert "Slot 3 IO3 5 none" in shown, "line and switch port"
     assert "Not verified" in shown
 
 
