@@ -10,6 +10,9 @@ class BrokerAway:
 
     def __init__(self) -> None:
         self._url = app.conf.broker_url
+        self.leave()
+
+    def leave(self) -> None:
         self._point_at(NOWHERE)
 
     def back(self) -> None:

@@ -14,8 +14,9 @@ from hardware.som import PowerState, ResetType
 from nanoportal import celery  # noqa: F401  makes it the current Celery app, as in the web process
 from operations.models import Claim, Operation
 from operations.roles import Actor
+from slots import tasks
 from slots.models import Basis, EvidenceKind, PowerDetails, Slot
-from slots.services import execution, inventory, power
+from slots.services import inventory, power
 from slots.services.power import Ask
 from tests.simulated import SimulatedBoard
 
@@ -53,7 +54,7 @@ def ask(number: int, reset_type: ResetType, actor: Actor, *, key: str = "", **mo
 
 def run(operation: Operation) -> Operation:
     """The operation after the worker had its message."""
-    execution.execute(str(operation.pk))
+    tasks.run_power(str(operation.pk))
     return Operation.objects.get(pk=operation.pk)
 
 

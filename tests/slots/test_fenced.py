@@ -10,7 +10,7 @@ from operations.models import AuditEntry, Operation, OperationState
 from operations.refusals import Refused
 from slots.models import Board
 from slots.services import catalogue, fenced, parts
-from tests.slots.rig import ON, SLUG, ask, believe, held, slot
+from tests.slots.rig import ON, SLUG, ask, believe, held
 
 REASON = "it does not answer"
 
@@ -121,8 +121,25 @@ def test_the_controller_is_not_restarted_in_the_middle_of_an_operation(with_comm
     assert not (tmp_path / "mark").exists()
 
 
-def test_a_command_that_fails_is_said_and_nothing_was_restarted(with_command, administrator):
-    board = with_command("raise SystemExit(3)")
-    with pytest.raises(refusals.Unavailable, match=r"ended with exit status 3\. Nothing was restarted\."):
+@pytest.mark.parametrize(
+    ("code", "words"),
+    [
+        ("raise SystemExit(3)", r"ended with exit status 3\. Nothing was restarted\."),
+        ("import time; time.sleep(9)", r"did not end within 0\.2 s\. Nothing was restarted\."),
+    ],
+)
+def test_a_command_that_fails_is_said_and_nothing_was_restarted(with_command, administrator, monkeypatch, code, words):
+    monkeypatch.setattr(fenced, "RESTART_SECONDS", 0.2 if "sleep" in code else 10)
+    board = with_command(code)
+    with pytest.raises(refusals.Unavailable, match=words):
         restart(board, administrator)
-    assert slot(1).power_state == "Unknown"
+
+
+def test_a_command_that_is_not_installed_is_not_offered(with_command, rows, data_dir, administrator):
+    path = data_dir / "boards" / f"{SLUG}.toml"
+    path.write_text(f'{path.read_text()}\n[controller]\nrestart = ["no-such-program"]\n')
+    parts.forget()
+    assert fenced.controller_restart_words(rows) == (
+        False,
+        "Not offered: no-such-program is not installed on this machine.",
+    )

@@ -189,6 +189,14 @@ def test_a_name_that_cannot_be_resolved_is_no_answer(rows, monkeypatch):
     assert probe(22, host="nowhere.invalid").life is False
 
 
+@pytest.mark.django_db(transaction=True)
+def test_all_addresses_of_all_slots_are_probed_side_by_side(rows, listening, monkeypatch):
+    Slot.objects.filter(number__in=[CM4, CM5]).update(probe=f"127.0.0.1:{listening}")
+    watch.probe()
+    assert [evidence(number, PROBE).life for number in (CM4, CM5)] == [True, True]
+    assert Evidence.objects.count() == 2
+
+
 # What follows
 
 

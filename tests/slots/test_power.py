@@ -12,11 +12,11 @@ from operations import lifecycle, refusals
 from operations.models import AuditEntry, IdempotencyKey, Operation, OperationState
 from operations.refusals import Refused
 from operations.roles import Actor
-from slots.models import Basis, Board, EvidenceKind, Slot, Som
+from slots.models import Basis, Board, Slot, Som
 from slots.services import power
 from slots.services.power import Ask
 from tests.operations.rig import together
-from tests.slots.rig import OFF, ON, POWERING_OFF, POWERING_ON, UNKNOWN, ask, believe, held, saw, slot, state
+from tests.slots.rig import OFF, ON, POWERING_OFF, POWERING_ON, UNKNOWN, ask, believe, held, slot, state
 
 CM4, CM5, M4N, LM3H = 2, 3, 5, 6  # the demo board's slots by what sits in them; slot 7 is empty
 EMPTY = 7
@@ -347,51 +347,11 @@ def test_what_is_queued_is_sent_again_until_it_expires(rows, operator, monkeypat
     assert held() == []
 
 
-# What a person says
-
-
-def test_marking_as_off_makes_it_off_by_a_persons_word_and_is_on_record(rows, operator):
-    believe(CM5, UNKNOWN)
-    power.mark_off(slot(CM5), operator, "unplugged")
-    row = slot(CM5)
-    assert (row.power_state, row.basis, row.by) == (OFF, Basis.PERSON, "olga")
-    assert row.history.first().words == "Marked as off by olga"
-    entry = AuditEntry.objects.get()
-    assert (entry.action, entry.reason) == ("slot.mark-off", "unplugged")
-    assert ask(CM5, ResetType.ON, operator).state == OperationState.QUEUED
-
-
-def test_marking_as_off_is_refused_while_the_slot_shows_life(rows, operator):
-    believe(CM5, UNKNOWN)
-    saw(CM5, EvidenceKind.LINK, "link up, 1 Gb/s", True)
-    with pytest.raises(refusals.Conflict, match=r"Slot 3 shows life \(link up, 1 Gb/s\), so it is not off\."):
-        power.mark_off(slot(CM5), operator)
-    assert state(CM5)[0] == UNKNOWN
-
-
-def test_marking_as_off_is_refused_to_a_viewer_for_slot_1_for_an_empty_and_for_a_busy_slot(rows, viewer, operator):
-    for number, actor, code in [
-        (CM5, viewer, "not-permitted"),
-        (1, operator, "controller-slot-protected"),
-        (EMPTY, operator, "empty-slot"),
-    ]:
-        with pytest.raises(Refused) as caught:
-            power.mark_off(slot(number), actor)
-        assert caught.value.code == code
+def test_a_worker_that_finds_no_broker_tries_again_and_lets_it_expire(rows, operator, broker_away):
     believe(CM4, ON)
-    ask(CM4, ResetType.FORCE_OFF, operator)
-    with pytest.raises(refusals.Busy):
-        power.mark_off(slot(CM4), operator)
-
-
-def test_clearing_a_latch_is_a_persons_word_and_on_record(rows, operator, viewer):
-    believe(CM5, OFF, latched=True, latched_note="held 8.0 s by alice")
-    with pytest.raises(refusals.NotPermitted):
-        power.clear_latch(slot(CM5), viewer)
-    power.clear_latch(slot(CM5), operator, "mains was out")
-    row = slot(CM5)
-    assert (row.latched, row.latched_note) == (False, "")
-    assert row.history.first().words == "Latch cleared by olga: the board was without power"
-    assert AuditEntry.objects.get().action == "slot.clear-latch"
-    with pytest.raises(refusals.Conflict, match=r"Slot 3 is not marked as latched off\."):
-        power.clear_latch(slot(CM5), operator)
+    broker_away.back()
+    operation = ask(CM4, ResetType.FORCE_OFF, operator)
+    Operation.objects.update(created_at=timezone.now() - timedelta(seconds=power.RESEND_SECONDS))
+    broker_away.leave()
+    power.send_due()
+    assert Operation.objects.get(pk=operation.pk).state == OperationState.QUEUED

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from django.core.checks import run_checks
 from django.utils import timezone
 
 from hardware.som import TRAITS, ResetType
@@ -114,6 +115,56 @@ def test_a_shipped_som_type_is_not_edited_and_a_third_partys_is_used_as_it_is(ro
     assert budget.board_budget(rows, rows.slots.all()).counted_watts == others + 11.0
 
 
+# What a person says
+
+
+def test_marking_as_off_makes_it_off_by_a_persons_word_and_is_on_record(rows, operator):
+    believe(CM5, UNKNOWN)
+    power.mark_off(slot(CM5), operator, "unplugged")
+    row = slot(CM5)
+    assert (row.power_state, row.basis, row.by) == (OFF, Basis.PERSON, "olga")
+    assert row.history.first().words == "Marked as off by olga"
+    entry = AuditEntry.objects.get()
+    assert (entry.action, entry.reason) == ("slot.mark-off", "unplugged")
+    assert ask(CM5, ResetType.ON, operator).state == OperationState.QUEUED
+
+
+def test_marking_as_off_is_refused_while_the_slot_shows_life(rows, operator):
+    believe(CM5, UNKNOWN)
+    saw(CM5, EvidenceKind.LINK, "link up, 1 Gb/s", True)
+    with pytest.raises(refusals.Conflict, match=r"Slot 3 shows life \(link up, 1 Gb/s\), so it is not off\."):
+        power.mark_off(slot(CM5), operator)
+    assert state(CM5)[0] == UNKNOWN
+
+
+def test_marking_as_off_is_refused_to_a_viewer_for_slot_1_for_an_empty_and_for_a_busy_slot(rows, viewer, operator):
+    for number, actor, code in [
+        (CM5, viewer, "not-permitted"),
+        (1, operator, "controller-slot-protected"),
+        (EMPTY, operator, "empty-slot"),
+    ]:
+        with pytest.raises(refusals.Refused) as caught:
+            power.mark_off(slot(number), actor)
+        assert caught.value.code == code
+    believe(CM4, ON)
+    ask(CM4, ResetType.FORCE_OFF, operator)
+    with pytest.raises(refusals.Busy):
+        power.mark_off(slot(CM4), operator)
+
+
+def test_clearing_a_latch_is_a_persons_word_and_on_record(rows, operator, viewer):
+    believe(CM5, OFF, latched=True, latched_note="held 8.0 s by alice")
+    with pytest.raises(refusals.NotPermitted):
+        power.clear_latch(slot(CM5), viewer)
+    power.clear_latch(slot(CM5), operator, "mains was out")
+    row = slot(CM5)
+    assert (row.latched, row.latched_note) == (False, "")
+    assert row.history.first().words == "Latch cleared by olga: the board was without power"
+    assert AuditEntry.objects.get().action == "slot.clear-latch"
+    with pytest.raises(refusals.Conflict, match=r"Slot 3 is not marked as latched off\."):
+        power.clear_latch(slot(CM5), operator)
+
+
 # What exists before anybody clicks
 
 
@@ -158,3 +209,10 @@ def test_a_real_board_starts_without_soms(rows, data_dir):
     assert [(row.number, row.uart, row.probe) for row in rack.slots.all() if row.uart or row.probe] == [
         (3, True, "som3:22")
     ]
+
+
+def test_a_broken_board_file_is_an_error_of_the_system_check_naming_file_and_key(rows, data_dir):
+    assert not [message for message in run_checks() if message.id == "slots.E001"]
+    (data_dir / "boards" / "rack.toml").write_text('[i2c]\nexpander = "0x18"\n')
+    found = [message.msg for message in run_checks() if message.id == "slots.E001"]
+    assert found == [f"Board file {data_dir}/boards/rack.toml, key i2c.bus: is missing."]
