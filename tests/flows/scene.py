@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from tests.portal import Client, Portal, wait_for
+from tests.portal import PASSWORD, Client, Portal, wait_for
 
 EXPANDER = "0x18"
 OUTPUT, CONFIGURATION = "01", "03"  # registers of the expander, as the trace shows them
 BUTTON_SLOTS = (3, 4, 6)  # CM5, CM5, LM3H
-EVERY_SECONDS = 0.02
+EVERY_SECONDS = 0.05
 LONG = 30.0  # seconds for whatever happens sooner or later, on a machine with other work too
 
 
@@ -140,6 +140,15 @@ class Scene:
     def level(self, line: int) -> int:
         return int(self.board("state")["lines"][str(line)])
 
+    def person(self, name: str, role: str) -> Client:
+        """Somebody new, signed in."""
+        token = {"csrfmiddlewaretoken": self.client.csrf()}
+        form = {"name": name, "role": role, "password": PASSWORD, "again": PASSWORD, **token}
+        assert self.client.http.post("/people/", data=form).status_code == 302
+        client = Client(self.portal.url)
+        assert client.sign_in(name)
+        return client
+
     def ask(self, slot: int, reset_type: str, **more: Any) -> str:
         """Queue a reset; returns the operation's id."""
         answer = self.client.reset(slot, reset_type, **more)
@@ -164,7 +173,7 @@ class Scene:
 
     def catch(self, question: Callable[[], Any], what: str) -> Any:
         """The first true answer, for what does not stay true."""
-        return self.wait(question, what, every_seconds=0.001)
+        return self.wait(question, what, every_seconds=0.002)
 
     def wait_ended(self, operation: str, seconds: float = LONG) -> sqlite3.Row:
         open_states = ("waiting", "queued", "running")
@@ -213,11 +222,14 @@ class Scene:
                 os.kill(pid, signal.SIGCONT)
 
     def settled(self) -> None:
-        """Nothing is pressed, claimed, queued or running, and the audit chain is whole."""
+        """Nothing is pressed, claimed, queued or running any more."""
         running = "SELECT id FROM operations_operation WHERE state IN ('waiting', 'queued', 'running')"
         self.wait(lambda: not self.rows.claims() and not self.rows(running), "everything to end")
         self.wait(lambda: not list((self.data / "holds").glob("*")), "the records of presses to be gone")
         assert [self.level(line) for line in BUTTON_SLOTS] == [1, 1, 1]
+
+    def verify_audit(self) -> None:
+        """The chain of all that has been on record so far is whole."""
         verdict = self.portal.manage("audit", "verify", check=False)
         assert verdict.returncode == 0, verdict.stdout + verdict.stderr
 
@@ -257,7 +269,10 @@ def running(folder: Path, **more: Any) -> Iterator[Scene]:
     """A scene with a started portal; ended, with nothing left undone, whatever happens."""
     scene = Scene(folder, **more)
     try:
-        yield scene.start()
+        scene.start()
+        assert not scene.trace.writes(), "a start moves no line, and least of all on a board fresh from power-up"
+        yield scene
         scene.settled()
+        scene.verify_audit()
     finally:
         scene.close()

@@ -30,7 +30,7 @@ def new_password(scene: Scene, client: Client, name: str = "new_password") -> No
 
 
 def test_a_session_that_has_ended_gets_a_sentence_at_every_door_and_changes_nothing(scene: Scene) -> None:
-    client = scene.portal.sign_in("olga", "operator")
+    client = scene.person("olga", "operator")
     new_password(scene, client, "olga")
     since = time.monotonic()
     answer = client.reset(2, "ForceRestart")
@@ -104,7 +104,7 @@ def deactivate(scene: Scene, client: Client) -> None:
 
 async def seconds_until_closed(scene: Scene, loss: Callable[[Scene, Client], None]) -> float:
     """How long somebody's socket outlives the loss of their right."""
-    client = await asyncio.to_thread(scene.portal.sign_in, loss.__name__, "viewer")
+    client = await asyncio.to_thread(scene.person, loss.__name__, "viewer")
     async with events(scene, client) as socket:
         await asyncio.to_thread(loss, scene, client)
         began = time.monotonic()

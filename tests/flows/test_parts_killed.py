@@ -39,6 +39,7 @@ def assert_interrupted(scene: Scene, operation: str) -> None:
     assert scene.rows.audit(operation) == ["requested", "interrupted"]
     assert scene.client.slot(SLOT)["power"]["power_state"] == "Unknown"
     scene.settled()
+    scene.verify_audit()
 
 
 @pytest.mark.parametrize(("name", "slot"), [("web", 3), ("consoled", 4), ("broker", 6)])
@@ -87,9 +88,10 @@ def test_a_worker_finishes_its_press_when_the_supervisor_is_killed_and_the_next_
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.soak)])
-def test_a_stop_in_the_middle_of_a_press_finishes_it_and_the_next_start_moves_no_line(
+def test_a_stop_in_the_middle_of_a_press_finishes_it_and_neither_it_nor_the_next_start_moves_another_line(
     scene: Scene, number: int
 ) -> None:
+    scene.do(2, "ForceOff")  # a CM4: held low from now on
     operation, low = begin_hold(scene)
     assert scene.portal.stop(number) < 10
     assert_held_to_the_end(scene, SLOT, low)
@@ -98,6 +100,11 @@ def test_a_stop_in_the_middle_of_a_press_finishes_it_and_the_next_start_moves_no
     scene.start()
     scene.settled()
     assert not scene.trace.writes(stopped)
+    assert scene.level(2) == 0
+    assert not scene.trace.edges(2, low)
+    assert scene.client.slot(2)["power"]["power_state"] == "Off"
+    scene.do(2, "On")
+    assert scene.trace.levels(2, low) == [1], "released, not pulsed"
 
 
 @pytest.mark.soak
