@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from hardware.som import TRAITS, ResetType
 from operations import refusals
-from operations.models import AuditEntry
+from operations.models import AuditEntry, OperationState
 from slots.models import Basis, Board, EvidenceKind, Som, SomType
 from slots.services import budget, catalogue, power, records
 from tests.slots.rig import OFF, ON, SLUG, UNKNOWN, ask, believe, saw, slot, state
