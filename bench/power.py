@@ -23,7 +23,8 @@ from nanoportal.broker import broker_urls
 from tests.portal import Client, Portal, free_port, wait_for
 
 SAMPLES = 200
-# Everything runs in real time. Only the pulse is short, so that 200 samples take seconds: what is measured ends before it.
+# Everything runs in real time. Only the pulse is short, so that 200 samples take seconds: what is measured ends
+# before it.
 QUICK_TYPE = """
 from slots.models import Som, SomType
 quick = SomType.objects.get(name="CM4")

@@ -24,6 +24,7 @@ from slots.services import inventory, parts, power
 
 log = logging.getLogger("nanoportal.power")
 CLOCK = SystemClock()
+SPOKEN = {PowerState.POWERING_ON: "powering on", PowerState.POWERING_OFF: "powering off"}
 LATCHES_FROM_SECONDS = 6.0  # a press this long may have been long enough to strand a CM5 (our margin below its 8 s)
 
 
@@ -258,7 +259,9 @@ def _write_state(slot: Slot, operation: Operation, state: PowerState, *, line_lo
         contradiction_at=None,
     )
     tone = "warn" if state == PowerState.UNKNOWN else "info"
-    inventory.note(slot, state, Basis.COMMANDED, f"{operation.title} by {operation.actor}: now {state}", tone)
+    inventory.note(
+        slot, state, Basis.COMMANDED, f"{operation.title} by {operation.actor}: now {SPOKEN.get(state, state)}", tone
+    )
 
 
 def latch(slot: Slot, held_seconds: float | None, by: str) -> None:
