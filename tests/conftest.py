@@ -27,6 +27,8 @@ django.setup()  # now, since the conftest.py of an app may import its models
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Processes that are started from here name it themselves; those of pytest-xdist would read the settings too early.
+    os.environ.pop("DJANGO_SETTINGS_MODULE", None)
     (DATA / "boards").mkdir(exist_ok=True)
 
 
