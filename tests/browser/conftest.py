@@ -18,8 +18,10 @@ WIDTHS = {"phone": (375, 812), "desktop": (1440, 900)}
 expect.set_options(timeout=15_000)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """One for each module and not for the session: as long as Playwright runs, its event loop counts as running, and
+    no asynchronous test could begin."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
