@@ -96,6 +96,13 @@ class Rows:
         )
         return [(row["state"], row["words"]) for row in self(query, slot)]
 
+    def make_late(self, operation: str) -> None:
+        """Let the operation's time be over now, as if somebody had waited for it."""
+        writer = self._connect()
+        query = "UPDATE operations_operation SET expires_at = created_at WHERE id = ?"
+        writer.execute(query, (UUID(operation).hex,))
+        writer.close()
+
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Nobody else can write meanwhile."""
@@ -202,9 +209,12 @@ class Scene:
         self.portal.kill(*names)
         return moment
 
-    def wait_healed(self, name: str) -> None:
-        """Until the death of the child that was killed last has been noticed and everything is there again."""
-        self.wait(lambda: f"{name} died" in self.portal.log()[self._said_before_kill :], f"the death of {name}")
+    def wait_healed(self, *names: str) -> None:
+        """Until the deaths of those that were killed last have been noticed and everything is there again."""
+        for name in names:
+            self.wait(
+                lambda name=name: f"{name} died" in self.portal.log()[self._said_before_kill :], f"{name}'s death"
+            )
         self.wait_healthy()
 
     def wait_healthy(self) -> None:

@@ -11,6 +11,9 @@ from tests.flows.scene import Scene, running
 SLOT = 6  # an LM3H: its button is held for 8 s to force it off
 
 
+OTHERS = ("web", "consoled", "broker")
+
+
 @pytest.fixture
 def scene(unhurried: Scene) -> Scene:
     unhurried.silence()
@@ -42,14 +45,27 @@ def assert_interrupted(scene: Scene, operation: str) -> None:
     scene.verify_audit()
 
 
-@pytest.mark.parametrize(("name", "slot"), [("web", 3), ("consoled", 4), ("broker", 6)])
-def test_a_press_goes_on_and_the_portal_heals_when_another_part_is_killed(scene: Scene, name: str, slot: int) -> None:
-    operation, low = begin_hold(scene, slot)
+def test_a_press_goes_on_and_the_portal_heals_when_web_console_daemon_and_broker_are_killed(scene: Scene) -> None:
+    worker = scene.portal.children()["worker"]
+    operation, low = begin_hold(scene)
+    scene.kill(*OTHERS)
+    assert scene.level(SLOT) == 0
+    scene.wait_healed(*OTHERS)
+    assert scene.wait_ended(operation)["state"] == "succeeded"
+    assert_held_to_the_end(scene, SLOT, low)
+    scene.do(2, "ForceRestart")
+    assert scene.portal.children()["worker"] == worker, "it found its new broker by itself"
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", OTHERS)
+def test_a_press_goes_on_and_the_portal_heals_when_one_of_them_is_killed(scene: Scene, name: str) -> None:
+    operation, low = begin_hold(scene)
     scene.kill(name)
     scene.wait_healed(name)
     assert scene.wait_ended(operation)["state"] == "succeeded"
-    assert_held_to_the_end(scene, slot, low)
-    scene.do(2, "ForceRestart")  # a command still finds its way, without a restart of anything else
+    assert_held_to_the_end(scene, SLOT, low)
+    scene.do(2, "ForceRestart")
 
 
 def test_a_press_is_released_within_two_seconds_when_worker_and_broker_are_killed_together(scene: Scene) -> None:
