@@ -1,6 +1,7 @@
 """Several slots at once: in the order that was asked for, one after the other, each for itself."""
 
 import time
+from datetime import datetime, timedelta
 
 from tests.flows.scene import Scene
 
@@ -34,9 +35,15 @@ def test_slots_start_in_the_order_given_and_apart_from_each_other(scene: Scene) 
     assert [resource for resource, _ in members(scene)] == ["demo/slot:6", "demo/slot:2", "demo/slot:3"]
     edges = scene.trace.edges(since=since)
     assert [(edge["line"], edge["level"]) for edge in edges] == [(6, 0), (6, 1), (2, 0), (2, 1), (3, 0), (3, 1)]
-    apart = STAGGER_SECONDS / scene.portal.scale
-    assert edges[2]["t"] - edges[1]["t"] >= apart
-    assert edges[4]["t"] - edges[3]["t"] >= apart
+    query = "SELECT due_at, ended_at FROM operations_operation ORDER BY created_at DESC, position DESC LIMIT 3"
+    third, second, first = (
+        {name: moment and datetime.fromisoformat(moment) for name, moment in dict(row).items()}
+        for row in scene.rows(query)
+    )
+    stagger = timedelta(seconds=STAGGER_SECONDS / scene.portal.scale)
+    assert first["due_at"] is None
+    assert second["due_at"] >= first["ended_at"] + stagger * 0.9
+    assert third["due_at"] >= second["ended_at"] + stagger * 0.9
 
 
 def test_one_that_fails_does_not_keep_the_next_from_its_turn(scene: Scene) -> None:
