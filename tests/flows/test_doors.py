@@ -11,6 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from tests.flows.broker import Broker
 from tests.flows.scene import Scene
 from tests.portal import Client
 
@@ -65,14 +66,16 @@ async def hint(socket: ClientConnection, topic: str, slot: int) -> dict[str, Any
                 return message
 
 
-async def test_open_pages_hear_of_a_change_and_still_do_when_the_broker_was_killed_meanwhile(scene: Scene) -> None:
+async def test_open_pages_hear_of_a_change_and_still_do_when_the_broker_was_killed_meanwhile(
+    scene: Scene, broker: Broker
+) -> None:
     async with events(scene, scene.client) as socket:
         operation = await asyncio.to_thread(scene.ask, 3, "PushPowerButton")
         assert (await hint(socket, "operation", 3))["operation"] == operation
         await hint(socket, "slot", 3)
 
-        await asyncio.to_thread(scene.kill, "broker")
-        await asyncio.to_thread(scene.wait, lambda: "broker died" in scene.portal.log(), "the death to be noticed")
+        broker.kill()
+        await asyncio.to_thread(broker.start)
         await asyncio.to_thread(scene.wait_healthy)
         hearing = asyncio.create_task(hint(socket, "operation", 2))
         while not hearing.done():  # hints may be lost for a moment, not for good

@@ -6,9 +6,8 @@ from contextlib import ExitStack
 from datetime import datetime
 
 import pytest
-import redis
-from celery import Celery
 
+from tests.flows.broker import Broker
 from tests.flows.scene import Scene
 
 EXPIRY_SECONDS = 60.0
@@ -26,12 +25,6 @@ def _unknown(_fast: Scene) -> None:
 def scene(_unknown: None, scene: Scene) -> Scene:
     scene.silence()
     return scene
-
-
-def queue_length(scene: Scene) -> int:
-    """How many messages no worker has taken yet."""
-    with redis.Redis(unix_socket_path=str(scene.data / "broker.sock"), db=1) as broker:
-        return int(broker.llen("hardware@demo"))
 
 
 def test_what_waited_too_long_for_a_stopped_worker_is_expired_and_nothing_is_switched(scene: Scene) -> None:
@@ -91,35 +84,29 @@ def test_a_double_click_acts_once_and_the_second_is_told_who_is_at_it(scene: Sce
     assert scene.trace.levels(4, since) == [0, 1]
 
 
-def test_a_message_that_is_delivered_again_and_again_acts_once(scene: Scene) -> None:
-    again = Celery(broker=f"redis+socket://{scene.data / 'broker.sock'}?virtual_host=1")
+def test_a_message_that_is_delivered_again_and_again_acts_once(scene: Scene, broker: Broker) -> None:
     since = time.monotonic()
-
-    def deliver() -> None:
-        again.send_task("slots.power", args=[operation], queue="hardware@demo")
-
     with scene.stopped("worker"):
         operation = scene.ask(6, "PushPowerButton")
-        deliver()
+        broker.deliver(operation)
     scene.wait_edge(6, 0, since)
-    deliver()
+    broker.deliver(operation)
     scene.wait_ended(operation)
-    deliver()
-    scene.wait(lambda: queue_length(scene) == 0, "all messages to be taken")
+    broker.deliver(operation)
+    scene.wait(lambda: broker.waiting() == 0, "all messages to be taken")
     scene.do(2, "ForceRestart")  # by the same worker, behind them
-    again.close()
     scene.settled()
     assert scene.trace.levels(6, since) == [0, 1]
     assert scene.rows.audit(operation) == ["requested", "done"]
 
 
-def test_a_killed_worker_loses_none_of_the_messages_that_it_had_taken(scene: Scene) -> None:
+def test_a_killed_worker_loses_none_of_the_messages_that_it_had_taken(scene: Scene, broker: Broker) -> None:
     since = time.monotonic()
     with ExitStack() as held:
         with scene.stopped("worker"):
             operations = [scene.ask(slot, "PushPowerButton") for slot in (3, 4, 6)] + [scene.ask(2, "ForceRestart")]
             held.enter_context(scene.rows.locked())
-        scene.wait(lambda: queue_length(scene) == 0, "the worker to take all messages")
+        scene.wait(lambda: broker.waiting() == 0, "the worker to take all messages")
         scene.kill("worker")
     assert [scene.wait_ended(operation)["state"] for operation in operations] == ["succeeded"] * 4
     scene.wait_healthy()
