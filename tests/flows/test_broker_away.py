@@ -36,11 +36,11 @@ def test_commands_are_refused_at_once_while_the_broker_is_away_and_work_again_wh
 
     broker.start()
     scene.wait_healthy()
-    scene.do(3, "PushPowerButton")
+    scene.do(5, "ForceRestart")
     assert scene.portal.children() == children, "nothing was restarted for it"
     scene.settled()
     assert scene.trace.levels(2, since) == [], "what was refused is not done later"
-    assert scene.trace.levels(3, since) == [0, 1]
+    assert scene.trace.levels(5, since) == [0, 1]
 
 
 @pytest.mark.soak
