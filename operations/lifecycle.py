@@ -89,8 +89,11 @@ def changed(operation: Operation) -> None:
     events.hint("operation", board, slot, operation=str(operation.id))
 
 
-def start(operation_id: str, *, worker: str, instance: str) -> Operation | None:
-    """QUEUED to RUNNING if it is still in time; None when somebody else started it, or it is too late."""
+def start(operation_id: str, *, worker: str, instance: str, details: str | None = None) -> Operation | None:
+    """QUEUED to RUNNING if it is still in time; None when somebody else started it, or it is too late.
+
+    `details` names the row that belongs to this kind of operation and is read along with it: every query counts here.
+    """
     now = timezone.now()
     in_time = Q(expires_at__gt=now) & Q(created_at__lte=now + CLOCK_SLACK)  # a clock set back buys no time
     with transaction.atomic():
@@ -103,7 +106,8 @@ def start(operation_id: str, *, worker: str, instance: str) -> Operation | None:
         expire(operation_id)
         return None
     # No hint yet: the first step gives one, and nothing should stand between here and the line.
-    return Operation.objects.get(pk=operation_id)
+    rows = Operation.objects.select_related(details) if details else Operation.objects.all()
+    return rows.get(pk=operation_id)
 
 
 def expire(operation_id: str) -> bool:

@@ -32,7 +32,7 @@ def execute(operation_id: str) -> None:
     """Run one queued operation to its end, if it is still in time and nobody else has begun it. Blocks for its
     length: up to some minutes where it waits for evidence."""
     me = worker.current()
-    operation = lifecycle.start(operation_id, worker=me.name, instance=me.instance)
+    operation = lifecycle.start(operation_id, worker=me.name, instance=me.instance, details="power")
     if operation is None:
         return
     stop = me.enter(operation)
@@ -52,7 +52,7 @@ class Run:
     def __init__(self, operation: Operation, stop: Stop, me: worker.Worker) -> None:
         self.operation, self.stop, self.me = operation, stop, me
         self.sequence = Sequence.from_json(operation.plan)
-        self.details = PowerDetails.objects.get(operation=operation)
+        self.details: PowerDetails = operation.power
         self.outcome = Outcome()
         self.slot = _slot_of(operation)
         self.moved = False
