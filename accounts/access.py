@@ -13,6 +13,7 @@ from django.db.models import F
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
 from accounts.models import AccessVersion
+from operations.models import Restriction
 
 
 def current_version() -> int:
@@ -38,6 +39,7 @@ def connect() -> None:
         (user, (post_save, post_delete)),
         (Group, (post_save, post_delete)),
         (Session, (post_delete,)),
+        (Restriction, (post_save, post_delete)),
     ):
         for signal in changes:
             signal.connect(_changed, sender=sender, dispatch_uid=f"access {sender.__name__}")

@@ -5,18 +5,21 @@ One task per process re-reads the access version once a second; consumers never 
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from channels.db import database_sync_to_async
 from django.contrib.sessions.models import Session
+from django.db import DatabaseError
 
 from accounts.access import current_version
 from accounts.models import User
 from operations.roles import Actor, may
 
 SECONDS_BETWEEN_LOOKS = 1.0
+log = logging.getLogger("nanoportal.sockets")
 
 
 def actor_for_scope(scope: dict[str, Any]) -> Actor | None:
@@ -35,38 +38,80 @@ class _Watched:
     user_id: int
     session_key: str
     session_hash: str
-    action: str
+    actions: tuple[str, ...]
     resource: str
-    lost: Callable[[], Awaitable[None]]
+    held: frozenset[str]
+    changed: Callable[[frozenset[str]], Awaitable[None]]
 
 
 class _Watch:
     def __init__(self) -> None:
         self.sockets: set[_Watched] = set()
+        self.fresh: set[_Watched] = set()  # rights may have changed between their handshake and their first watch
         self.task: asyncio.Task[None] | None = None
 
     def add(self, socket: _Watched) -> Callable[[], None]:
         self.sockets.add(socket)
+        self.fresh.add(socket)
         if self.task is None or self.task.done():
             self.task = asyncio.get_running_loop().create_task(self._look())
         return lambda: self.sockets.discard(socket)
 
     async def _look(self) -> None:
-        seen = await database_sync_to_async(current_version)()
+        seen = -1
         while self.sockets:
+            try:
+                version = await database_sync_to_async(current_version)()
+                await self._ask_again(self.sockets if version != seen else self.fresh & self.sockets)
+                seen = version
+            except DatabaseError as error:
+                log.warning("rights could not be looked at, trying again: %s", error)
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
-            version = await database_sync_to_async(current_version)()
-            if version == seen:
+
+    async def _ask_again(self, asked: set[_Watched]) -> None:
+        sockets = list(asked)
+        if not sockets:
+            return
+        for socket, held in zip(sockets, await database_sync_to_async(_all_held)(sockets), strict=True):
+            self.fresh.discard(socket)
+            if held == socket.held or socket not in self.sockets:
                 continue
-            seen = version
-            for socket in list(self.sockets):
-                if not await database_sync_to_async(_still_allowed)(socket):
-                    self.sockets.discard(socket)
-                    with contextlib.suppress(Exception):  # it may be closing by itself at this very moment
-                        await socket.lost()
+            socket.held = held
+            if not held:
+                self.sockets.discard(socket)
+            with contextlib.suppress(Exception):  # it may be closing by itself at this very moment
+                await socket.changed(held)
 
 
 _watch = _Watch()
+
+
+def watch_rights(
+    scope: dict[str, Any],
+    changed: Callable[[frozenset[str]], Awaitable[None]],
+    *,
+    actions: Sequence[str],
+    resource: str,
+    held: frozenset[str],
+) -> Callable[[], None]:
+    """Call `changed` within 3 s with what the socket's person may do of `actions` whenever that is no longer `held`;
+    with nothing, and for the last time, when they sign out, are deactivated or lost all of it.
+
+    `changed` must return soon: others are told after it. Returns a function that ends the watch. Needs a running
+    event loop.
+    """
+    session = scope["session"]
+    return _watch.add(
+        _Watched(
+            user_id=scope["user"].pk,
+            session_key=session.session_key or "",
+            session_hash=session.get("_auth_user_hash", ""),
+            actions=tuple(actions),
+            resource=resource,
+            held=held,
+            changed=changed,
+        )
+    )
 
 
 def watch_access(
@@ -76,24 +121,23 @@ def watch_access(
 
     Returns a function that ends the watch. Needs a running event loop.
     """
-    session = scope["session"]
-    return _watch.add(
-        _Watched(
-            user_id=scope["user"].pk,
-            session_key=session.session_key or "",
-            session_hash=session.get("_auth_user_hash", ""),
-            action=action,
-            resource=resource,
-            lost=lost,
-        )
-    )
+
+    async def changed(_held: frozenset[str]) -> None:
+        await lost()
+
+    return watch_rights(scope, changed, actions=[action], resource=resource, held=frozenset({action}))
 
 
-def _still_allowed(socket: _Watched) -> bool:
+def _all_held(sockets: Sequence[_Watched]) -> list[frozenset[str]]:
+    return [_held(socket) for socket in sockets]
+
+
+def _held(socket: _Watched) -> frozenset[str]:
+    """What the socket's person may do now of what was asked."""
     user = User.objects.filter(pk=socket.user_id, is_active=True).first()
     if user is None or not Session.objects.filter(session_key=socket.session_key).exists():
-        return False
+        return frozenset()
     if user.get_session_auth_hash() != socket.session_hash:
-        return False  # the password was changed
+        return frozenset()  # the password was changed
     actor = Actor(name=user.username, role=user.role, user_id=user.pk)
-    return bool(may(actor, socket.action, socket.resource))
+    return frozenset(action for action in socket.actions if may(actor, action, socket.resource))

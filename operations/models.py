@@ -179,3 +179,17 @@ class RefusalCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.actor} {self.target} {self.code}"
+
+
+class Restriction(models.Model):
+    """A resource that asks for more than the usual role: `b1/uart:3`, `console.read`, at least `operator`."""
+
+    resource = models.CharField(max_length=100)
+    action = models.CharField(max_length=40)
+    least_role = models.CharField(max_length=20)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["resource", "action"], name="restriction_once")]
+
+    def __str__(self) -> str:
+        return f"{self.action} of {self.resource} needs {self.least_role}"

@@ -1,10 +1,12 @@
 """Who may do what: `may(actor, action, resource)`, called by every door.
 
-Today a person has one role for everything. Rights per slot will change the body of `may`, not its callers.
+A person has one role for everything; a console may ask for more than the usual one (`operations.restrictions`).
+Rights per slot will change the body of `may`, not its callers.
 """
 
 from dataclasses import dataclass
 
+from operations.models import Restriction
 from operations.refusals import NotPermitted
 
 VIEWER, OPERATOR, ADMINISTRATOR = "viewer", "operator", "administrator"
@@ -13,6 +15,9 @@ VIEWER, OPERATOR, ADMINISTRATOR = "viewer", "operator", "administrator"
 LEAST_ROLE = {
     "view": VIEWER,
     "audit.view": VIEWER,
+    "console.read": VIEWER,
+    "console.write": OPERATOR,
+    "console.edit": ADMINISTRATOR,
     "power": OPERATOR,
     "slot.mark": OPERATOR,
     "slot.edit": OPERATOR,
@@ -23,6 +28,8 @@ LEAST_ROLE = {
     "people.edit": ADMINISTRATOR,
 }
 RANK = {VIEWER: 1, OPERATOR: 2, ADMINISTRATOR: 3}
+# What may be restricted per resource: reading a console and typing on it are two different rights.
+RESTRICTABLE = frozenset({"console.read", "console.write"})
 
 
 @dataclass(frozen=True)
@@ -52,9 +59,12 @@ class Decision:
 
 
 def may(actor: Actor, action: str, resource: str) -> Decision:
-    """Whether `actor` may do `action` to `resource` (`b1`, `b1/slot:3`, `portal`). Raises KeyError for an unknown
-    action, since that is a bug in the caller. Does not block."""
+    """Whether `actor` may do `action` to `resource` (`b1`, `b1/slot:3`, `b1/uart:3`, `portal`). Raises KeyError for an
+    unknown action, since that is a bug in the caller. One query for what is in `RESTRICTABLE`; else does not block."""
     least = LEAST_ROLE[action]
+    if action in RESTRICTABLE:
+        asked = Restriction.objects.filter(resource=resource, action=action).values_list("least_role", flat=True)
+        least = max([least, *asked], key=lambda role: RANK[role])
     if RANK.get(actor.role, 0) >= RANK[least]:
         return Decision(True)
     held = f"{actor.name} is {actor.role}" if actor.role else f"{actor.name or 'nobody'} has no role"

@@ -6,11 +6,16 @@ from operations import roles
 from operations.refusals import NotPermitted
 from operations.roles import Actor, may
 
+pytestmark = pytest.mark.django_db  # a console may ask for more than the table says
+
 VIEWER, OPERATOR, ADMINISTRATOR = "viewer", "operator", "administrator"
 EVERYBODY = (VIEWER, OPERATOR, ADMINISTRATOR)
 TABLE = {
     "view": EVERYBODY,
     "audit.view": EVERYBODY,
+    "console.read": EVERYBODY,
+    "console.write": (OPERATOR, ADMINISTRATOR),
+    "console.edit": (ADMINISTRATOR,),
     "power": (OPERATOR, ADMINISTRATOR),
     "slot.mark": (OPERATOR, ADMINISTRATOR),
     "slot.edit": (OPERATOR, ADMINISTRATOR),
