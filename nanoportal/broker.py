@@ -19,30 +19,41 @@ MAX_SOCKET_PATH_BYTES = 100
 MAX_MEMORY = "64mb"
 # Celery's keys live apart from everything else on the embedded broker. (Published messages know no databases.)
 CELERY_DATABASE = 1
+JOURNAL_DATABASE = 2
 
 
 @dataclass(frozen=True)
 class BrokerUrls:
-    """One broker in the words of each client: Celery's transport, the channel layer, a plain redis-py client."""
+    """One broker in the words of each client: Celery's transport, the channel layer, a plain redis-py client.
+
+    `journal` is for the consoles; it may be a second broker, so that what they keep cannot crowd the first.
+    """
 
     celery: str
     channels: str
     redis: str
+    journal: str
 
 
 class BrokerProblem(Exception):
     """No broker can be started; its text is one sentence for the person at the terminal."""
 
 
-def broker_urls(data_dir: Path, redis_url: str | None) -> BrokerUrls:
-    """The broker at `redis_url`, else the embedded one of this data directory. Opens nothing."""
+def broker_urls(data_dir: Path, redis_url: str | None, journal_url: str | None = None) -> BrokerUrls:
+    """The broker at `redis_url`, else the embedded one of this data directory. Opens nothing.
+
+    The consoles' journals are on the same one unless `journal_url` names another.
+    """
     if redis_url and urlsplit(redis_url).scheme != "unix":
-        return BrokerUrls(celery=redis_url, channels=redis_url, redis=redis_url)
+        return BrokerUrls(redis_url, redis_url, redis_url, journal_url or redis_url)
     if redis_url:
         path, database = urlsplit(redis_url).path, parse_qs(urlsplit(redis_url).query).get("db", ["0"])[-1]
-        return BrokerUrls(f"redis+socket://{path}?virtual_host={database}", redis_url, redis_url)
+        celery = f"redis+socket://{path}?virtual_host={database}"
+        return BrokerUrls(celery, redis_url, redis_url, journal_url or redis_url)
     path = quote(str(socket_path(data_dir)))
-    return BrokerUrls(f"redis+socket://{path}?virtual_host={CELERY_DATABASE}", f"unix://{path}", f"unix://{path}")
+    celery = f"redis+socket://{path}?virtual_host={CELERY_DATABASE}"
+    journal = journal_url or f"unix://{path}?db={JOURNAL_DATABASE}"
+    return BrokerUrls(celery, f"unix://{path}", f"unix://{path}", journal)
 
 
 def socket_path(data_dir: Path) -> Path:

@@ -21,6 +21,8 @@ KNOWN = frozenset(
         "NANOPORTAL_BOARDS",
         "NANOPORTAL_DATA",
         "NANOPORTAL_DEBUG",
+        "NANOPORTAL_JOURNAL_URL",
+        "NANOPORTAL_JOURNAL_URL_FILE",
         "NANOPORTAL_PORT",
         "NANOPORTAL_SECRET_KEY",
         "NANOPORTAL_SECRET_KEY_FILE",
@@ -52,6 +54,7 @@ class Env:
     boards_given: bool
     database_url: str
     redis_url: str | None
+    journal_url: str | None
     allowed_hosts: tuple[str, ...]
     trusted_proxies: tuple[str, ...]
     worker: str
@@ -78,6 +81,7 @@ def load_env(environ: Mapping[str, str] | None = None) -> Env:
         boards_given=bool(boards),
         database_url=_secret(env, "DATABASE_URL") or f"sqlite:///{data / 'portal.sqlite3'}",
         redis_url=_secret(env, "REDIS_URL") or None,
+        journal_url=_secret(env, "NANOPORTAL_JOURNAL_URL") or None,
         allowed_hosts=_allowed_hosts(env),
         trusted_proxies=tuple(filter(None, env.get("NANOPORTAL_TRUSTED_PROXIES", "").replace(",", " ").split())),
         worker=_worker(env),

@@ -111,7 +111,8 @@ STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_MAX_AGE = 3600
 
-BROKER = broker_urls(DATA_DIR, ENV.redis_url)
+BROKER = broker_urls(DATA_DIR, ENV.redis_url, ENV.journal_url)
+JOURNAL_URL = BROKER.journal
 CHANNEL_LAYERS = {
     "default": {"BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer", "CONFIG": {"hosts": [BROKER.channels]}}
 }

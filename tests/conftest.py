@@ -20,7 +20,7 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "nanoportal.settings"
 DATA = Path(tempfile.mkdtemp(prefix="np-test-"))
 os.environ["NANOPORTAL_DATA"] = str(DATA)
 os.environ.setdefault("NANOPORTAL_TIME_SCALE", "20")
-for name in ("NANOPORTAL_BOARDS", "NANOPORTAL_SIM_TRACE", "REDIS_URL"):
+for name in ("NANOPORTAL_BOARDS", "NANOPORTAL_JOURNAL_URL", "NANOPORTAL_SIM_TRACE", "REDIS_URL"):
     os.environ.pop(name, None)
 
 django.setup()  # now, since the conftest.py of an app may import its models

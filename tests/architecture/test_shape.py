@@ -20,7 +20,7 @@ OWN = {
     },
     "accounts": {"access", "actors", "sockets"},
     "slots": {"questions"},
-    "consoles": {"daemon"},
+    "consoles": {"daemon", "journal", "keyboard", "lines", "markers", "pace", "scripts"},
 }
 MEANINGLESS = {"utils", "util", "helpers", "common", "misc", "manager", "handlers", "base"}
 LINES_OF_A_FILE, LINES_OF_A_FUNCTION = 400, 40

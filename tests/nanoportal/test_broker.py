@@ -102,7 +102,7 @@ def test_a_socket_path_moves_from_101_bytes_on(tmp_path: Path, length: int, move
     ],
 )
 def test_a_broker_given_by_url_is_used_by_all(given: str, celery: str) -> None:
-    assert broker.broker_urls(Path("/nowhere"), given) == broker.BrokerUrls(celery, given, given)
+    assert broker.broker_urls(Path("/nowhere"), given) == broker.BrokerUrls(celery, given, given, given)
 
 
 def test_a_server_on_the_path_is_preferred_to_the_packaged_one(tmp_path: Path, monkeypatch) -> None:
