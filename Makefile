@@ -1,5 +1,5 @@
 # Run, test, measure and check NanoPortal. Every target works from a fresh clone.
-.PHONY: run test soak bench lint format programs
+.PHONY: run test soak bench lint format programs peers
 .DELETE_ON_ERROR:
 
 PYTHON      ?= python3
@@ -30,15 +30,16 @@ endif
 # WITHOUT=browser,qemu leaves out the tests marked so; a test marked `board` needs a real NanoCluster, always by hand.
 comma    := ,
 LEFT_OUT := $(subst $(comma), ,$(WITHOUT))
+PEERS    := $(if $(filter qemu,$(LEFT_OUT)),,peers)
 SELECTED := not board$(foreach name,$(LEFT_OUT), and not $(name))
 
-run: $(VENV)/.portal
+run: $(VENV)/.portal $(if $(findstring linux,$(NANOPORTAL_SIM_PEERS)),peers)
 	@exec $(PY) -m nanoportal.supervisor
 
-test: $(VENV)/.tools programs
+test: $(VENV)/.tools programs $(PEERS)
 	@$(PY) -m pytest -m "$(SELECTED) and not soak" $(PYTEST_ARGS)
 
-soak: $(VENV)/.tools programs
+soak: $(VENV)/.tools programs $(PEERS)
 	@$(PY) -m pytest -m "$(SELECTED) and soak" $(PYTEST_ARGS)
 
 bench: $(VENV)/.tools
@@ -64,6 +65,13 @@ format: $(VENV)/.tools
 # What the tests need beside Python packages: installed as root on Debian, else asked for in one line.
 programs:
 	@.ci/programs "$(LEFT_OUT)"
+
+# A real Linux for the simulated board: Debian's arm64 kernel and busybox, fetched once. Without QEMU nothing needs it.
+peers: $(VENV)/peers/linux
+
+$(VENV)/peers/linux: hardware/simulator/linux_image.py | $(PY)
+	@echo "Fetching Debian's arm64 Linux for the simulated board (once; 25 MB)"
+	@$(PY) -m hardware.simulator.linux_image
 
 # The stamps say what is installed, so that an installed environment starts at once. pip's errors are shown, its progress is not.
 $(VENV)/.portal: requirements.txt | $(PY)

@@ -4,6 +4,7 @@ Standard library only: the supervisor reads it before anything is installed or c
 """
 
 import os
+import re
 import secrets
 import socket
 import tempfile
@@ -26,6 +27,7 @@ KNOWN = frozenset(
         "NANOPORTAL_PORT",
         "NANOPORTAL_SECRET_KEY",
         "NANOPORTAL_SECRET_KEY_FILE",
+        "NANOPORTAL_SIM_PEERS",
         "NANOPORTAL_SIM_TRACE",
         "NANOPORTAL_TEST_WITHOUT",
         "NANOPORTAL_TIME_SCALE",
@@ -49,6 +51,7 @@ class Env:
     port: int
     tls: str
     sim_trace: Path | None
+    sim_peers: tuple[str, ...]
     time_scale: float
     boards: Path
     boards_given: bool
@@ -76,6 +79,7 @@ def load_env(environ: Mapping[str, str] | None = None) -> Env:
         port=_port(env),
         tls=_tls(env),
         sim_trace=Path(trace).absolute() if trace else None,
+        sim_peers=_sim_peers(env),
         time_scale=_time_scale(env),
         boards=_boards(boards, data),
         boards_given=bool(boards),
@@ -123,6 +127,16 @@ def _boards(text: str | None, data: Path) -> Path:
     if not path.is_dir():
         raise EnvironmentProblem(f"NANOPORTAL_BOARDS names {path}, which is not a directory.")
     return path
+
+
+def _sim_peers(env: Mapping[str, str]) -> tuple[str, ...]:
+    words = tuple(filter(None, env.get("NANOPORTAL_SIM_PEERS", "").replace(",", " ").split()))
+    for word in words:
+        if not re.fullmatch("[2-7]=(u-boot|linux)", word):
+            raise EnvironmentProblem(
+                f"NANOPORTAL_SIM_PEERS holds {word!r}; it takes slots 2 to 7, as in 3=u-boot,2=linux."
+            )
+    return words
 
 
 def _worker(env: Mapping[str, str]) -> str:

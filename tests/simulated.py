@@ -13,8 +13,10 @@ PROJECT = Path(__file__).resolve().parent.parent
 class SimulatedBoard(testing.SimulatedBoard):
     """A board process in a directory of its own; it serves when the constructor returns."""
 
-    def __init__(self, data: Path, *, name: str = "demo", scale: float = 20.0) -> None:
-        super().__init__(data, name, scale)
+    def __init__(
+        self, data: Path, *, name: str = "demo", scale: float = 20.0, peers: dict[int, str] | None = None
+    ) -> None:
+        super().__init__(data, name, scale, peers)
         self.start()
 
     @property

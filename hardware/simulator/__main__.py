@@ -3,11 +3,13 @@
 import argparse
 import json
 import os
+import selectors
 import sys
+from functools import partial
 from pathlib import Path
 
 from hardware.simulator import control, places
-from hardware.simulator.board import Board
+from hardware.simulator.board import SLOTS_WITH_UART, Board
 from hardware.simulator.clock import Scheduler
 from hardware.simulator.server import Server
 from hardware.simulator.trace import Trace
@@ -34,14 +36,20 @@ def _serve(arguments: list[str]) -> int:
     )
     _add_place(parser)
     parser.add_argument("--trace", metavar="FILE", help="append what happens on the board to this file")
+    parser.add_argument(
+        "--peer", metavar="SLOT=KIND", action="append", default=[], help="run a real u-boot or linux behind its UART"
+    )
     options = parser.parse_args(arguments)
     scheduler = Scheduler(_time_scale())
     directory = places.board_directory(options.data, options.board)
     directory.mkdir(parents=True, exist_ok=True)
     lock = places.Lock(directory)
     board = Board(options.board, scheduler, Trace(scheduler.monotonic, options.trace), directory)
+    selector = selectors.DefaultSelector()
     try:
-        server = Server(board, directory)
+        if options.peer:
+            _connect_peers(board, options.peer, selector)
+        server = Server(board, directory, selector)
         server.stop_on_signals()
         print(json.dumps(_addresses(board, server)), flush=True)
         server.serve()
@@ -49,6 +57,17 @@ def _serve(arguments: list[str]) -> int:
         board.close()
         lock.release()
     return 0
+
+
+def _connect_peers(board: Board, words: list[str], selector: selectors.BaseSelector) -> None:
+    # Imported only when asked for: a board without peers stays small.
+    from hardware.simulator import peers
+
+    try:
+        for number, kind in peers.parse(words, SLOTS_WITH_UART).items():
+            board.connect(number, partial(peers.Peer, kind, selector=selector, scheduler=board.scheduler))
+    except peers.PeerProblem as problem:
+        raise places.PlaceError(str(problem)) from problem
 
 
 def _ctl(arguments: list[str]) -> int:

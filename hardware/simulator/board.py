@@ -1,7 +1,8 @@
 """The simulated board: expander, switch and seven slots, and the wires between them."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hardware.simulator.bus import Bus
 from hardware.simulator.chips import Jl6108Model, Pca9557Model
@@ -12,6 +13,9 @@ from hardware.simulator.som import KINDS, BootStage, Power, Som
 from hardware.simulator.switch_memory import FIRMWARE_WORDS, OTHER_CHIP_WORDS
 from hardware.simulator.trace import Trace
 from hardware.simulator.uart import Uart
+
+if TYPE_CHECKING:  # it loads much that a board without peers has no use for
+    from hardware.simulator.peers import Peer
 
 EXPANDER_ADDRESS = 0x18  # the PCA9557 of the NanoCluster (vendor)
 SWITCH_ADDRESS = 0x5C  # JL6108 reference, section 3.2
@@ -36,6 +40,8 @@ class Slot:
         self.port = 8 - number
         self.uart = uart
         self.som: Som | None = None
+        #: The real system that runs on whatever SOM is put in.
+        self.peer: Peer | None = None
         self._board = board
         self._console: LoginConsole | None = None
 
@@ -43,7 +49,15 @@ class Slot:
         """Put a SOM in; it stays off until its line moves."""
         hostname = f"{kind.lower()}-{self.number}"
         self.som = Som(KINDS[kind], hostname, self._board.scheduler, self)
+        self.som.has_peer = self.peer is not None
         self._console = LoginConsole(hostname, self.say, self._act)
+
+    def connect(self, peer: "Peer") -> None:
+        """Put a real system behind the UART; the SOM, if there is one, is off."""
+        self.peer = peer
+        peer.ended = self._peer_ended
+        if self.som is not None:
+            self.som.has_peer = True
 
     def remove(self) -> None:
         """Take the SOM out, whatever it is doing."""
@@ -54,6 +68,11 @@ class Slot:
     def power_changed(self, power: Power) -> None:
         if power is Power.ON and self._console is not None:
             self._console.forget()
+        if self.peer is not None:
+            if power is Power.ON:
+                self.peer.power_on()
+            elif power is Power.OFF:
+                self.peer.power_off()
         self._board.trace.record(slot=self.number, power=power)
 
     def link_changed(self, mbps: int) -> None:
@@ -66,8 +85,14 @@ class Slot:
     def receive(self) -> None:
         """Hand what somebody wrote to the UART to the system that runs, if one does; else it is lost."""
         data = self.uart.receive() if self.uart is not None else b""
-        if self._console is not None and self.som is not None and self.som.stage is BootStage.LOGIN:
+        if self.peer is not None:
+            self.peer.send(data)
+        elif self._console is not None and self.som is not None and self.som.stage is BootStage.LOGIN:
             self._console.feed(data)
+
+    def _peer_ended(self) -> None:
+        if self.som is not None:
+            self.som.cut()
 
     def _act(self, command: str) -> None:
         if self.som is not None:
@@ -87,6 +112,7 @@ class Slot:
             "line": level,
             "port": self.port,
             "uart": uart and {"path": str(uart.link), "sent": uart.sent_bytes, "dropped": uart.dropped_bytes},
+            **({"peer": {"kind": self.peer.kind, "pid": self.peer.pid}} if self.peer else {}),
         }
 
 
@@ -119,8 +145,10 @@ class Board:
         self.faults.changed = self._apply_faults
 
     def close(self) -> None:
-        """Take the UARTs away and end the trace."""
+        """End peers, take the UARTs away and end the trace."""
         for slot in self.slots.values():
+            if slot.peer is not None:
+                slot.peer.power_off()
             if slot.uart is not None:
                 slot.uart.unplug()
         self.trace.close()
@@ -141,6 +169,13 @@ class Board:
         self._has_mains = True
         self.switch.set_reset_line(0)
         self.switch.set_reset_line(self.expander.pins[SWITCH_RESET_LINE])
+
+    def connect(self, number: int, make_peer: "Callable[[Uart], Peer]") -> None:
+        """Put a real system behind a slot's UART; raises BoardError and what making it raises."""
+        uart = self.slots[number].uart
+        if uart is None:
+            raise BoardError(f"Slot {number} has no UART.")
+        self.slots[number].connect(make_peer(uart))
 
     def insert(self, number: int, kind: str) -> None:
         """Put a SOM of this kind into a slot; raises BoardError."""
@@ -165,6 +200,8 @@ class Board:
         som = self.slots[number].som
         if som is None:
             raise BoardError(f"Slot {number} is empty.")
+        if som.has_peer and what != "shutdown":
+            raise BoardError(f"A real system runs in slot {number}: make it {what} over its console.")
         if what == "shutdown":
             if not som.ask_for_shutdown():
                 raise BoardError(f"No system is up in slot {number} that could shut down.")

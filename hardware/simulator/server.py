@@ -39,11 +39,14 @@ class Connection:
 class Server:
     """Serves one board until it is told to stop."""
 
-    def __init__(self, board: Board, directory: Path) -> None:
-        """Bind the sockets in `directory`; raises OSError."""
+    def __init__(self, board: Board, directory: Path, selector: selectors.BaseSelector) -> None:
+        """Bind the sockets in `directory`; raises OSError.
+
+        `selector` may carry more than the server's own, each key with the action as its data.
+        """
         self._board = board
         self._directory = directory
-        self._selector = selectors.DefaultSelector()
+        self._selector = selector
         self._watched_uarts: dict[int, int] = {}
         self._is_stopping = False
         self.i2c_path = self._listen(I2C_SOCKET, self._take_transfers)

@@ -25,13 +25,17 @@ class Power(StrEnum):
 
 
 class BootStage(StrEnum):
-    """How far a SOM that is on has come; `STOPPED` is a system that hangs or has panicked."""
+    """How far a SOM that is on has come; `STOPPED` is a system that hangs or has panicked.
+
+    `PEER` is a real system: how far it has come nobody here knows.
+    """
 
     NONE = "none"
     BOOT_LOADER = "boot-loader"
     KERNEL = "kernel"
     LOGIN = "login"
     STOPPED = "stopped"
+    PEER = "peer"
 
 
 class SomKind(NamedTuple):
@@ -84,6 +88,8 @@ class Som:
         self.power = Power.OFF
         self.stage = BootStage.NONE
         self.is_latched = False
+        #: A real system runs on it: no boot is played, and a shutdown ends by the time that this kind takes.
+        self.has_peer = False
         #: Overrides the kind: a fault can make a short press matter.
         self.press_shuts_down = kind.press_shuts_down
         self._scheduler = scheduler
@@ -109,10 +115,11 @@ class Som:
         """Begin to boot; nothing happens if the SOM is on already."""
         if self.power is not Power.OFF:
             return
-        self.power, self.stage = Power.ON, BootStage.BOOT_LOADER
+        self.power, self.stage = Power.ON, BootStage.PEER if self.has_peer else BootStage.BOOT_LOADER
         self._slot.power_changed(self.power)
-        for seconds, stage, text in boot_script(self.kind.name, self.hostname):
-            self._later(seconds, partial(self._boot_step, BootStage(stage), text))
+        if not self.has_peer:
+            for seconds, stage, text in boot_script(self.kind.name, self.hostname):
+                self._later(seconds, partial(self._boot_step, BootStage(stage), text))
         self._later(self.kind.link_seconds, partial(self._slot.link_changed, self.kind.link_mbps))
 
     def start_booted(self) -> None:
@@ -147,13 +154,13 @@ class Som:
 
     def ask_for_shutdown(self) -> bool:
         """Let a running system shut down; return False when none runs that could."""
-        if self.power is not Power.ON or self.stage is not BootStage.LOGIN:
+        if self.power is not Power.ON or self.stage not in (BootStage.LOGIN, BootStage.PEER):
             return False
         self.power = Power.POWERING_OFF
         self._slot.power_changed(self.power)
-        steps = len(SHUTDOWN_TEXT)
-        for number, text in enumerate(SHUTDOWN_TEXT):
-            self._later(self.kind.shutdown_seconds * number / steps, partial(self._slot.say, text))
+        text_of_shutdown = () if self.has_peer else SHUTDOWN_TEXT
+        for number, text in enumerate(text_of_shutdown):
+            self._later(self.kind.shutdown_seconds * number / len(text_of_shutdown), partial(self._slot.say, text))
         self._later(self.kind.shutdown_seconds, self._end_shutdown)
         return True
 

@@ -38,10 +38,17 @@ class SimulatedBoard:
     START_SECONDS = 10.0
     STOP_SECONDS = 5.0
 
-    def __init__(self, data: Path, name: str = DEFAULT_BOARD, time_scale: float | None = None) -> None:
+    def __init__(
+        self,
+        data: Path,
+        name: str = DEFAULT_BOARD,
+        time_scale: float | None = None,
+        peers: dict[int, str] | None = None,
+    ) -> None:
         """Prepare a board in the data directory; `time_scale` None takes NANOPORTAL_TIME_SCALE as it is.
 
-        The scale shrinks the difference between a short and a long press, too: above 20 a busy machine blurs it.
+        `peers` names the real system behind a slot's UART, {3: "u-boot", 2: "linux"}. The scale shrinks the difference
+        between a short and a long press, too: above 20 a busy machine blurs it.
         """
         self.name = name
         self.data = data.absolute()
@@ -52,6 +59,7 @@ class SimulatedBoard:
         self.uarts: dict[int, Path] = {}
         self.pid = 0
         self.process: subprocess.Popen[bytes] | None = None
+        self._peers = [word for slot, kind in (peers or {}).items() for word in ("--peer", f"{slot}={kind}")]
         self._environment = dict(os.environ)
         if time_scale is not None:
             self._environment["NANOPORTAL_TIME_SCALE"] = str(time_scale)
@@ -67,7 +75,7 @@ class SimulatedBoard:
         self.data.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "hardware.simulator", "--data", str(self.data), "--board", self.name]
         self.process = subprocess.Popen(
-            [*command, "--trace", str(self.trace_path)],
+            [*command, *self._peers, "--trace", str(self.trace_path)],
             cwd=_SOURCE_ROOT,
             env=self._environment,
             stdout=subprocess.PIPE,

@@ -46,14 +46,22 @@ class Uart:
 
     def send(self, data: bytes) -> None:
         """Put bytes on the line; never blocks. What a full line cannot take is counted and gone."""
-        taken = 0
-        if self._master is not None:
-            try:
-                taken = os.write(self._master, data)
-            except BlockingIOError:
-                taken = 0
+        self.drop(len(data) - self.offer(data))
+
+    def offer(self, data: bytes) -> int:
+        """Put on the line what it takes at once and return how many bytes that were."""
+        if self._master is None:
+            return 0
+        try:
+            taken = os.write(self._master, data)
+        except BlockingIOError:
+            taken = 0
         self.sent_bytes += taken
-        self.dropped_bytes += len(data) - taken
+        return taken
+
+    def drop(self, count: int) -> None:
+        """Count bytes that were to be sent and are gone."""
+        self.dropped_bytes += count
 
     def receive(self) -> bytes:
         """Return what somebody wrote, b"" when there is nothing."""

@@ -83,6 +83,8 @@ class Portal:
             raise EnvironmentProblem(f"NANOPORTAL_BOARDS names {self._env.boards}, which holds no board file (*.toml).")
         if self._env.sim_trace and board_files:
             raise EnvironmentProblem("NANOPORTAL_SIM_TRACE is set, but with board files given no board is simulated.")
+        if self._env.sim_peers and board_files:
+            raise EnvironmentProblem("NANOPORTAL_SIM_PEERS is set, but with board files given no board is simulated.")
         database(self._env.database_url)
         addresses.check_port(self._env)
 

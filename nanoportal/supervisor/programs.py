@@ -18,9 +18,10 @@ ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2"}
 def simulator(env: Env, on_answer: Callable[[dict[str, Any]], None]) -> Program:
     """The simulated board; it answers with its addresses."""
     trace = ("--trace", str(env.sim_trace)) if env.sim_trace else ()
+    peers = tuple(word for peer in env.sim_peers for word in ("--peer", peer))
     return Program(
         "simulator",
-        _python("hardware.simulator", "--data", str(env.data), "--board", boards.DEMO, *trace),
+        _python("hardware.simulator", "--data", str(env.data), "--board", boards.DEMO, *trace, *peers),
         environment=_environment(env),
         answers=True,
         on_answer=on_answer,

@@ -18,6 +18,8 @@ from hardware.board import Board
 from hardware.boardspec import load_board
 from hardware.contracts import Level
 from hardware.holds import HoldOwner, HoldStore
+from nanoportal.env import load_env
+from nanoportal.supervisor import programs
 from tests.portal import MARKS, free_port, wait_for
 from tests.simulated import PROJECT
 
@@ -275,6 +277,7 @@ def test_a_broken_board_file_stops_the_start_naming_file_and_key(tmp_path: Path,
         ({"NANOPORTAL_PORT": "eighty"}, "NANOPORTAL_PORT is 'eighty'; it takes a port number"),
         ({"NANOPORTAL_BOARDS": "/nowhere"}, "NANOPORTAL_BOARDS names /nowhere, which is not a directory."),
         ({"NANOPORTAL_BOARDS": "/proc/self"}, "which holds no board file (*.toml)."),
+        ({"NANOPORTAL_SIM_PEERS": "1=linux"}, "NANOPORTAL_SIM_PEERS holds '1=linux'; it takes slots 2 to 7"),
         ({"NANOPORTAL_BIND": "192.0.2.1"}, "on 192.0.2.1 cannot be opened"),
         ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL begins with 'mysql'"),
     ],
@@ -284,6 +287,12 @@ def test_what_cannot_work_stops_the_start_with_one_sentence(tmp_path: Path, star
     assert said.startswith("NanoPortal does not start: ")
     assert sentence in said
     assert len(said.splitlines()) == 1
+
+
+def test_real_systems_behind_the_simulated_board_are_named_in_the_environment(tmp_path: Path) -> None:
+    env = load_env({"NANOPORTAL_DATA": str(tmp_path), "NANOPORTAL_SIM_PEERS": "3=u-boot, 2=linux"})
+    command = " ".join(programs.simulator(env, lambda answer: None).command)
+    assert command.endswith("--board demo --peer 3=u-boot --peer 2=linux")
 
 
 def test_a_port_in_use_stops_the_start_before_anything_else_has_started(tmp_path: Path, start) -> None:
