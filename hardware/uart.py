@@ -1,14 +1,18 @@
-"""A serial port of this machine (or of the simulator), held by one owner."""
+"""A serial port of this machine (or of the simulator), held by one owner.
+
+A pseudo-terminal carries neither a break nor overrun counters. Beside one at PATH lie, if its other end cares, a FIFO
+PATH.break, which gets a byte for each break, and a text file PATH.overruns with a number.
+"""
 
 import errno
 import fcntl
 import os
+import stat
 import struct
 import termios
 
 import serial
 
-from hardware.contracts import Clock
 from hardware.errors import PortUnavailable
 
 READ_BYTES = 65_536
@@ -30,7 +34,11 @@ class UartPort:
             raise PortUnavailable(path, _reason(error)) from error
         try:
             _tell_silence_from_absence(self.fileno())
-            _keep_others_out(self.fileno())
+            self._pseudo = os.ttyname(self.fileno()).startswith("/dev/pts/")
+            if not self._pseudo:
+                # Stops also those who do not ask for the lock that pyserial takes. A pseudo-terminal's other end may
+                # keep it open, and the mark would outlive an owner that was killed.
+                fcntl.ioctl(self.fileno(), termios.TIOCEXCL)
         except (OSError, termios.error) as error:
             self._port.close()
             raise PortUnavailable(path, _reason(error)) from error
@@ -61,19 +69,34 @@ class UartPort:
         except OSError as error:
             raise PortUnavailable(self.path, _reason(error)) from error
 
-    def send_break(self, clock: Clock, seconds: float = BREAK_SECONDS) -> None:
-        """Holds the line low. Blocks for `seconds`. A pseudo-terminal carries no break: nothing arrives."""
+    def set_baud(self, baud: int) -> None:
+        """Changes the speed; what has arrived stays to be read. Raises PortUnavailable also for an impossible speed."""
         try:
-            self._port.break_condition = True
-            try:
-                clock.wait(seconds)
-            finally:
-                self._port.break_condition = False
+            self._port.baudrate = baud
+            _tell_silence_from_absence(self.fileno())
+        except (OSError, ValueError, termios.error) as error:
+            raise PortUnavailable(self.path, _reason(error)) from error
+
+    def start_break(self) -> None:
+        """Holds the line low until `end_break`, which should come `BREAK_SECONDS` later."""
+        self._hold_break(True)
+        if self._pseudo:
+            _tell_of_break(f"{self.path}.break")
+
+    def end_break(self) -> None:
+        """Lets the line go again; nothing happens if it was not held."""
+        self._hold_break(False)
+
+    def _hold_break(self, held: bool) -> None:
+        try:
+            self._port.break_condition = held
         except OSError as error:
             raise PortUnavailable(self.path, _reason(error)) from error
 
     def overruns(self) -> int | None:
-        """How often the UART or its driver has lost input since it was set up; None if the driver does not count."""
+        """How often the UART or its driver has lost input since it was set up; None if nobody counts."""
+        if self._pseudo:
+            return _counted_beside(f"{self.path}.overruns")
         counters = bytearray(_ICOUNTER.size)
         try:
             fcntl.ioctl(self.fileno(), _TIOCGICOUNT, counters)
@@ -99,13 +122,28 @@ def _tell_silence_from_absence(descriptor: int) -> None:
     termios.tcsetattr(descriptor, termios.TCSANOW, attributes)
 
 
-def _keep_others_out(descriptor: int) -> None:
-    """Sets TIOCEXCL, which stops also those who do not ask for the lock that pyserial takes.
+def _tell_of_break(fifo: str) -> None:
+    """A pseudo-terminal carries no break: one byte goes to whoever reads this FIFO, if anybody does."""
+    try:
+        descriptor = os.open(fifo, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # nobody made it, or nobody reads it: the break is lost, as on the pseudo-terminal itself
+        return
+    try:
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+            os.write(descriptor, b"\0")
+    except OSError:  # the reader is gone, or has not read for a long time
+        return
+    finally:
+        os.close(descriptor)
 
-    Not on a pseudo-terminal: its other end may keep it open, and the mark would outlive an owner that was killed.
-    """
-    if not os.ttyname(descriptor).startswith("/dev/pts/"):
-        fcntl.ioctl(descriptor, termios.TIOCEXCL)
+
+def _counted_beside(file: str) -> int | None:
+    """A pseudo-terminal counts no overruns: whoever keeps its other end may write a number into this file."""
+    try:
+        with open(file, "rb") as stream:
+            return int(stream.read(20))
+    except (OSError, ValueError):
+        return None
 
 
 def _reason(error: Exception) -> str:

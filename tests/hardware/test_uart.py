@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from hardware.clock import VirtualClock
 from hardware.errors import PortUnavailable
 from hardware.uart import UartPort
 
@@ -123,14 +122,53 @@ def test_the_speed_is_set(port: UartPort) -> None:
     assert termios.tcgetattr(port.fileno())[4] == termios.B115200
 
 
-def test_a_break_lasts_as_long_as_it_is_told(port: UartPort, virtual_clock: VirtualClock) -> None:
-    condition = []
-    virtual_clock.at(0.2, lambda: condition.append(port._port.break_condition))
-    before = virtual_clock.monotonic()
-    port.send_break(virtual_clock, 0.3)
-    assert virtual_clock.monotonic() - before == pytest.approx(0.3)
-    assert condition == [True]
+def test_the_speed_changes_while_the_port_is_open_and_nothing_that_has_arrived_is_lost(
+    line: Line, port: UartPort
+) -> None:
+    os.write(line.far, b"before")
+    port.set_baud(921_600)
+    assert termios.tcgetattr(line.far)[4] == termios.B921600
+    os.write(line.far, b" after")
+    assert read_until(port, 12) == b"before after"
+    assert port.read_available() == b"", "silence is still told from absence"
+
+
+def test_a_speed_that_nobody_can_do_is_refused_and_the_port_stays_open(line: Line, port: UartPort) -> None:
+    with pytest.raises(PortUnavailable, match="is not available"):
+        port.set_baud(-1)
+    os.write(line.far, b"x")
+    assert read_until(port, 1) == b"x"
+
+
+def test_a_break_holds_the_line_until_it_is_ended(port: UartPort) -> None:
+    port.start_break()
+    assert port._port.break_condition
+    port.end_break()
     assert not port._port.break_condition
+
+
+def test_a_break_on_a_pseudo_terminal_is_told_to_whoever_reads_the_fifo_beside_it(tmp_path: Path, line: Line) -> None:
+    (tmp_path / "uart").symlink_to(line.path)
+    os.mkfifo(tmp_path / "uart.break")
+    port = UartPort(f"{tmp_path}/uart", 115_200)
+    port.start_break()  # nobody reads: nothing happens, and nothing waits
+    reader = os.open(tmp_path / "uart.break", os.O_RDONLY | os.O_NONBLOCK)
+    port.start_break()
+    port.end_break()
+    assert os.read(reader, 16) == b"\0"
+    os.close(reader)
+    port.close()
+
+
+def test_the_overruns_of_a_pseudo_terminal_are_counted_in_the_file_beside_it(tmp_path: Path, line: Line) -> None:
+    (tmp_path / "uart").symlink_to(line.path)
+    port = UartPort(f"{tmp_path}/uart", 115_200)
+    assert port.overruns() is None
+    (tmp_path / "uart.overruns").write_text("17\n")
+    assert port.overruns() == 17
+    (tmp_path / "uart.overruns").write_text("many")
+    assert port.overruns() is None
+    port.close()
 
 
 def test_a_line_that_does_not_count_overruns_says_so(port: UartPort) -> None:
