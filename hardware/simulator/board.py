@@ -90,6 +90,13 @@ class Slot:
         elif self._console is not None and self.som is not None and self.som.stage is BootStage.LOGIN:
             self._console.feed(data)
 
+    def receive_breaks(self) -> None:
+        """Hand breaks to the real system, if one runs; the played ones take no notice."""
+        for _ in range(self.uart.receive_breaks() if self.uart is not None else 0):
+            self._board.trace.record(slot=self.number, uart="break")
+            if self.peer is not None:
+                self.peer.send_break()
+
     def _peer_ended(self) -> None:
         if self.som is not None:
             self.som.cut()
@@ -207,6 +214,13 @@ class Board:
                 raise BoardError(f"No system is up in slot {number} that could shut down.")
         elif not som.stop_system(panic=what == "panic"):
             raise BoardError(f"The SOM in slot {number} is off.")
+
+    def overrun(self, number: int, count: int) -> None:
+        """Let a slot's UART count lost input; raises BoardError."""
+        uart = self.slots[number].uart
+        if uart is None or uart.descriptor is None:
+            raise BoardError(f"Slot {number} has no UART.")
+        uart.overrun(count)
 
     def inject(self, name: str, arguments: list[str]) -> Fault:
         """Inject a fault; raises FaultError."""

@@ -118,6 +118,14 @@ def _os(board: Board, arguments: list[str]) -> Any:
     return board.state()["slots"][str(number)]
 
 
+def _overrun(board: Board, arguments: list[str]) -> Any:
+    number, count = _slot(arguments[0]), arguments[1]
+    if not count.isascii() or not count.isdigit() or not 0 < int(count) <= 1_000_000:
+        raise BoardError(f"COUNT is a number from 1 to 1000000, not {count!r}.")
+    board.overrun(number, int(count))
+    return board.state()["slots"][str(number)]
+
+
 def _mains_cycle(board: Board, arguments: list[str]) -> Any:
     board.cycle_mains()
     return board.state()
@@ -156,6 +164,7 @@ VERBS = {
     "insert": Verb(("SLOT", "TYPE"), "put a SOM in", _insert),
     "remove": Verb(("SLOT",), "take the SOM out", _remove),
     "os": Verb(("SLOT", "hang|panic|shutdown"), "upset the system that runs on a SOM", _os),
+    "overrun": Verb(("SLOT", "COUNT"), "let a UART count that it lost input", _overrun),
     "mains-cycle": Verb((), "cut the board's power and give it back", _mains_cycle),
     "foreign-write": Verb(("REG", "VALUE"), "write to the expander as somebody else", _foreign_write),
 }

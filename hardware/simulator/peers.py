@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -49,9 +50,10 @@ def command(kind: str) -> list[str]:
     """Return what runs this kind of peer, its serial port on standard input; raises PeerProblem."""
     if shutil.which(_QEMU) is None:
         raise PeerProblem(f"A peer needs {_QEMU}; on Debian: apt-get install qemu-system-arm u-boot-qemu")
-    # The serial port is named so that the monitor can find it; the machine has nothing else.
+    # The serial port is named so that the monitor, which is on standard error, can find it.
     words = [_QEMU, "-M", "virt", "-cpu", "cortex-a53", "-display", "none", "-nodefaults", "-nic", "none"]
     words += ["-chardev", "stdio,id=serial0,signal=off", "-serial", "chardev:serial0"]
+    words += ["-chardev", "socket,id=monitor,fd=2", "-mon", "chardev=monitor,mode=readline"]
     if kind == "u-boot":
         if not U_BOOT.exists():
             raise PeerProblem(f"There is no {U_BOOT}; on Debian: apt-get install u-boot-qemu")
@@ -79,6 +81,7 @@ class Peer:
         self._scheduler = scheduler
         self._process: subprocess.Popen[bytes] | None = None
         self._line: socket.socket | None = None
+        self._monitor: socket.socket | None = None
         self._waiting = b""
         self._waits = 0
         self._retry: Timer | None = None
@@ -92,19 +95,21 @@ class Peer:
         """Boot from cold; nothing happens if it has power."""
         if self._process is not None:
             return
-        ours, its = socket.socketpair()
-        with its:
+        self._line, its_line = socket.socketpair()
+        self._monitor, its_monitor = socket.socketpair()
+        with its_line, its_monitor:
             self._process = subprocess.Popen(
                 self._command,
-                stdin=its.fileno(),
-                stdout=its.fileno(),
-                stderr=subprocess.DEVNULL,
+                stdin=its_line.fileno(),
+                stdout=its_line.fileno(),
+                stderr=its_monitor.fileno(),
                 start_new_session=True,
                 preexec_fn=_tied_to(os.getpid()),
             )
-        ours.setblocking(False)
-        self._line, self._waiting, self._waits = ours, b"", 0
-        self._selector.register(ours, selectors.EVENT_READ, self._hear)
+        for end in (self._line, self._monitor):
+            end.setblocking(False)
+        self._waiting, self._waits = b"", 0
+        self._selector.register(self._line, selectors.EVENT_READ, self._hear)
 
     def power_off(self) -> None:
         """End it at once; nothing happens if it has no power."""
@@ -116,6 +121,8 @@ class Peer:
             if not self._waiting:  # else nobody watches it at the moment
                 self._selector.unregister(line)
             line.close()
+        if self._monitor is not None:
+            self._monitor.close()
         if process is not None:
             process.kill()
             process.wait()
@@ -127,6 +134,16 @@ class Peer:
                 self._line.send(data)
             except (BlockingIOError, BrokenPipeError, ConnectionResetError):
                 return
+
+    def send_break(self) -> None:
+        """Let it receive a break: what the kernel's SysRq waits for."""
+        if self._process is None or self._monitor is None:
+            return
+        with suppress(BlockingIOError):
+            while self._monitor.recv(_READ_BYTES):  # the monitor echoes; nobody else empties its line
+                continue
+        with suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
+            self._monitor.send(b"chardev-send-break serial0\n")
 
     def _hear(self) -> None:
         """Put what it says on the UART."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hardware.simulator import control
 from hardware.simulator.board import Board
+from hardware.simulator.clock import Action
 from hardware.simulator.places import place_socket, remove_socket
 from hardware.simulator.wire import encode_reply, take_request
 
@@ -47,7 +48,7 @@ class Server:
         self._board = board
         self._directory = directory
         self._selector = selector
-        self._watched_uarts: dict[int, int] = {}
+        self._watched_uarts: dict[Action, int] = {}
         self._is_stopping = False
         self.i2c_path = self._listen(I2C_SOCKET, self._take_transfers)
         self.control_path = self._listen(control.CONTROL_SOCKET, self._take_commands)
@@ -137,13 +138,17 @@ class Server:
     def _watch_uarts(self) -> None:
         """Follow UARTs as they are plugged and unplugged."""
         for slot in self._board.slots.values():
-            descriptor = slot.uart.descriptor if slot.uart is not None else None
-            watched = self._watched_uarts.get(slot.number)
-            if watched == descriptor:
-                continue
-            if watched is not None:
-                self._selector.unregister(watched)
-                del self._watched_uarts[slot.number]
-            if descriptor is not None:
-                self._selector.register(descriptor, selectors.EVENT_READ, slot.receive)
-                self._watched_uarts[slot.number] = descriptor
+            if slot.uart is not None:
+                self._watch(slot.uart.descriptor, slot.receive)
+                self._watch(slot.uart.break_descriptor, slot.receive_breaks)
+
+    def _watch(self, descriptor: int | None, action: Action) -> None:
+        watched = self._watched_uarts.get(action)
+        if watched == descriptor:
+            return
+        if watched is not None:
+            self._selector.unregister(watched)
+            del self._watched_uarts[action]
+        if descriptor is not None:
+            self._selector.register(descriptor, selectors.EVENT_READ, action)
+            self._watched_uarts[action] = descriptor

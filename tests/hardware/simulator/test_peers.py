@@ -92,6 +92,19 @@ def test_power_boots_a_real_linux_that_can_switch_itself_off(board: SimulatedBoa
         assert pid(board, LINUX) is None
 
 
+def test_a_break_makes_a_real_kernel_listen_for_a_sysrq_key(board: SimulatedBoard) -> None:
+    power(board, LINUX, 0)
+    with open_uart(board, LINUX) as uart:
+        power_on(board, LINUX)
+        uart.read_until(b"login: ")
+        for _ in range(2):  # a second one finds the monitor's line emptied
+            Path(f"{board.uarts[LINUX]}.break").write_bytes(b"\0")
+            time.sleep(0.1)
+            uart.write(b"h")
+            assert b"sysrq: HELP" in uart.read_until(b"sysrq: HELP")
+    assert {"slot": LINUX, "uart": "break"}.items() <= board.trace()[-1].items()
+
+
 def test_a_peer_that_nobody_hears_goes_on_and_what_it_said_is_counted(board: SimulatedBoard) -> None:
     power(board, LINUX, 0)
     before = board.slot(LINUX)["uart"]

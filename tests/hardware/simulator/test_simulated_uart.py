@@ -171,3 +171,16 @@ def test_a_link_left_by_a_killed_board_is_replaced(tmp_path: Path) -> None:
     with board, open_uart(board, 2):
         pass
     assert not board.uarts[2].is_symlink()
+
+
+def test_breaks_and_overruns_go_past_the_pseudo_terminal(board: SimulatedBoard) -> None:
+    Path(f"{board.uarts[3]}.break").write_bytes(b"\0")
+    board.wait_until(lambda state: {"slot": 3, "uart": "break"}.items() <= board.trace()[-1].items())
+    counter = Path(f"{board.uarts[3]}.overruns")
+    assert counter.read_text() == "0\n"
+    board.ctl("overrun", 3, 2)
+    assert counter.read_text() == "2\n"
+    board.ctl("fault", "uart-gone", 3)
+    assert not counter.exists()
+    board.ctl("clear")
+    assert counter.read_text() == "2\n"

@@ -313,7 +313,18 @@ def test_ctl_without_a_board_ends_with_one_sentence_and_1(tmp_path: Path) -> Non
 
 def test_ctl_offers_no_command_that_does_not_work(board: SimulatedBoard) -> None:
     help_text = simulator("ctl", "--help").stdout
-    for verb in ("state", "dump", "fault", "clear", "insert", "remove", "os", "mains-cycle", "foreign-write"):
+    for verb in (
+        "state",
+        "dump",
+        "fault",
+        "clear",
+        "insert",
+        "remove",
+        "os",
+        "overrun",
+        "mains-cycle",
+        "foreign-write",
+    ):
         assert f"  {verb}" in help_text
     assert "frame" not in help_text
     assert "stuck LINE LEVEL" in board.ctl("fault")
