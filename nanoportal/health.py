@@ -9,7 +9,7 @@ from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
-from consoles.services import daemon_is_alive
+from consoles.services.lock import daemon_is_alive
 from operations import worker
 from operations.models import Operation, OperationState
 

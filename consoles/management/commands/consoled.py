@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from consoles import services
 from consoles.daemon import AWAY, PRINTS, Daemon, Line, log
+from consoles.services import lock
 from slots.models import EvidenceKind, Slot
 from slots.services import catalogue, inventory
 
@@ -20,8 +20,8 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            services.take_lock()
-        except services.DaemonRuns as error:
+            lock.take_lock()
+        except lock.DaemonRuns as error:
             raise CommandError(str(error)) from error
         daemon = Daemon(lines(), report, timezone.now, settings.TIME_SCALE)
         signal.signal(signal.SIGTERM, lambda *_: daemon.stop.set())

@@ -1,4 +1,4 @@
-"""What other parts of the portal may know of the console daemon."""
+"""One console daemon per data directory, and whether it lives: the kernel says so, not a clock."""
 
 import fcntl
 import os

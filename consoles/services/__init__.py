@@ -1,0 +1,1 @@
+"""What the rest of the portal may do with serial consoles."""
