@@ -112,6 +112,7 @@ class Slot(models.Model):
     line_low = models.BooleanField(default=False)  # we left the level line low, verified
     contradiction = models.CharField(max_length=200, blank=True, default="")
     contradiction_at = models.DateTimeField(null=True)
+    panicked_at = models.DateTimeField(null=True)  # its console showed a panic, and no boot since
     uart = models.BooleanField(default=False)  # the board file maps a serial port
     probe = models.CharField(max_length=80, blank=True, default="")  # "host:port" that answers while the SOM is up
 
@@ -156,6 +157,7 @@ class EvidenceKind(models.TextChoices):
     LINE = "line", "Line"
     LINK = "link", "Switch port"
     UART = "uart", "Console"
+    STAGE = "stage", "System"
     PROBE = "probe", "Network probe"
 
 

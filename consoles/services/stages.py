@@ -2,12 +2,14 @@
 
 from typing import Any
 
+from django.apps import apps as installed
+
 from consoles.stages import SHIPPED
 
 
-def seed_shipped_rules(apps: Any, using: str = "default", **_: Any) -> None:
-    """After each migration: add the shipped rules that are missing, drop those that are shipped no longer. Whether
-    one is enabled stays as somebody set it."""
+def seed_shipped_rules(apps: Any = installed, using: str = "default", **_: Any) -> None:
+    """After each migration or flush: add the shipped rules that are missing, drop those that are shipped no longer.
+    Whether one is enabled stays as somebody set it."""
     try:
         rules = apps.get_model("consoles", "StageRule").objects.using(using)
     except LookupError:  # migrated back to before there were any

@@ -34,14 +34,15 @@ class Attention:
 def attention(
     board: Board, slots: Iterable[Slot], counted: Budget, *, ended: list[Operation] | None = None
 ) -> list[Attention]:
-    """In the order of the design: what stops everything, contradictions, failed operations, latched, over budget, old
-    readings. Reads the last operations of the board unless `ended` gives them."""
+    """In the order of the design: what stops everything, contradictions, panics, failed operations, latched, over
+    budget, old readings. Reads the last operations of the board unless `ended` gives them."""
     rows = [slot for slot in slots if hasattr(slot, "som")]
     latest = latest_failures(board.slug) if ended is None else ended
     return [
         *_expander(board),
         *_power_lost(board, rows),
         *[_contradiction(slot) for slot in rows if slot.contradiction],
+        *[_panic(slot) for slot in rows if _has_panicked(slot)],
         *[_failed(operation) for operation in latest],
         *[_latched(slot) for slot in rows if slot.latched],
         *_over_budget(counted),
@@ -79,6 +80,18 @@ def _contradiction(slot: Slot) -> Attention:
     text = f"{slot.contradiction[:1].upper()}{slot.contradiction[1:]}."
     at, short = slot.contradiction_at, f"Slot {slot.number} contradicts"
     return Attention("warn", "warn", f"Slot {slot.number} contradicts itself.", text, slot.number, at=at, short=short)
+
+
+def _has_panicked(slot: Slot) -> bool:
+    """Whether its console showed a panic, and nothing has been done about it since."""
+    at, commanded = slot.panicked_at, slot.commanded_at
+    return at is not None and slot.power_state != PowerState.OFF and (commanded is None or at > commanded)
+
+
+def _panic(slot: Slot) -> Attention:
+    text = "What it said before is in the recording of its console."
+    at, short = slot.panicked_at, f"Slot {slot.number} panicked"
+    return Attention("fail", "fail", f"Slot {slot.number} panicked.", text, slot.number, at=at, short=short)
 
 
 def _failed(operation: Operation) -> Attention:

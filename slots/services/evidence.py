@@ -17,7 +17,7 @@ COMMANDED, OBSERVED, PERSON = "commanded", "observed", "person"
 class Reading:
     """One source about one slot: `life` True/False/None as last read `at`; `life_at` its last sign of life ever."""
 
-    kind: str  # link, uart, probe, line
+    kind: str  # link, uart, stage, probe, line
     value: str
     life: bool | None
     at: datetime
@@ -44,6 +44,7 @@ class Windows:
     silent: timedelta = timedelta(seconds=30)  # a UART without bytes for this long is silent
     fresh: timedelta = timedelta(seconds=30)  # a reading older than this says nothing about now
     lapse: timedelta = timedelta(seconds=60)  # an observed state that nothing supports any more then turns Unknown
+    last_words: timedelta = timedelta(seconds=2)  # bytes this soon after a halt still belong to it
     settle: timedelta = timedelta(seconds=5)  # a link may take this long to follow the SOM
     least_boot: timedelta = timedelta(seconds=60)  # no sign of life is no surprise before this
     shutdown: timedelta = timedelta(seconds=120)  # a shutdown that was asked for may take this long
@@ -56,12 +57,17 @@ class Windows:
 
 
 def signs_of_life(readings: Iterable[Reading], now: datetime, after: datetime | None, w: Windows) -> list[str]:
-    """The readings, in words, that show a SOM which is on now; none older than `after` count."""
+    """The readings, in words, that show a SOM which is on now; none older than `after` count, and no bytes from
+    before a halt that was seen."""
+    readings = list(readings)
+    halt = max((r.at for r in readings if r.kind == "stage" and r.life is False), default=None)
     found = []
     for r in readings:
         moment = r.life_at if r.kind == "uart" else (r.at if r.life else None)
         limit = w.talked_recently if r.kind == "uart" else w.fresh
         if r.kind == "line" or moment is None or now - moment > limit:
+            continue
+        if r.kind == "uart" and halt is not None and moment <= halt + w.last_words:
             continue
         if after is None or moment > after:
             found.append(r.value if r.kind != "uart" else "console prints")
@@ -140,7 +146,7 @@ def _observed(belief: Belief, life: list[str], off: bool, readings: list[Reading
         return _become(belief, PowerState.OFF, OBSERVED, now, _kept(belief, PowerState.OFF))
     if belief.basis == PERSON or belief.state == PowerState.UNKNOWN:
         return belief
-    newest = max((r.at for r in readings if r.kind != "line"), default=None)
+    newest = max((r.at for r in readings if r.kind not in ("line", "stage")), default=None)
     supported = [r.life_at for r in readings if r.life_at and belief.state == PowerState.ON]
     last_support = max(supported, default=newest) if belief.state == PowerState.ON else newest
     if last_support is None or now - last_support > w.lapse:

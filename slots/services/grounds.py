@@ -9,11 +9,11 @@ from hardware.som import PowerState
 from slots.models import Basis, Evidence, EvidenceKind, Slot
 
 # Sources in the order of the page, from the line to what is furthest from it
-ICONS = {"line": "line", "link": "link", "uart": "uart", "probe": "net"}
+ICONS = {"line": "line", "link": "link", "uart": "uart", "stage": "console", "probe": "net"}
 # Seconds between two readings of a source (nanoportal.periodic, consoles.daemon); three missed ones make it old.
 SHORTER = {"link up, ": "link ", "last console text": "console text", "console is silent": "console silent"}
 # How often each is written down: `inventory.REFRESH`, the console daemon, the periodic work of the worker.
-EVERY_SECONDS = {"line": 10, "link": 8, "uart": 10, "probe": 10}
+EVERY_SECONDS = {"line": 10, "link": 8, "uart": 10, "stage": 0, "probe": 10}  # 0: seen once
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,12 @@ class EvidenceLine:
     every_seconds: int = 0
     contradicts: bool = False
     life: bool | None = None
+    grave: bool = False  # a panic
+
+    @property
+    def stands_out(self) -> bool:
+        """Whether it is drawn so that nobody passes over it."""
+        return self.contradicts or self.grave
 
     @property
     def short(self) -> str:
@@ -59,7 +65,12 @@ def grounds_of(slot: Slot) -> list[EvidenceLine]:
     if slot.is_controller:
         lines.append(EvidenceLine("controller", "shield", "", "runs the portal", None))
     rows = sorted(slot.evidence.all(), key=lambda row: list(ICONS).index(row.kind))
-    return lines + [_reading(slot, row) for row in rows]
+    return lines + [_reading(slot, row) for row in rows if not _is_of_before(slot, row)]
+
+
+def _is_of_before(slot: Slot, row: Evidence) -> bool:
+    """Whether it is a stage of the boot before the last command: of this one it says nothing."""
+    return row.kind == EvidenceKind.STAGE and slot.commanded_at is not None and row.at < slot.commanded_at
 
 
 def _reading(slot: Slot, row: Evidence) -> EvidenceLine:
@@ -78,4 +89,5 @@ def _reading(slot: Slot, row: Evidence) -> EvidenceLine:
         every_seconds=every,
         contradicts=bool(row.life) and going_off and bool(slot.contradiction),
         life=row.life,
+        grave=row.kind == EvidenceKind.STAGE and slot.panicked_at is not None,
     )

@@ -53,6 +53,23 @@ def record_evidence(
         _hint(slot)
 
 
+STAGE_TONES = {"login": "good", "panic": "bad"}
+
+
+def record_stage(slot: Slot, stage: str, words: str, at: datetime) -> None:
+    """Keep what a console showed of a boot or its end: "login prompt seen; boot took 23 s". Also a line of history.
+
+    `stage` is boot-loader, kernel, login, panic or halt. A halt takes back the signs of life before it; what else the
+    console says of life stands in its own evidence. Blocks for the time of a few writes.
+    """
+    with transaction.atomic():
+        record_evidence(slot, EvidenceKind.STAGE, words[:120], at, life=False if stage == "halt" else None)
+        Slot.objects.filter(pk=slot.pk).update(panicked_at=at if stage == "panic" else None)
+        told = f"{words[:1].upper()}{words[1:]}"
+        note(slot, slot.power_state, slot.basis, told, STAGE_TONES.get(stage, "info"), at=at)
+        _hint(slot)
+
+
 def _hint(slot: Slot) -> None:
     events.hint("slot", slot.board.slug, slot.number)
 
@@ -237,10 +254,10 @@ def _tone(state: PowerState) -> str:
     return {PowerState.ON: "good", PowerState.UNKNOWN: "warn"}.get(state, "info")
 
 
-def note(slot: Slot, state: str, basis: str, words: str, tone: str = "info") -> None:
-    """Add a line to the slot's history and drop what is older than the newest 500."""
+def note(slot: Slot, state: str, basis: str, words: str, tone: str = "info", *, at: datetime | None = None) -> None:
+    """Add a line to the slot's history, of now unless `at` says when, and drop what is older than the newest 500."""
     row = StateChange.objects.create(
-        slot=slot, at=timezone.now(), state=state, basis=basis, words=words[:240], tone=tone
+        slot=slot, at=at or timezone.now(), state=state, basis=basis, words=words[:240], tone=tone
     )
     if row.pk % 50 == 0:
         old = StateChange.objects.filter(slot=slot).values_list("pk", flat=True)[HISTORY_KEPT:]

@@ -68,7 +68,7 @@ class SlotView:
         left_out = {EvidenceKind.LINE.value, "command" if self.operation else ""}
         lines = [line for line in self.evidence if line.kind not in left_out]
         room = IN_A_BAY - bool(self.operation) - self.only_contradicts
-        return sorted(lines, key=lambda line: not line.contradicts)[:room]
+        return sorted(lines, key=lambda line: not line.stands_out)[:room]
 
     @property
     def only_contradicts(self) -> bool:

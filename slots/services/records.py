@@ -73,8 +73,10 @@ def _forget_state(slot: Slot) -> None:
         latched_note="",
         contradiction="",
         contradiction_at=None,
+        panicked_at=None,
     )
     slot.evidence.filter(kind="uart").update(life_at=None)
+    slot.evidence.filter(kind="stage").delete()
     inventory.note(slot, PowerState.UNKNOWN, Basis.OBSERVED, "The SOM in this slot was changed", "info")
 
 

@@ -311,3 +311,30 @@ def test_readings_from_before_a_command_never_decide_about_it(before, readings):
     after = assess(late, readings, NOW)
     assert after.state == before.state
     assert after.basis == COMMANDED
+
+
+# What a console says of the system's end
+
+
+def stage(halt: bool, seconds: float) -> Reading:
+    return Reading("stage", "halted" if halt else "login prompt seen", False if halt else None, ago(seconds))
+
+
+HALTS = {
+    "what was printed before a halt is no sign of life": ([uart(12), stage(True, 10)], []),
+    "nor are the last words of the halt itself": ([uart(9), stage(True, 10)], []),
+    "what is printed later is": ([uart(7), stage(True, 10)], ["console prints"]),
+    "a link stays one": ([link(True), uart(12), stage(True, 10)], ["link up, 1 Gb/s"]),
+    "a stage of a boot takes nothing back": ([uart(12), stage(False, 10)], ["console prints"]),
+    "and is no sign by itself": ([stage(False, 10)], []),
+}
+
+
+@pytest.mark.parametrize(("readings", "life"), HALTS.values(), ids=HALTS)
+def test_a_halt_takes_back_the_signs_of_life_before_it(readings, life):
+    assert signs_of_life(readings, NOW, None, Windows()) == life
+
+
+def test_a_halt_keeps_no_observed_state_up():
+    assert assess(observed(OFF), [link(False, read=61, worked=900), stage(True, 1)], NOW).state == UNKNOWN
+    assert assess(observed(ON), [uart(61, read=61), stage(True, 1)], NOW).state == UNKNOWN
