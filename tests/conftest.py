@@ -13,6 +13,8 @@ import django
 import pytest
 from django.conf import settings
 
+from tests.postgresql import PostgresqlRun
+
 # Before Django reads its settings: the suite's own data directory, and time that runs fast enough to wait for.
 if settings.configured:
     pytest.exit("Unset DJANGO_SETTINGS_MODULE: the settings were read before the suite's environment.", returncode=2)
@@ -32,9 +34,26 @@ def pytest_configure(config: pytest.Config) -> None:
     (DATA / "boards").mkdir(exist_ok=True)
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """What runs again on PostgreSQL begins at once, beside everything else, if its test is among the selected."""
+    if any(item.get_closest_marker("postgres") for item in session.items) and not session.config.option.collectonly:
+        session.config.stash[POSTGRESQL] = PostgresqlRun()
+
+
+POSTGRESQL = pytest.StashKey[PostgresqlRun]()
+
+
+@pytest.fixture
+def postgresql_result(pytestconfig: pytest.Config) -> tuple[int, str]:
+    """Exit status and output of the suites that run on PostgreSQL."""
+    return pytestconfig.stash[POSTGRESQL].result()
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     import shutil
 
+    if POSTGRESQL in config.stash:
+        config.stash[POSTGRESQL].close()
     shutil.rmtree(DATA, ignore_errors=True)
 
 
