@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from hardware.errors import HardwareError
 from operations import audit, claims, events, roles
-from operations.models import Claim, Operation, OperationLogLine, OperationState
+from operations.models import Operation, OperationLogLine, OperationState
 from operations.refusals import Conflict, Refused
 from operations.roles import Actor
 
@@ -96,12 +96,9 @@ def start(operation_id: str, *, worker: str, instance: str, details: str | None 
     """
     now = timezone.now()
     in_time = Q(expires_at__gt=now) & Q(created_at__lte=now + CLOCK_SLACK)  # a clock set back buys no time
-    with transaction.atomic():
-        won = Operation.objects.filter(in_time, pk=operation_id, state=OperationState.QUEUED).update(
-            state=OperationState.RUNNING, started_at=now, heartbeat_at=now, worker=worker, instance=instance
-        )
-        if won:
-            Claim.objects.filter(operation_id=operation_id).update(instance=instance)
+    won = Operation.objects.filter(in_time, pk=operation_id, state=OperationState.QUEUED).update(
+        state=OperationState.RUNNING, started_at=now, heartbeat_at=now, worker=worker, instance=instance
+    )
     if not won:
         expire(operation_id)
         return None

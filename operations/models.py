@@ -102,14 +102,14 @@ class OperationLogLine(models.Model):
 
 
 class Claim(models.Model):
-    """Exclusive use of a resource. The row is the lock; its id, never used twice, is the claim's generation."""
+    """Exclusive use of a resource. The row is the lock; its id, never used twice, is the claim's generation. Which
+    worker uses it now is the operation's to tell."""
 
     resource = models.CharField(max_length=100, unique=True)
     operation = models.OneToOneField(Operation, on_delete=models.CASCADE, related_name="claim")
     holder = models.CharField(max_length=150)
     purpose = models.CharField(max_length=120)
     since = models.DateTimeField()
-    instance = models.CharField(max_length=40, blank=True, default="")  # of the worker, once it runs
 
     def __str__(self) -> str:
         return f"{self.resource} held by {self.holder}"

@@ -33,7 +33,6 @@ def test_of_eight_threads_one_starts_an_operation():
     winners = [number for number, row in enumerate(started) if row is not None]
     assert len(winners) == 1
     assert now_is(operation).instance == f"i{winners[0]}"
-    assert Claim.objects.get().instance == f"i{winners[0]}"
 
 
 @concurrent
