@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from hardware.errors import BusError
 from operations import lifecycle
-from operations.models import Claim, Operation, OperationLogLine, OperationState
+from operations.models import Operation, OperationLogLine, OperationState
 from operations.refusals import Busy, Conflict, NotPermitted
 from tests.operations.rig import begun, held, in_processes, new_operation, now_is, outcomes, together
 
