@@ -1,145 +1,188 @@
-"""The owner of every mapped UART: reads whatever comes, so that no SOM ever waits, and says when it was printable.
+"""The owner of every mapped UART: reads whatever comes, so that no SOM ever waits, and passes it on.
 
-One thread, one selector. A port that vanishes is looked for every 2 s under the same path. What is to be said of the
-ports is said by a second thread: a database that keeps it waiting must not keep a UART waiting.
+One thread, one epoll, for all UARTs and the broker: a byte goes from one to the other without changing hands. A quiet
+line is passed on at once. A busy one is looked at every 4 ms, all busy ones together, which costs a twentieth.
+A port that vanishes is looked for every 2 s under the same path. Whatever may wait for a database or a disk is done by
+a second thread (`desk`): what keeps that waiting must not keep a UART waiting.
 """
 
 import logging
-import selectors
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
+from consoles import keyboard, markers
+from consoles.desk import Desk, Outside, remembered
+from consoles.keyboard import Typed
+from consoles.lines import FULL_READ_BYTES, Line
+from consoles.pace import JOIN_SECONDS
+from consoles.uplink import Uplink
+from consoles.watch import READ, WRITE, Watch
 from hardware.errors import PortUnavailable
-from hardware.uart import UartPort
 
 log = logging.getLogger("nanoportal.consoled")
-RETRY_SECONDS = 2.0
-REPORT_SECONDS = 2.0  # evidence of printing is written at most this often
-LISTEN_SECONDS = 10.0  # and that the daemon listens, this often
-LOOK_SECONDS = 0.1  # how often it is looked whether there is something to say; of the real clock
-AWAY, PRINTS, SILENT = "serial port away", "console prints", "console is silent"
-PRINTABLE = frozenset(range(0x20, 0x7F))
+TICK_SECONDS = 0.25
+MEASURE_SECONDS = 1.0
 
 
 @dataclass(eq=False)
-class Line:
-    """One slot's UART: where it is, the open port, and what has not been reported yet."""
-
-    board: str
-    slot: int
-    path: str
-    baud: int
-    port: UartPort | None = None
-    problem: str = ""
-    retry_at: float = 0.0
-    printed_at: datetime | None = None
-    printed_new: bool = False
-    said: str = ""
-    said_at: float = 0.0
-    bytes_read: int = 0
-
-    def words(self) -> str:
-        """What there is to say now; "" before the port has been looked for."""
-        if self.port is None:
-            return AWAY if self.problem else ""
-        return PRINTS if self.printed_new else SILENT
-
-    def has_news(self, moment: float, scale: float) -> bool:
-        """Whether that should be said at `moment`: a port that goes or comes at once, the rest now and then."""
-        words = self.words()
-        if words in ("", AWAY) or self.said in ("", AWAY):
-            return words != self.said
-        pause = REPORT_SECONDS if words == PRINTS else LISTEN_SECONDS
-        return moment - self.said_at >= pause / scale
-
-
-#: Called with lines and what to say of each, to be written in one transaction.
-Report = Callable[[list[tuple[Line, str]]], None]
-
-
-@dataclass
 class Daemon:
-    """Drains `lines` until `stop`; `report` writes evidence. `scale` divides every wait."""
+    """Serves `lines` until `stop`. `scale` divides every wait; without a `broker_url` there are no journals."""
 
     lines: list[Line]
-    report: Report
+    outside: Outside
     now: Callable[[], datetime]
     scale: float = 1.0
+    broker_url: str = ""
     stop: threading.Event = field(default_factory=threading.Event)
-    failure: Exception | None = None
-    selector: selectors.DefaultSelector = field(default_factory=selectors.DefaultSelector)
+    watch: Watch = field(default_factory=Watch)
+    _joining: set[Line] = field(default_factory=set)  # busy lines, that are looked at when the time comes
+    _join_at: float = 0.0
+    _writing: set[Line] = field(default_factory=set)  # lines that have to become writable
+    _tick_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.desk = Desk(self.lines, self.outside, self.now, self.watch.post, self.scale, self.stop)
+        self.uplink: Uplink | None = None
+        if self.broker_url:
+            directory = self.outside.directory
+            memory = partial(remembered, directory) if directory else lambda line: (0, None)
+            self.uplink = Uplink(
+                self.broker_url, self.lines, self.watch, self._take_typed, self.now, self.scale, memory
+            )
 
     def run(self) -> None:
-        """Serve until stopped; every port is closed on the way out. Blocks. Raises what `report` raised."""
-        reporter = threading.Thread(target=self._report_until_stopped, name="reports", daemon=True)
-        reporter.start()
+        """Serve until stopped; every port is closed on the way out. Blocks. Raises what the second thread raised."""
+        second = threading.Thread(target=self.desk.run, name="desk", daemon=True)
+        second.start()
         try:
             while not self.stop.is_set():
-                self._open_missing()
-                for key, _ in self.selector.select(timeout=0.25):
-                    self._drain(key.data)
+                self._turn()
         finally:
-            for line in self.lines:
-                self._close(line)
-            self.selector.close()
-        if self.failure is not None:
-            raise self.failure
+            self._close()
+        second.join(1.0)
+        if self.desk.failure is not None:
+            raise self.desk.failure
 
-    def _open_missing(self) -> None:
+    def _turn(self) -> None:
         moment = time.monotonic()
+        if moment >= self._tick_at:
+            self._tick_at = moment + TICK_SECONDS / max(1.0, self.scale)
+            self._tick(moment)
+        if self._joining and moment >= self._join_at:
+            self._read_joined(moment)
         for line in self.lines:
-            if line.port is not None or moment < line.retry_at:
-                continue
-            try:
-                line.port = UartPort(line.path, line.baud)
-            except PortUnavailable as error:
-                line.retry_at = moment + RETRY_SECONDS / self.scale
-                if line.problem != str(error):
-                    line.problem = str(error)
-                    log.warning("%s slot %d: %s", line.board, line.slot, error)
-                continue
-            line.problem = ""
-            self.selector.register(line.port.fileno(), selectors.EVENT_READ, line)
+            if line.break_ends_at is not None and moment >= line.break_ends_at:
+                self._put_out(line)
+        if self.uplink:
+            self.uplink.pump()
+        self.watch.wait(self._next_at() - time.monotonic())
+        if self.uplink:
+            self.uplink.pump()
 
-    def _drain(self, line: Line) -> None:
-        if line.port is None:
-            return
-        try:
-            data = line.port.read_available()
-        except PortUnavailable as error:
-            line.problem = str(error)
-            log.warning("%s slot %d: %s", line.board, line.slot, error)
-            self._close(line)
-            line.retry_at = time.monotonic() + RETRY_SECONDS / self.scale
-            return
-        line.bytes_read += len(data)
-        if PRINTABLE.intersection(data):
-            line.printed_at, line.printed_new = self.now(), True
+    def _next_at(self) -> float:
+        breaks = [line.break_ends_at for line in self.lines if line.break_ends_at is not None]
+        return min([self._tick_at, *breaks, *([self._join_at] if self._joining else [])])
 
-    def _report_until_stopped(self) -> None:
-        try:
-            while not self.stop.wait(LOOK_SECONDS):
-                self._report_all()
-        except Exception as error:  # a daemon that drains but no longer tells would be a silent failure
-            self.failure = error
-            self.stop.set()
+    def _tick(self, moment: float) -> None:
+        for line in self.lines:
+            if line.port is None and moment >= line.retry_at and line.open(moment, self.now(), self.scale):
+                self._watch_line(line)
+            line.look(self.now())
+            if line.waits_to_write:
+                self._put_out(line)  # or find that it has waited for too long
+        if self.uplink:
+            self.uplink.tick(moment)
 
-    def _report_all(self) -> None:
-        """Say what is due, all at once: one commit for all lines spares the controller's SD card."""
-        moment = time.monotonic()
-        if not any(line.has_news(moment, self.scale) for line in self.lines):
-            return
-        news = [(line, line.words()) for line in self.lines if line.words()]
-        for line, words in news:
-            # Before it is said: bytes that come meanwhile are news again.
-            line.said, line.said_at, line.printed_new = words, moment, False
-        self.report(news)
+    # UARTs
 
-    def _close(self, line: Line) -> None:
+    def _watch_line(self, line: Line) -> None:
         if line.port is not None:
-            self.selector.unregister(line.port.fileno())
-            line.port.close()
-            line.port = None
+            self.watch.add(line.port.fileno(), READ, partial(self._ready, line))
+
+    def _ready(self, line: Line, events: int) -> None:
+        if line.port is not None and events & WRITE:
+            self._put_out(line)
+        if line.port is not None and events & ~WRITE:
+            self._read(line, time.monotonic())
+
+    def _read(self, line: Line, moment: float) -> int:
+        """Pass on what has come; a line that is busy is not waited for, but looked at a little later."""
+        try:
+            count = line.take_in(self.now)
+        except PortUnavailable as error:
+            self._lose(line, error)
+            return 0
+        if line not in self._joining and count < FULL_READ_BYTES and line.pace.delay(moment):
+            if not self._joining:
+                self._join_at = moment + JOIN_SECONDS
+            self._joining.add(line)
+            self._wait_for(line)
+        return count
+
+    def _read_joined(self, moment: float) -> None:
+        """Look at all busy lines; those that are busy no more are waited for again."""
+        self._join_at = moment + JOIN_SECONDS
+        for line in list(self._joining):
+            count = self._read(line, moment)
+            if line in self._joining and (not 0 < count < FULL_READ_BYTES or not line.pace.delay(moment)):
+                self._joining.discard(line)
+                self._wait_for(line)
+
+    def _wait_for(self, line: Line) -> None:
+        if line.port is not None:
+            reads = 0 if line in self._joining else READ
+            self.watch.change(line.port.fileno(), reads | (WRITE if line in self._writing else 0))
+
+    def _put_out(self, line: Line) -> None:
+        try:
+            line.put_out(time.monotonic(), self.scale)
+        except PortUnavailable as error:
+            self._lose(line, error)
+            return
+        if line.waits_to_write != (line in self._writing):
+            self._writing ^= {line}
+            self._wait_for(line)
+
+    def _lose(self, line: Line, error: PortUnavailable) -> None:
+        self._forget(line)
+        line.lose(error, time.monotonic(), self.now(), self.scale)
+
+    def _forget(self, line: Line) -> None:
+        self._joining.discard(line)
+        self._writing.discard(line)
+        if line.port is not None:
+            self.watch.remove(line.port.fileno())
+
+    # What people type
+
+    def _take_typed(self, line: Line | None, board: str, typed: Typed) -> None:
+        if typed.kind == keyboard.CONFIGURE:
+            self.desk.wanted.set()
+        elif line is None:
+            log.warning("%s slot %d has no serial port to type to", board, typed.slot)
+        elif typed.kind == keyboard.TAKEN_OVER:
+            self._say_taken_over(line, typed)
+        else:
+            line.type(typed, time.monotonic(), self.now())
+            self._put_out(line)
+
+    def _say_taken_over(self, line: Line, typed: Typed) -> None:
+        loser = typed.loser.person if typed.loser else "somebody"
+        why = typed.data.decode(errors="replace")
+        words = f"{typed.person} took the keyboard over from {loser}{f': {why}' if why else '.'}"
+        line.say(markers.TAKEN_OVER, words, self.now(), person=typed.person, loser=loser, why=why)
+
+    def _close(self) -> None:
+        for line in self.lines:
+            self._forget(line)
+            line.close()
+        if self.uplink:
+            self.uplink.close()
+        for line in self.lines:
+            if line.recorder:
+                line.recorder.close()
+        self.watch.close()

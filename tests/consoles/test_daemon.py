@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from consoles.daemon import AWAY, PRINTS, SILENT, Daemon, Line
+from consoles.daemon import Daemon
+from consoles.desk import Outside
+from consoles.lines import AWAY, PRINTS, SILENT, Line
 from hardware.simulator.uart import Uart
 from tests.portal import wait_for
 
@@ -26,7 +28,8 @@ class Running:
         self.may_report = threading.Event()
         self.may_report.set()
         self.report: Callable[[list[tuple[Line, str]]], None] = self.note
-        self.daemon = Daemon(self.lines, lambda news: self.report(news), lambda: datetime.now(UTC), scale)
+        outside = Outside(lambda news: self.report(news))
+        self.daemon = Daemon(self.lines, outside, lambda: datetime.now(UTC), scale)
         self.raised: Exception | None = None
         self.thread = threading.Thread(target=self.run)
 

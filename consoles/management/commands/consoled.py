@@ -1,6 +1,9 @@
 """`manage.py consoled`: the console daemon of all local boards."""
 
 import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -8,8 +11,11 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from consoles.daemon import AWAY, PRINTS, Daemon, Line, log
-from consoles.services import lock
+from consoles.daemon import Daemon, log
+from consoles.desk import Outside
+from consoles.lines import AWAY, PRINTS, Line
+from consoles.services import lock, ports
+from consoles.stages import Seen
 from slots.models import EvidenceKind, Slot
 from slots.services import catalogue, inventory
 
@@ -23,21 +29,45 @@ class Command(BaseCommand):
             lock.take_lock()
         except lock.DaemonRuns as error:
             raise CommandError(str(error)) from error
-        daemon = Daemon(lines(), report, timezone.now, settings.TIME_SCALE)
+        # The second thread gives way within half a millisecond when a byte or a key is there.
+        sys.setswitchinterval(0.0005)
+        directory = Path(settings.DATA_DIR) / "consoles"
+        directory.mkdir(exist_ok=True)
+        outside = Outside(report, port_settings, report_stage, directory)
+        daemon = Daemon(lines(), outside, timezone.now, settings.TIME_SCALE, settings.JOURNAL_URL)
         signal.signal(signal.SIGTERM, lambda *_: daemon.stop.set())
         signal.signal(signal.SIGINT, lambda *_: daemon.stop.set())
         daemon.run()
 
 
 def lines() -> list[Line]:
-    """Every slot with a serial port in its board file, at the speed of its SOM."""
+    """Every slot with a serial port in its board file, at the speed of its settings."""
+    known = ports.port_settings()
     found = []
     for slug, spec in catalogue.board_specs().items():
-        bauds = dict(Slot.objects.filter(board__slug=slug).values_list("number", "som__som_type__baud"))
         for number, wiring in spec.slots.items():
             if wiring.uart:
-                found.append(Line(slug, number, wiring.uart, bauds.get(number) or 115200))
+                port = known.get((slug, number))
+                found.append(Line(slug, number, wiring.uart, port.baud if port else ports.DEFAULT_BAUD))
     return found
+
+
+def port_settings() -> dict[tuple[str, int], ports.PortSettings]:
+    """The settings of every port; none while the database is busy or away."""
+    try:
+        return ports.port_settings()
+    except DatabaseError as error:
+        log.warning("settings of the consoles not read: %s", error)
+        return {}
+
+
+def report_stage(line: Line, seen: Seen) -> None:
+    """Keep what was seen of a boot; a database that is busy or away costs this one."""
+    try:
+        slot = Slot.objects.select_related("board").get(board__slug=line.board, number=line.slot)
+        inventory.record_stage(slot, seen.stage, seen.words, datetime.fromtimestamp(seen.at, UTC))
+    except (DatabaseError, Slot.DoesNotExist) as error:
+        log.warning("a stage of %s slot %d not kept: %s", line.board, line.slot, error)
 
 
 def report(said: list[tuple[Line, str]]) -> None:
