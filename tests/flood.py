@@ -1,0 +1,149 @@
+"""UARTs under flood, as a process of its own: pseudo-terminals with numbered bytes at line rate.
+
+`python -m tests.flood FOLDER SLOT...` makes the links FOLDER/uart-N and takes commands as JSON lines on standard
+input; each is answered with a JSON line on standard output. Nobody holds the other end open but the portal: while it
+is closed bytes vanish, as they do at a UART that no driver has open.
+"""
+
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Self
+
+from tests.pattern import RECORD_BYTES, Pattern
+
+LINE_RATE = 92_160  # bytes a second at 921600 baud, 8N1
+TICK_SECONDS = 0.005
+DRIVER_BYTES = 65_536  # what a kernel's serial driver keeps for a reader that is late
+
+
+class Line:
+    """One UART: its pseudo-terminal and what has been said on it."""
+
+    def __init__(self, slot: int, link: Path) -> None:
+        self.slot = slot
+        self._pattern = Pattern(slot)
+        self._master, slave = os.openpty()
+        os.set_blocking(self._master, False)
+        link.symlink_to(os.ttyname(slave))
+        os.close(slave)
+        self._poll = select.poll()
+        self._poll.register(self._master, select.POLLIN)
+        self.said = self.written = self.vanished = self.overrun = self.longest_backlog = 0
+
+    def is_open(self) -> bool:
+        """Whether somebody has the other end open; what they typed is thrown away."""
+        for _, events in self._poll.poll(0):
+            if events & select.POLLHUP:
+                return False
+            if events & select.POLLIN:
+                os.read(self._master, 4096)
+        return True
+
+    def say(self, upto: int) -> None:
+        """Go on with the stream to `upto`."""
+        self.said = upto
+        if not self.is_open():
+            self.vanished += self.said - self.written
+            self.written = self.said
+            return
+        backlog = self.said - self.written
+        if backlog > DRIVER_BYTES:
+            self.overrun += backlog - DRIVER_BYTES
+            self.written = self.said - DRIVER_BYTES
+        while self.written < self.said:
+            try:
+                piece = self._pattern.piece(self.written, self.said - self.written)
+                self.written += os.write(self._master, piece)
+            except BlockingIOError:
+                break
+        self.longest_backlog = max(self.longest_backlog, self.said - self.written)
+
+    def report(self) -> dict[str, int]:
+        names = ("said", "written", "vanished", "overrun", "longest_backlog")
+        return {name: getattr(self, name) for name in names}
+
+
+def flood(lines: list[Line], seconds: float, rate: int, chunk: int = 0) -> dict[str, Any]:
+    """Say on each line what `rate` bytes a second bring in `seconds`, whole records at the end.
+
+    With `chunk`, so many bytes at a time, whatever time that takes.
+    """
+    began = {line.slot: line.said for line in lines}
+    total = int(seconds * rate) // RECORD_BYTES * RECORD_BYTES
+    clock_began = time.monotonic()
+    late = 0.0
+    done = 0
+    while done < total or any(line.written < line.said for line in lines):
+        due = int((time.monotonic() - clock_began) * rate)
+        done = min(total, due if not chunk else done + chunk)
+        for line in lines:
+            line.say(began[line.slot] + done)
+        tick_end = clock_began + ((time.monotonic() - clock_began) // TICK_SECONDS + 1) * TICK_SECONDS
+        time.sleep(max(0.0, tick_end - time.monotonic()))
+        late = max(late, time.monotonic() - tick_end)
+        if time.monotonic() - clock_began > seconds + 30:
+            break
+    took = time.monotonic() - clock_began
+    return {"took": took, "late": late, "lines": {line.slot: line.report() for line in lines}}
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    lines = [Line(int(slot), folder / f"uart-{slot}") for slot in sys.argv[2:]]
+    print(json.dumps({"ready": True}), flush=True)
+    for text in sys.stdin:
+        command = json.loads(text)
+        chosen = [line for line in lines if line.slot in command.pop("slots", [line.slot])]
+        print(json.dumps(flood(chosen, **command)), flush=True)
+
+
+class Flood:
+    """A test's hold on that process."""
+
+    def __init__(self, folder: Path, slots: list[int]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.links = {slot: folder / f"uart-{slot}" for slot in slots}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "tests.flood", str(folder), *map(str, slots)],
+            cwd=Path(__file__).resolve().parent.parent,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
+        self._answer()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.terminate()
+        self._process.wait(10)
+        self._process.stdout.close()
+
+    def begin(self, seconds: float, rate: int = LINE_RATE, **more: Any) -> None:
+        """Let all lines (or `slots`) speak; `end` waits for it."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"seconds": seconds, "rate": rate, **more}).encode() + b"\n")
+        self._process.stdin.flush()
+
+    def end(self) -> dict[str, Any]:
+        """The report of what was begun last."""
+        report = self._answer()
+        report["lines"] = {int(slot): line for slot, line in report["lines"].items()}
+        return report
+
+    def _answer(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+
+if __name__ == "__main__":
+    main()
