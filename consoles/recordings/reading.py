@@ -1,0 +1,133 @@
+"""Reading a recording: what there is, and what was said when. Nothing here loads a whole segment."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from consoles.markers import Marker
+from consoles.recordings.segments import Opened, Record, open_all
+
+PAGE_BYTES = 256 * 1024
+PAGE_RECORDS = 4096
+MARKERS_SHOWN = 1000
+MARKS_BYTES = 512 * 1024  # of a segment's markers, at most this much is looked at
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What happened `at` (unix seconds): bytes of the port, or a marker."""
+
+    at: float
+    data: bytes = b""
+    marker: Marker | None = None
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some moments in the order of the recording; `next` is the cursor of what follows, None at its end."""
+
+    moments: list[Moment] = field(default_factory=list)
+    next: str | None = None
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A segment: from when to when (unix seconds), how many bytes of the port, and the cursor of its beginning."""
+
+    start: float
+    end: float
+    bytes: int
+    cursor: str
+
+
+@dataclass(frozen=True)
+class Contents:
+    """All segments, oldest first, and the newest markers, oldest first."""
+
+    stretches: list[Stretch]
+    markers: list[Marker]
+
+
+def contents(directory: Path) -> Contents:
+    """What the recording in `directory` holds. Two small reads per segment, and the newest markers."""
+    stretches, marks = [], []
+    for opened in open_all(directory):
+        cursor = _cursor(opened.segment.number, 0)
+        stretches.append(Stretch(opened.first_at, opened.last_at, opened.raw_size, cursor))
+        size = opened.marks_size
+        marks += _markers(opened.marks(max(0, size - MARKS_BYTES), size))
+        marks = marks[-MARKERS_SHOWN:]
+    return Contents(stretches, marks)
+
+
+def locate(directory: Path, at: float) -> str:
+    """The cursor of the moment `at` (unix seconds): in the first segment that holds that time, else at the beginning
+    of the one that comes soonest after it, else "". Segments may overlap or be out of order: clocks are set."""
+    soonest, cursor = float("inf"), ""
+    for opened in open_all(directory):
+        if opened.first_at <= at <= opened.last_at:
+            return _cursor(opened.segment.number, opened.number_at(at))
+        if at < opened.first_at < soonest:
+            soonest, cursor = opened.first_at, _cursor(opened.segment.number, 0)
+    return cursor
+
+
+def page(directory: Path, cursor: str = "", to: float | None = None, limit_bytes: int = PAGE_BYTES) -> Page:
+    """The moments from `cursor` on ("" is the oldest there is), up to the first that is younger than `to`; at most
+    `limit_bytes` of data, but at least one moment. Raises ValueError for what is no cursor.
+
+    What the quota has taken meanwhile is passed over: the next that is still there follows.
+    """
+    segment, first = _parse(cursor)
+    moments: list[Moment] = []
+    size = 0
+    for opened in open_all(directory, first=segment):
+        begin = first if opened.segment.number == segment else 0
+        for record in opened.records(begin):
+            if to is not None and record.at > to:
+                return Page(moments)
+            if moments and (size + record.end - record.start > limit_bytes or len(moments) >= PAGE_RECORDS):
+                return Page(moments, _cursor(opened.segment.number, record.number))
+            size += record.end - record.start
+            moments += read(opened, record)
+    return Page(moments)
+
+
+def read(opened: Opened, record: Record) -> list[Moment]:
+    """What a record holds. A marker that cannot be read, after a power failure, is left out."""
+    if record.is_marker:
+        return [Moment(record.at, marker=m) for m in _markers(opened.marks(record.mark_start, record.mark_end))]
+    return [Moment(record.at, data=opened.data(record.start, record.end))]
+
+
+def moments_between(directory: Path, start: float | None, end: float | None) -> Iterator[Moment]:
+    """Every moment of that time in the order of the recording, in bounded memory."""
+    for opened in open_all(directory):
+        first = 0 if start is None else opened.number_at(start)
+        for record in opened.records(first):
+            if end is not None and record.at > end:
+                break
+            yield from read(opened, record)
+
+
+def _markers(lines: bytes) -> list[Marker]:
+    found = []
+    for line in lines.split(b"\n"):
+        try:
+            found.append(Marker.from_json(line))
+        except ValueError:  # the rest of a line whose beginning was not read, or what a power failure left of it
+            continue
+    return found
+
+
+def _cursor(segment: int, record: int) -> str:
+    return f"{segment}-{record}"
+
+
+def _parse(cursor: str) -> tuple[int, int]:
+    segment, _, record = cursor.partition("-")
+    if not cursor:
+        return 0, 0
+    if not (segment.isdecimal() and record.isdecimal() and len(cursor) <= 40):
+        raise ValueError(f"This is no place in a recording: {cursor[:40]!r}.")
+    return int(segment), int(record)
