@@ -112,7 +112,7 @@ class Daemon:
     def _read(self, line: Line, moment: float) -> int:
         """Pass on what has come; a line that is busy is not waited for, but looked at a little later."""
         try:
-            count = line.take_in(self.now)
+            count = line.take_in(moment, self.now)
         except PortUnavailable as error:
             self._lose(line, error)
             return 0

@@ -171,15 +171,17 @@ class Line:
 
     # What it brings
 
-    def take_in(self, now: Callable[[], datetime]) -> int:
+    def take_in(self, moment: float, now: Callable[[], datetime]) -> int:
         """Read what there is and pass it on; returns how many bytes. Raises PortUnavailable."""
         assert self.port is not None
+        self.pace.delay(moment)  # (lets it save up until now)
         total = 0
         while total < TURN_BYTES:
             data = self.port.read_available()
             if not data:
                 break
             total += len(data)
+            self.pace.spend(len(data))
             self._pass_on(data, now)
             if len(data) < FULL_READ_BYTES:
                 break
@@ -187,7 +189,6 @@ class Line:
 
     def _pass_on(self, data: bytes, now: Callable[[], datetime]) -> None:
         self.bytes_read += len(data)
-        self.pace.spend(len(data))
         if self.journal:
             self.journal.append(data)
         at = time.time()

@@ -1,13 +1,13 @@
 """When bytes go on at once, and when they may be joined: a small token bucket, with no clock of its own."""
 
-JOIN_SECONDS = 0.005
+JOIN_SECONDS = 0.004  # 5 ms at most: whoever polls rounds up to the next millisecond
 PIECES_PER_SECOND = 400.0
 PIECE_BYTES = 16  # what a keystroke's echo is at most; more is output and costs more
 SPARE_PIECES = 8.0  # what a quiet line has saved up: 20 ms of silence fill the bucket
 
 
 class Pace:
-    """How one line's bytes are passed on: at once while the line is quiet, joined for 5 ms under load.
+    """How one line's bytes are passed on: at once while the line is quiet, joined under load.
 
     A lone keystroke's echo goes at once, and so does every echo of a ping-pong of keystrokes at 400 a second. Times
     are seconds of any steady clock.
@@ -24,5 +24,5 @@ class Pace:
         return 0.0 if self._pieces >= 1.0 else JOIN_SECONDS
 
     def spend(self, size: int) -> None:
-        """`size` bytes have gone on. However many they were, 3 ms of silence and the next ones go at once."""
+        """`size` bytes go on, at the time last asked about. However many: after 3 ms of silence the next go at once."""
         self._pieces = max(0.0, self._pieces - max(1.0, size / PIECE_BYTES))
