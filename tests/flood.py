@@ -73,7 +73,7 @@ def flood(lines: list[Line], seconds: float, rate: int, chunk: int = 0) -> dict[
 
     With `chunk`, so many bytes at a time, whatever time that takes.
     """
-    began = {line.slot: line.said for line in lines}
+    before = {line.slot: line.said for line in lines}
     total = int(seconds * rate) // RECORD_BYTES * RECORD_BYTES
     clock_began = time.monotonic()
     late = 0.0
@@ -82,14 +82,14 @@ def flood(lines: list[Line], seconds: float, rate: int, chunk: int = 0) -> dict[
         due = int((time.monotonic() - clock_began) * rate)
         done = min(total, due if not chunk else done + chunk)
         for line in lines:
-            line.say(began[line.slot] + done)
+            line.say(before[line.slot] + done)
         tick_end = clock_began + ((time.monotonic() - clock_began) // TICK_SECONDS + 1) * TICK_SECONDS
         time.sleep(max(0.0, tick_end - time.monotonic()))
         late = max(late, time.monotonic() - tick_end)
         if time.monotonic() - clock_began > seconds + 30:
             break
     took = time.monotonic() - clock_began
-    return {"took": took, "late": late, "lines": {line.slot: line.report() for line in lines}}
+    return {"began": clock_began, "took": took, "late": late}
 
 
 def main() -> None:
@@ -98,8 +98,10 @@ def main() -> None:
     print(json.dumps({"ready": True}), flush=True)
     for text in sys.stdin:
         command = json.loads(text)
-        chosen = [line for line in lines if line.slot in command.pop("slots", [line.slot])]
-        print(json.dumps(flood(chosen, **command)), flush=True)
+        slots = command.pop("slots", None)
+        report = flood([line for line in lines if slots is None or line.slot in slots], **command)
+        report["lines"] = {line.slot: line.report() for line in lines}
+        print(json.dumps(report), flush=True)
 
 
 class Flood:
@@ -138,6 +140,12 @@ class Flood:
         report = self._answer()
         report["lines"] = {int(slot): line for slot, line in report["lines"].items()}
         return report
+
+    def ask(self) -> dict[int, dict[str, int]]:
+        """What has been said on each line so far."""
+        self.begin(0.0)
+        lines: dict[int, dict[str, int]] = self.end()["lines"]
+        return lines
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None

@@ -95,6 +95,7 @@ class Viewer:
 
     def __init__(self, where: dict[str, Any], slot: int, kind: str, delay: float = 0.0) -> None:
         self._where, self.slot, self.kind, self._delay = where, slot, kind, delay
+        self.was = kind
         self.account = Account(slot)
         self.asleep = kind in ("stalled", "deaf")
         self.connects = 0
@@ -130,8 +131,6 @@ class Viewer:
                 await asyncio.sleep(0.2)
                 continue
             self.connects += 1
-            if self.kind == "deaf" and self.asleep:
-                self._socket.pause()
             if self.kind == "reconnecting":
                 asyncio.get_running_loop().call_later(random.uniform(0.4, 1.2), self._socket.abort)
             await self._closed.wait()
@@ -171,12 +170,16 @@ class Viewer:
         match message["type"]:
             case "hello":
                 self.epoch = message["epoch"]
+                if self.kind == "deaf" and self._socket is not None:
+                    self._socket.pause()
             case "gap":
                 self.account.gap(message["bytes"], message["at"])
                 self.offset = message["at"]
                 self.said.append(f"gap {message['bytes']}: {message['why']}")
             case "marker":
                 self.markers.append(message)
+                if message["kind"] == "daemon-away":  # it says what a gap of unknown size would say
+                    self.account.gap(None, message["at"])
 
     def _note_progress(self) -> None:
         now = time.monotonic()
@@ -207,7 +210,7 @@ class Viewer:
     def report(self) -> dict[str, Any]:
         account = self.account
         return {
-            **{"slot": self.slot, "kind": self.kind, "connects": self.connects, "closes": self.closes},
+            **{"slot": self.slot, "kind": self.was, "connects": self.connects, "closes": self.closes},
             **{
                 "began": account.began,
                 "delivered": account.delivered,

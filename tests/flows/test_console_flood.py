@@ -1,0 +1,206 @@
+"""Nothing is lost in silence: seven UARTs at full line rate, eighty viewers, and everything that may die in between.
+
+Every byte arrives at every viewer once and in order, or the viewer is told exactly how many it missed.
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.flood import LINE_RATE, Flood
+from tests.flows.broker import Broker
+from tests.flows.scene import Scene
+from tests.simulated import SimulatedBoard
+from tests.viewers import Viewers
+
+SLOTS = list(range(1, 8))
+CROWDED = 3  # the console with fifty viewers
+CATCH_UP_SECONDS = 40.0
+SHORT, LONG = 5.0, pytest.param(60.0, marks=pytest.mark.soak)
+
+
+class House:
+    """A portal whose seven UARTs this test floods, on a broker that it may take away."""
+
+    def __init__(self, folder: Path) -> None:
+        self.lines = Flood(folder / "lines", SLOTS)
+        board = SimulatedBoard(folder / "board", scale=10.0)
+        board.uarts = self.lines.links
+        self.broker = Broker(folder)
+        self.broker.start()
+        self.scene = Scene(folder, board=board, REDIS_URL=self.broker.url)
+        self.scene.start()
+        self.cookie = "; ".join(f"{name}={value}" for name, value in self.scene.client.http.cookies.items())
+
+    def watched_by(self, rows: list[dict[str, Any]]) -> Viewers:
+        return Viewers(self.scene.portal.port, self.cookie, rows)
+
+    def web_mib(self, field: str) -> float:
+        """A figure of the web process's memory, as /proc names it."""
+        text = Path(f"/proc/{self.scene.portal.children()['web']}/status").read_text()
+        return int(text.partition(f"{field}:")[2].split()[0]) / 1024
+
+    def close(self) -> None:
+        self.scene.close()
+        self.broker.kill()
+        self.lines.__exit__()
+
+
+@pytest.fixture(scope="module")
+def _house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    house = House(tmp_path_factory.mktemp("flood"))
+    yield house
+    house.close()
+
+
+@pytest.fixture
+def house(_house: House) -> House:
+    _house.broker.start()
+    _house.scene.wait_healthy()
+    return _house
+
+
+def audience(crowd: int, others: int) -> list[dict[str, Any]]:
+    """`crowd` viewers on one console and `others` on each other one; of all kinds where there is room for them."""
+    kinds = ["slow", "reconnecting", "stalled", "deaf", "slow", "reconnecting", "stalled", "deaf"]
+    rows = []
+    for slot in SLOTS:
+        count = crowd if slot == CROWDED else others
+        some = kinds if count > len(kinds) else kinds[: count - 1]
+        rows += [{"slot": slot, "kind": kind, "delay": 0.3} for kind in [*some, *["prompt"] * (count - len(some))]]
+    return rows
+
+
+def settled(viewers: Viewers, said: dict[int, int]) -> list[dict[str, Any]]:
+    """Everybody's account once everybody has come to the end."""
+    viewers.ask("settle")
+    viewers.ask("wake")
+    came = viewers.ask("wait-place", places=said, seconds=CATCH_UP_SECONDS)
+    reports: list[dict[str, Any]] = viewers.ask("report")
+    behind = [row for row in reports if row["place"] < said[row["slot"]]]
+    assert came, f"{len(behind)} viewers did not come to the end: {[short(row) for row in behind[:4]]}"
+    return reports
+
+
+def short(report: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in report.items() if name not in ("seen_at", "markers")}
+
+
+def assert_accounted(reports: list[dict[str, Any]], began: dict[int, int], said: dict[int, int]) -> None:
+    """Every viewer had every byte that was said since `began`, or was told of it; nothing twice, nothing wrong."""
+    for report in reports:
+        assert report["wrong"] == [], short(report)
+        assert report["place"] == said[report["slot"]], short(report)
+        assert report["began"] <= began[report["slot"]], short(report)
+        unknown = sum(end - begin for begin, end in report["unknown"])
+        assert report["delivered"] + report["announced"] + unknown == report["place"] - report["began"], short(report)
+
+
+def assert_lines_never_waited(lines: dict[int, dict[str, int]]) -> None:
+    for slot, line in lines.items():
+        assert line["overrun"] == 0, (slot, line)
+
+
+def places(lines: dict[int, dict[str, int]]) -> dict[int, int]:
+    return {slot: line["said"] for slot, line in lines.items()}
+
+
+def flooded(house: House, seconds: float, rows: list[dict[str, Any]], meanwhile: Any = None) -> list[dict[str, Any]]:
+    """Flood all lines before those viewers, do something in the middle, and have the accounts of all."""
+    began = places(house.lines.ask())
+    with house.watched_by(rows) as viewers:
+        house.lines.begin(seconds)
+        if meanwhile is not None:
+            time.sleep(seconds * 0.3)
+            meanwhile()
+        lines = house.lines.end()["lines"]
+        assert_lines_never_waited(lines)
+        reports = settled(viewers, places(lines))
+    assert_accounted(reports, began, places(lines))
+    return reports
+
+
+@pytest.mark.parametrize("seconds", [SHORT, LONG])
+def test_seven_uarts_at_full_rate_reach_eighty_viewers_byte_for_byte(house: House, seconds: float) -> None:
+    reports = flooded(house, seconds, audience(50, 5))
+    missed = [short(report) for report in reports if report["kind"] == "prompt" and report["announced"]]
+    assert missed == [], "slow viewers never delay prompt ones"
+
+
+@pytest.mark.parametrize("seconds", [SHORT, LONG])
+def test_the_web_process_is_killed_in_the_middle_and_viewers_come_back_where_they_were(
+    house: House, seconds: float
+) -> None:
+    reports = flooded(house, seconds, audience(12, 2), lambda: house.scene.kill("web"))
+    assert all(report["connects"] > 1 for report in reports)
+    house.scene.wait_healed("web")
+
+
+@pytest.mark.parametrize(("seconds", "away"), [(4.0, 2.0), pytest.param(60.0, 10.0, marks=pytest.mark.soak)])
+def test_a_broker_that_does_not_answer_costs_no_byte(house: House, seconds: float, away: float) -> None:
+    """What comes in ten seconds at line rate fits what the daemon keeps."""
+
+    def hang() -> None:
+        with house.broker.hung():
+            time.sleep(away)
+
+    reports = flooded(house, seconds, audience(4, 1), hang)
+    assert {report["announced"] for report in reports if report["kind"] == "prompt"} == {0}
+
+
+def test_what_the_daemon_cannot_keep_for_a_broker_that_is_away_too_long_is_a_gap_of_exact_size(house: House) -> None:
+    began = places(house.lines.ask())
+    with house.watched_by([{"slot": CROWDED, "kind": "prompt"}]) as viewers:
+        with house.broker.hung():
+            house.lines.begin(2.0, rate=LINE_RATE * 10, slots=[CROWDED])
+            lines = house.lines.end()["lines"]
+        [report] = settled(viewers, {CROWDED: lines[CROWDED]["said"]})
+    assert_lines_never_waited(lines)
+    assert_accounted([report], began, places(lines))
+    assert report["announced"] > 500_000
+
+
+@pytest.mark.parametrize("seconds", [4.0, LONG])
+def test_a_broker_that_lost_its_data_leads_no_viewer_into_new_data_by_an_old_cursor(
+    house: House, seconds: float
+) -> None:
+    def lose() -> None:
+        house.broker.kill()
+        house.broker.start()
+
+    reports = flooded(house, seconds, audience(4, 1), lose)
+    assert len({(report["slot"], report["epoch"]) for report in reports}) == len(SLOTS)
+    for report in reports:
+        assert report["unknown"] == [], "the daemon knew its count all the time"
+
+
+@pytest.mark.parametrize("seconds", [4.0, LONG])
+def test_a_killed_daemon_leaves_one_missing_stretch_no_longer_than_it_was_away(house: House, seconds: float) -> None:
+    began = house.lines.ask()
+    reports = flooded(house, seconds, audience(4, 1), lambda: house.scene.kill("consoled"))
+    ended = house.lines.ask()
+    for report in reports:
+        slot = report["slot"]
+        [(last, first)] = report["unknown"]
+        away_bytes = ended[slot]["vanished"] - began[slot]["vanished"]
+        assert away_bytes <= first - last <= away_bytes + 0.05 * LINE_RATE, short(report)
+        away = [detail for kind, _, detail in report["markers"] if kind == "daemon-away"]
+        assert len(away) == 1, report["markers"]
+        assert len({tuple(map(tuple, row["unknown"])) for row in reports if row["slot"] == slot}) == 1
+    house.scene.wait_healed("consoled")
+
+
+def test_fifty_stalled_viewers_cost_the_web_process_little_memory(house: House) -> None:
+    kinds = ["stalled"] * 25 + ["deaf"] * 25
+    with house.watched_by([{"slot": CROWDED, "kind": kind} for kind in kinds]) as viewers:
+        before = house.web_mib("VmRSS")
+        house.lines.begin(3.0, rate=LINE_RATE * 3, slots=[CROWDED])
+        assert_lines_never_waited(house.lines.end()["lines"])
+        growth = house.web_mib("VmHWM") - before
+        reports = viewers.ask("report")
+    assert max(report["delivered"] for report in reports) < 2_500_000
+    print(f"50 stalled viewers: the web process grew by {growth:.1f} MiB")
+    assert growth < 24
