@@ -10,16 +10,27 @@ can be read for itself, and a title that never ends hides one line at most.
 
 import re
 
-_CONTROL = r"\x00-\x1f\x7f-\x9f"
-_OPEN_STRING = rf"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^{_CONTROL}]*"  # OSC DCS SOS PM APC, as two bytes or as one
+_BODY = r"[^\x00-\x1f\x7f-\x9f]*"  # of a string: OSC, DCS, SOS, PM, APC
 _STRING_END = r"(?:\x07|\x9c|\x1b\\)"
-_CSI = r"(?:\x1b\[|\x9b)[0-?]{0,60}[ -/]{0,3}"
-_SHORT = r"\x1b[ -/]{0,3}"
-_SEQUENCE = rf"{_OPEN_STRING}{_STRING_END}?|{_CSI}[@-~]|{_SHORT}[0-~]"
+_PARAMETERS = r"[0-?]{0,60}[ -/]{0,3}"
+# What may follow the control character that begins a sequence. All patterns begin with a class of characters and look
+# back at which it was: between two of them, `re` then runs through a text ten times as fast.
+_AFTER = (
+    rf"(?:(?<=\x1b)(?:[\]PX^_]{_BODY}{_STRING_END}?|\[{_PARAMETERS}[@-~]|[ -/]{{0,3}}[0-~])"
+    rf"|(?<=[\x90\x98\x9d-\x9f]){_BODY}{_STRING_END}?|(?<=\x9b){_PARAMETERS}[@-~])?"
+)
+_UNFINISHED = re.compile(
+    r"[\x1b\x90\x98\x9b\x9d-\x9f]"
+    rf"(?:(?P<string>(?:(?<=\x1b)[\]PX^_]|(?<=[\x90\x98\x9d-\x9f])){_BODY}\x1b?)"
+    rf"|(?<=\x1b)(?:\[{_PARAMETERS}|[ -/]{{0,3}})|(?<=\x9b){_PARAMETERS})\Z"
+)
+_REST_OF_STRING = re.compile(rf"{_BODY}(?P<end>{_STRING_END})?")
 
-_ALL = re.compile(rf"{_SEQUENCE}|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-_UNFINISHED = re.compile(rf"(?:(?P<string>{_OPEN_STRING}\x1b?)|{_CSI}|{_SHORT})\Z")
-_REST_OF_STRING = re.compile(rf"[^{_CONTROL}]*(?P<end>{_STRING_END})?")
+# What goes, with the sequence that it begins: all but tab and line feed; but line ends; but those and backspace.
+_ALL = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f]{_AFTER}")
+_NOT_LINES = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]{_AFTER}")
+_UNSAFE = re.compile(rf"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f-\x9f]{_AFTER}")
+_LINE_END = re.compile(r"\r+\n?")
 
 # What draws: cursor, erase, insert and delete, scroll, tabs, colours, save and restore.
 _DRAWING = re.compile(r"\x1b(?:\[[0-9;:]*[@A-HJ-MPSTXZa`defgmrsu]|[78DEHMc]|[()][0AB])")
@@ -83,18 +94,11 @@ class Plain(_Pieces):
         return _LINE_END.sub("\n", text)
 
 
-_NOT_LINES = re.compile(rf"{_SEQUENCE}|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]")
-_LINE_END = re.compile(r"\r+\n?")
-
-
 class Safe(_Pieces):
     """What draws on a screen and nothing else: for players and terminals that are not ours."""
 
     def _pass(self, text: str) -> str:
         return _UNSAFE.sub(_keep_drawing, text)
-
-
-_UNSAFE = re.compile(rf"{_SEQUENCE}|[\x00-\x07\x0b-\x0c\x0e-\x1f\x7f-\x9f]")
 
 
 def _keep_drawing(found: re.Match[str]) -> str:
