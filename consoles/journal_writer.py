@@ -20,6 +20,7 @@ from consoles.resp import ReplyError
 
 log = logging.getLogger("nanoportal.consoled")
 KEPT_BYTES = 1_048_576
+FLIGHT_SHARE = 4  # of which so much may be sent and not confirmed: that cannot be dropped any more
 JOINED_BYTES = 16_384  # an entry is not made longer than this
 PIECE_BYTES = 256  # what one piece takes here beyond its content
 TRIM_BYTES = 65_536  # retention is enforced each time so much, or so many entries, have been added
@@ -34,6 +35,11 @@ class Piece:
     content: bytes | bytearray
     is_data: bool
     cursor: Cursor | None = None
+
+    @property
+    def size(self) -> int:
+        """What it takes in memory, about."""
+        return len(self.content) + PIECE_BYTES
 
 
 @dataclass(frozen=True)
@@ -66,6 +72,7 @@ class JournalWriter:
         self._unsent: deque[Piece] = deque()
         self._sent: deque[Piece] = deque()
         self._kept = 0  # bytes in both, with what each piece takes
+        self._in_flight = 0  # of these, sent
         self._last = self._confirmed = Cursor(0)  # the ids sent and confirmed last
         self._begun = False  # whether the broker has confirmed the epoch
         self._refused = 0  # bytes that the broker would not take
@@ -106,14 +113,14 @@ class JournalWriter:
 
     def _keep(self, piece: Piece) -> None:
         self._unsent.append(piece)
-        self._kept += len(piece.content) + PIECE_BYTES
+        self._kept += piece.size
 
     def _drop_oldest(self) -> bool:
         """Drop the oldest bytes that can still be dropped; markers go last. False if nothing is left to drop."""
         if not self._unsent:
             return False
         place = next((n for n, piece in enumerate(self._unsent) if piece.is_data), 0)
-        self._kept -= len(self._unsent[place].content) + PIECE_BYTES
+        self._kept -= self._unsent[place].size
         del self._unsent[place]
         return True
 
@@ -123,7 +130,7 @@ class JournalWriter:
         """Send what waits, as far as the link has room."""
         if self.epoch is None:
             return
-        while self._unsent and link.has_room:
+        while self._unsent and link.has_room and self._in_flight < KEPT_BYTES // FLIGHT_SHARE:
             piece = self._unsent.popleft()
             start = self._base + piece.end - (len(piece.content) if piece.is_data else 0)
             if piece.is_data and start > self._last.offset:
@@ -141,13 +148,14 @@ class JournalWriter:
         words = f"{lost:,} bytes were dropped here: the broker did not take them in time."
         marker = Marker(DROPPED, self._now(), words, {"bytes": lost})
         piece = Piece(self._last.offset - self._base, marker.to_json(), False)
-        self._kept += len(piece.content) + PIECE_BYTES
+        self._kept += piece.size
         self._send(piece, self._next_marker(), link)
 
     def _send(self, piece: Piece, cursor: Cursor, link: Link) -> None:
         assert self.epoch is not None
         piece.cursor = self._last = cursor
         self._sent.append(piece)
+        self._in_flight += piece.size
         name = journal.DATA if piece.is_data else journal.MARKER
         stream = self.keys.stream(self.epoch.epoch)
         link.send("XADD", stream, str(cursor), name, bytes(piece.content), then=self._confirm)
@@ -156,7 +164,8 @@ class JournalWriter:
 
     def _confirm(self, reply: Any) -> None:
         piece = self._sent.popleft()
-        self._kept -= len(piece.content) + PIECE_BYTES
+        self._kept -= piece.size
+        self._in_flight -= piece.size
         assert piece.cursor is not None
         if isinstance(reply, ReplyError) and "equal or smaller" not in str(reply):
             if not self._refused:
@@ -189,8 +198,9 @@ class JournalWriter:
     def detach(self) -> None:
         """The link is lost: what is not confirmed waits for the next one."""
         self._unsent.extendleft(reversed([piece for piece in self._sent if not self._is_announcement(piece)]))
-        self._kept -= sum(len(piece.content) + PIECE_BYTES for piece in self._sent if self._is_announcement(piece))
+        self._kept -= sum(piece.size for piece in self._sent if self._is_announcement(piece))
         self._sent.clear()
+        self._in_flight = 0
 
     def _is_announcement(self, piece: Piece) -> bool:
         """Whether it will be made anew where it is still true."""
@@ -205,7 +215,7 @@ class JournalWriter:
         if self._continues(found):
             assert found.last is not None
             while self._unsent and (cursor := self._unsent[0].cursor) is not None and cursor <= found.last:
-                self._kept -= len(self._unsent.popleft().content) + PIECE_BYTES
+                self._kept -= self._unsent.popleft().size
             self._last = self._confirmed = found.last
             self._begun = True
         elif self._begun:

@@ -26,6 +26,7 @@ FULL_READ_BYTES = 2048  # a read that brought so much may have left something
 TURN_BYTES = 65_536  # what is read of one line before the others get their turn
 OUTGOING_BYTES = 65_536
 HEARD_BYTES = 4_194_304
+PAUSE_SECONDS = 0.05
 
 
 class Recorder(Protocol):
@@ -55,10 +56,15 @@ class Heard:
             self._pieces.append((data, at))
 
     def take(self) -> list[tuple[bytes, float]]:
-        """All of it; forgets it."""
-        taken = [self._pieces.popleft() for _ in range(len(self._pieces))]
-        self._taken_bytes += sum(len(data) for data, _ in taken)
-        return taken
+        """All of it; forgets it. What came without a pause comes as one piece, which is much less work to look at."""
+        taken: list[tuple[list[bytes], float]] = []
+        for _ in range(len(self._pieces)):
+            data, at = self._pieces.popleft()
+            self._taken_bytes += len(data)
+            joined = taken.pop()[0] if taken and at - taken[-1][1] < PAUSE_SECONDS else []
+            joined.append(data)
+            taken.append((joined, at))
+        return [(b"".join(joined), at) for joined, at in taken]
 
 
 @dataclass(eq=False)
@@ -270,11 +276,15 @@ class Line:
             self.say(markers.KEYS_LATE, f"{amount} not sent: {why}.", now, bytes=count)
         self._unsent.clear()
         self._look_for_overruns(now)
+        self._look_at_recording(now)
+
+    def _look_at_recording(self, now: datetime) -> None:
+        """Told in the journal only: the recording says itself what it lacks."""
         problem = self.recorder.problem if self.recorder else ""
-        if problem and not self._recording_problem:
-            self.say(markers.RECORDING_STOPPED, problem, now)
-        elif self._recording_problem and not problem:
-            self.say(markers.RECORDING_RESUMED, "The recording goes on.", now)
+        if self.journal and problem and not self._recording_problem:
+            self.journal.mark(Marker(markers.RECORDING_STOPPED, now, problem))
+        elif self.journal and self._recording_problem and not problem:
+            self.journal.mark(Marker(markers.RECORDING_RESUMED, now, "The recording goes on."))
         self._recording_problem = problem
 
     def _look_for_overruns(self, now: datetime) -> None:

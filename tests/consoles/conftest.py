@@ -3,11 +3,12 @@
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
-from tests.consoles.rig import Reader, Serving, Som, Start
+from tests.consoles.rig import Reader, Serving, Som
 from tests.flows.broker import Broker
 
 
@@ -34,17 +35,27 @@ def som(tmp_path: Path) -> Iterator[Som]:
     som.close()
 
 
+class Starter:
+    """Starts daemons on the test's broker."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._started: list[Serving] = []
+
+    def __call__(self, *paths: Path, **more: Any) -> Serving:
+        self._started.append(Serving(self._url, list(paths), **more))
+        return self._started[-1]
+
+    def stop_all(self) -> None:
+        while self._started:
+            self._started.pop().close()
+
+
 @pytest.fixture
-def serve(private_broker: Broker) -> Iterator[Start]:
-    started: list[Serving] = []
-
-    def start(*paths: Path, **more: object) -> Serving:
-        started.append(Serving(private_broker.url, list(paths), **more))  # type: ignore[arg-type]
-        return started[-1]
-
-    yield start
-    for serving in started:
-        serving.close()
+def serve(private_broker: Broker) -> Iterator[Starter]:
+    starter = Starter(private_broker.url)
+    yield starter
+    starter.stop_all()
 
 
 @pytest.fixture

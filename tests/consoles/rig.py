@@ -3,10 +3,9 @@
 import os
 import threading
 import tty
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import redis
 
@@ -120,6 +119,9 @@ class Reader:
 
         wait_for(there, seconds, f"{data[-40:]!r} in the journal")
 
+    def wait_end(self, offset: int, seconds: float = SOON) -> None:
+        wait_for(lambda: self.epochs() and self.end().offset == offset, seconds, f"the journal to end at {offset}")
+
     def wait_kind(self, kind: str, count: int = 1, seconds: float = SOON) -> str:
         wait_for(lambda: self.kinds().count(kind) >= count, seconds, f"marker {kind}, among {self.kinds()}")
         return [words for found, words in self.markers() if found == kind][-1]
@@ -144,4 +146,8 @@ class Hands:
         assert call.on(self.client).granted
 
 
-Start = Callable[..., Serving]
+class Start(Protocol):
+    """What the fixture `serve` is."""
+
+    def __call__(self, *paths: Path, **more: Any) -> Serving: ...
+    def stop_all(self) -> None: ...
