@@ -3,7 +3,6 @@
 import os
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from consoles.recordings.segments import ENTRY, SUFFIXES, Segment, segments, whole_entries
@@ -22,7 +21,7 @@ class Piece:
 
 class Growing:
     """A segment open for writing. Every method raises OSError as the disk does; after a failed `write` the files are
-    as they were before it, or it says that they are not by raising from `undo` as well."""
+    as they were before it."""
 
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
@@ -39,8 +38,6 @@ class Growing:
         os.ftruncate(self._index, count * ENTRY.size)
         last = os.pread(self._index, ENTRY.size, (count - 1) * ENTRY.size) if count else b""
         self.last_at, self._end, self._mark_end = ENTRY.unpack(last) if count else (0.0, 0, 0)
-        first = os.pread(self._index, ENTRY.size, 0) if count else b""
-        self.first_at = ENTRY.unpack(first)[0] if count else 0.0
         os.ftruncate(self._marks, self._mark_end)
         status = os.fstat(self._raw)
         self.size = status.st_size + self._mark_end + count * ENTRY.size
@@ -67,7 +64,6 @@ class Growing:
 
     def _add_entries(self, entries: list[tuple[float, int, int]]) -> None:
         _write(self._index, b"".join(ENTRY.pack(*entry) for entry in entries))
-        self.first_at = self.first_at or entries[0][0]
         self.last_at = entries[-1][0]
         self.size += len(entries) * ENTRY.size
 
@@ -92,10 +88,6 @@ class Growing:
         for descriptor in (self._raw, self._marks, self._index):
             with suppress(OSError):
                 os.close(descriptor)
-
-    def day(self) -> str:
-        """The day of its first record, UTC; "" while it has none."""
-        return f"{datetime.fromtimestamp(self.first_at, UTC):%Y-%m-%d}" if self.first_at else ""
 
 
 def _write(descriptor: int, data: bytes) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from consoles.markers import DROPPED, RECORDING_RESUMED, Marker
 from consoles.recordings.growing import Growing, Piece, make_room, newest
-from consoles.recordings.segments import Segment
+from consoles.recordings.segments import ENTRY, Segment
 
 log = logging.getLogger("nanoportal.recordings")
 MIB = 2**20
@@ -29,6 +29,7 @@ BATCH_SECONDS = 0.2  # one write for what comes meanwhile
 SYNC_SECONDS = 5.0
 RETRY_SECONDS = 5.0
 TIDY_SECONDS = 3600.0
+DAY = 86400
 JOIN_SECONDS, JOIN_BYTES = 0.02, 4096  # reads so close together become one record
 WRITE_BYTES = 256 * 1024
 JITTER_SECONDS = 1.0  # a clock set back by less is held until it has caught up
@@ -194,7 +195,7 @@ class RecordingWriter:
     def _resume(self) -> None:
         gap = self._gap or _Gap(self._now().timestamp())
         marker = self._gap_marker(RECORDING_RESUMED, gap, f"Recording stood still; {gap.size:,} bytes are not in it.")
-        self._put([*self._missed_marks, marker])
+        self._write_all(deque([*self._missed_marks, marker]))
         self._missed_marks.clear()
         self._gap, self.problem = None, ""
         log.warning("%s: recording goes on; %d bytes are not in it", self._directory, gap.size)
@@ -205,73 +206,68 @@ class RecordingWriter:
         return _mark(Marker(kind, now, words, {"bytes": gap.size, "since": since, "why": self.problem}))
 
     def _write_all(self, items: deque[Piece | _Gap]) -> None:
-        """Write `items` from the left; on OSError those that are left are not written."""
+        """Write `items` from the left; on OSError those that are left are not written, and all others are."""
         while items:
-            batch, size, taken = [], 0, 0
-            for item in items:
-                if size >= WRITE_BYTES:
-                    break
-                taken += 1
-                if isinstance(item, _Gap):
-                    words = f"The disk was too slow; {item.size:,} bytes are not in the recording."
-                    batch.append(self._gap_marker(DROPPED, item, words))
-                else:
-                    batch.append(item)
-                    size += len(item.data) + len(item.mark)
-            self._put(batch)
-            for _ in range(taken):
+            batch = self._next_batch(items)
+            assert self._growing is not None
+            self._growing.write(_joined(batch))
+            self._unsynced = True
+            for _ in batch:
                 items.popleft()
 
     # The files
 
-    def _put(self, pieces: list[Piece]) -> None:
-        """Write pieces into the segments they belong to: in order, whatever the clock says. All or none are written,
-        as long as they belong to one segment."""
+    def _next_batch(self, items: deque[Piece | _Gap]) -> list[Piece]:
+        """The first of `items`, as many as go into one write and one segment, which is open then. None of them is
+        older than the one before it, whatever the clock says."""
+        first = self._piece(items[0]).at
+        growing = self._growing
+        if growing is None or self._must_rotate(growing.size, growing.last_at, first):
+            growing = self._rotate(first)
         batch: list[Piece] = []
-        for piece in _joined(pieces):
-            last = batch[-1].at if batch else (self._growing.last_at if self._growing else 0.0)
-            if self._growing is None or self._must_rotate(piece.at, last):
-                self._flush(batch)
-                batch = []
-                self._rotate(piece.at)
-                last = self._growing.last_at if self._growing else 0.0
-            batch.append(Piece(max(piece.at, last), piece.data, piece.mark))
-        self._flush(batch)
+        last, size, full = growing.last_at, growing.size, growing.size + WRITE_BYTES
+        for piece in map(self._piece, items):
+            if batch and (size >= full or self._must_rotate(size, last, piece.at)):
+                break
+            last = max(last, piece.at)
+            batch.append(Piece(last, piece.data, piece.mark))
+            size += len(piece.data) + len(piece.mark) + ENTRY.size
+        return batch
 
-    def _flush(self, batch: list[Piece]) -> None:
-        if batch:
-            assert self._growing is not None
-            self._growing.write(batch)
-            self._unsynced = True
+    def _piece(self, item: Piece | _Gap) -> Piece:
+        if isinstance(item, Piece):
+            return item
+        words = f"The disk was too slow; {item.size:,} bytes are not in the recording."
+        return self._gap_marker(DROPPED, item, words)
 
-    def _must_rotate(self, at: float, last: float) -> bool:
-        """Whether a piece of that time begins another segment: this one is full, or of another day, or the clock was
-        set back behind its end."""
-        assert self._growing is not None
-        first = self._growing.first_at
-        full = self._growing.size >= self._segment_bytes()
-        return full or at < last - JITTER_SECONDS or (first > 0 and at // 86400 != first // 86400 and at > last)
+    def _must_rotate(self, size: int, last: float, at: float) -> bool:
+        """Whether a piece of the time `at` begins another segment: this one, of that size and with a last record of
+        that time, is full, or of another day, or the clock was set back behind its end."""
+        was_set_back = at < last - JITTER_SECONDS
+        return size >= self._segment_bytes() or was_set_back or 0 < last // DAY < at // DAY
 
     def _segment_bytes(self) -> int:
         return max(LEAST_SEGMENT_BYTES, min(SEGMENT_BYTES, self._quota // 8))
 
-    def _rotate(self, at: float) -> None:
+    def _rotate(self, at: float) -> Growing:
         """Begin another segment, or go on with the one of an earlier writer if it is not done."""
         last = self._last or newest(self._directory)
         if self._growing is None and last is not None:
-            self._open(last)
-            if not self._must_rotate(at, self._growing.last_at if self._growing else 0.0):
-                return
+            growing = self._open(last)
+            if not self._must_rotate(growing.size, growing.last_at, at):
+                return growing
         if self._growing is not None:
             self._growing.sync()
             self._growing.close()
             self._growing = None
-        self._open(Segment(self._directory, last.number + 1 if last else 1))
+        growing = self._open(Segment(self._directory, last.number + 1 if last else 1))
         self._tidy()
+        return growing
 
-    def _open(self, segment: Segment) -> None:
+    def _open(self, segment: Segment) -> Growing:
         self._growing = Growing(segment)
         self._last = segment
+        return self._growing
 
     def _tidy_if_due(self) -> None:
         if time.monotonic() - self._tidied_at >= TIDY_SECONDS / self._scale and self._directory.exists():
