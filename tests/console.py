@@ -3,6 +3,7 @@
 import json
 import struct
 import time
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,11 +18,14 @@ class Console:
     def __init__(self, client: Client, slot: int, board: str = "demo", query: str = "") -> None:
         url = str(client.http.base_url).rstrip("/")
         cookies = "; ".join(f"{name}={value}" for name, value in client.http.cookies.items())
-        self._socket = connect(
-            f"{url.replace('http', 'ws', 1)}/ws/consoles/{board}/{slot}/{query}",
-            origin=url,  # type: ignore[arg-type]
-            additional_headers={"Cookie": cookies},
-            max_size=2**20,
+        self._open = ExitStack()
+        self._socket = self._open.enter_context(
+            connect(
+                f"{url.replace('http', 'ws', 1)}/ws/consoles/{board}/{slot}/{query}",
+                origin=url,  # type: ignore[arg-type]
+                additional_headers={"Cookie": cookies},
+                max_size=2**20,
+            )
         )
         #: All bytes that came, in order; `until` looks only at what it has not passed yet.
         self.bytes = b""
@@ -37,7 +41,7 @@ class Console:
         self.close()
 
     def close(self) -> None:
-        self._socket.close()
+        self._open.close()
 
     def say(self, kind: str, **fields: Any) -> None:
         """One control message."""
@@ -59,6 +63,13 @@ class Console:
             message = self._receive(deadline, f"a message {kind!r}")
             if message is not None and message["type"] == kind:
                 return message
+
+    def skip_history(self, seconds: float = 10.0) -> None:
+        """Pass all that was said before this console was opened."""
+        deadline = time.monotonic() + seconds
+        while self.hello["end"] > self.hello["start"] and (self.offset or 0) < self.hello["end"]:
+            self._receive(deadline, "the history")
+        self._passed = len(self.bytes)
 
     def until(self, words: str | bytes, seconds: float = 20.0) -> bytes:
         """What came up to and with `words`, from where the last call ended."""
