@@ -58,15 +58,19 @@ def search(
     trails = [_Trail(slot, path, needle, places.get(slot)) for slot, path in directories.items()]
     deadline = time.monotonic() + seconds
     found: list[Hit] = []
+    steps = 0
     try:
         while True:
             open_trails = [trail for trail in trails if trail.newest is not None]
             if not open_trails:
                 return Found(found, None, None)
             newest = max(open_trails, key=lambda trail: trail.newest or 0.0)
-            if len(found) >= hits or time.monotonic() > deadline:
+            # Late, but not before a block of each has been looked through and what was found in it told: it goes on.
+            late = steps >= len(trails) and not newest.has_hits and time.monotonic() > deadline
+            if len(found) >= hits or late:
                 return Found(found, ",".join(trail.place() for trail in trails), newest.newest)
             hit = newest.step()
+            steps += hit is None
             if hit is not None:
                 found.append(hit)
     finally:
@@ -98,6 +102,10 @@ class _Trail:
         if place is not None and self._opened is not None and self._opened.segment.number == place.segment:
             self._end, self._below = min(place.end, self._opened.raw_size), place.below
         self._look()
+
+    @property
+    def has_hits(self) -> bool:
+        return bool(self._waiting)
 
     def place(self) -> str:
         """Where another search goes on."""
