@@ -115,7 +115,7 @@ class Line:
         pause = REPORT_SECONDS if words == PRINTS else LISTEN_SECONDS
         return moment - self.said_at >= pause / scale
 
-    def say(self, kind: str, words: str, now: datetime, **detail: Any) -> None:
+    def say(self, kind: str, words: str, now: datetime, /, **detail: Any) -> None:
         """Put a marker into journal and recording."""
         marker = Marker(kind, now, words, detail)
         if self.journal:

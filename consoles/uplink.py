@@ -28,7 +28,7 @@ SILENT_SECONDS = 5.0  # an answer that is owed for so long will not come
 BLOCK_SECONDS = 10.0  # for how long a question for keys waits at the broker
 PORT_SECONDS = 30.0  # what is said of a port is good for so long; it is said again three times as often
 SHORTEST_PORT_SECONDS = 3.0
-ALIVE_SECONDS = 1.0
+ALIVE_SECONDS = 0.25  # so precisely does the next daemon know for how long there was none
 MEMORY_SECONDS = 10.0
 KEYS_AT_ONCE = 256
 FAREWELL_SECONDS = 0.5
@@ -127,10 +127,13 @@ class Uplink:
             self._lose(error)
 
     def _lose(self, error: LinkLost) -> None:
-        """Both connections go: one fate, one way back."""
         if str(error) != self._problem:
             self._problem = str(error)
             log.warning("%s", error)
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Both connections go: one fate, one way back."""
         for link in (self._journals, self._keys):
             if link is not None:
                 self._watch.remove(link.fileno())
@@ -317,8 +320,7 @@ class Uplink:
             if self._journals is None or not (self._journals.unsent or self._journals.silent_seconds(deadline)):
                 break
             self._watch.wait(0.02)
-        if self.connected:
-            self._lose(LinkLost("The console daemon ends."))
+        self._hang_up()
 
 
 def _newest_id(reply: list[Any]) -> bytes | None:
