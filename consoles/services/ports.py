@@ -1,14 +1,29 @@
 """The settings of serial ports: what the daemon goes by, and what people change of them."""
 
+import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
+from django.conf import settings
+from django.db import transaction
+from redis import Redis
+from redis.exceptions import RedisError
+
+from consoles import keyboard
 from consoles.models import ConsolePort, StageRule
 from consoles.stages import Rule
+from operations import audit, refusals, roles
+from operations.roles import Actor
 from slots.models import Slot
 
+log = logging.getLogger("nanoportal.consoles")
 DEFAULT_BAUD = 115200
 MIB = 2**20
+BROKER_SECONDS = 2.0
+EDIT = "console.edit"
+FIELDS = ("baud", "recording", "quota_mib", "retention_days")
 
 
 @dataclass(frozen=True)
@@ -30,9 +45,55 @@ def port_settings() -> dict[tuple[str, int], PortSettings]:
     return {(row.board.slug, row.number): _settings(row, rules) for row in rows}
 
 
+def find(board: str, slot: int) -> Slot:
+    """A slot with a serial port, with all that its settings need. Raises `NotFound`."""
+    rows = Slot.objects.select_related("board", "som__som_type", "console_port")
+    row = rows.filter(board__slug=board, board__present=True, number=slot, uart=True).first()
+    if row is None:
+        raise refusals.NotFound(f"There is no serial port for slot {slot} of a board {board}.", code="unknown-port")
+    return row
+
+
 def port_of(slot: Slot) -> ConsolePort:
     """The row of `slot`'s port; an unsaved one with the defaults if nobody changed any."""
     return getattr(slot, "console_port", None) or ConsolePort(slot=slot)
+
+
+def settings_of(slot: Slot) -> PortSettings:
+    """What the port of `slot` goes by."""
+    return _settings(slot, list(StageRule.objects.filter(enabled=True)))
+
+
+def save_port(port: ConsolePort, actor: Actor) -> None:
+    """Keep a port's validated settings; the daemon goes by them at once, or within seconds if the broker is away.
+    Raises `NotPermitted`."""
+    slot = port.slot
+    name = f"{slot.board.slug}/uart:{slot.number}"
+    roles.require(actor, EDIT, name)
+    with transaction.atomic():
+        before = ConsolePort.objects.filter(slot=slot).first() or ConsolePort(slot=slot)
+        port.pk = before.pk
+        port.save(force_insert=before.pk is None, force_update=before.pk is not None)
+        detail = {"before": _row(before), "after": _row(port)}
+        audit.record("console.settings", actor=actor, target=name, detail=detail)
+        transaction.on_commit(lambda: tell_daemon([slot]))
+
+
+def _row(port: ConsolePort) -> dict[str, Any]:
+    return {name: getattr(port, name) for name in FIELDS}
+
+
+def tell_daemon(slots: Iterable[Slot]) -> None:
+    """A hint to read these ports' settings now; without it the daemon reads them some seconds later. Blocks for at
+    most 2 s, and does not raise for an absent broker."""
+    try:
+        with Redis.from_url(
+            settings.JOURNAL_URL, protocol=2, socket_timeout=BROKER_SECONDS, socket_connect_timeout=BROKER_SECONDS
+        ) as client:
+            for slot in slots:
+                keyboard.configure(slot.board.slug, slot.number).on(client)
+    except (RedisError, OSError) as error:
+        log.info("the console daemon was not told of new settings: %s", error)
 
 
 def _settings(slot: Slot, rules: list[StageRule]) -> PortSettings:
