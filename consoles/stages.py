@@ -18,6 +18,7 @@ AGAIN_SECONDS = 30.0  # a panic and a halt say themselves several times
 LONGEST_BOOT_SECONDS = 3600.0  # more than that is a clock that was set, not a boot
 LONGEST_LINE = 512  # of more, the end is judged; longer than any rule's text
 EXCERPT = 80
+LINES_KEPT = 256
 _ORDER = {BOOT_LOADER: 0, KERNEL: 1, LOGIN: 2}
 _WORDS = {BOOT_LOADER: "boot loader started", KERNEL: "kernel started", PANIC: "panic", HALT: "halted"}
 
@@ -141,7 +142,7 @@ class _Boot:
         self._stage = ""
         self._seen_at = 0.0
         self._began: float | None = None
-        self._rules: set[Rule] = set()
+        self._lines: set[str] = set()  # those that showed stages of this boot
         self._log_is_shown = False
 
     def pause(self) -> None:
@@ -153,7 +154,7 @@ class _Boot:
         if rule.stage == KERNEL and self._is_log():
             return None
         if rule.stage in _ORDER:
-            if not self._advance(rule, at):
+            if not self._advance(rule.stage, excerpt[:EXCERPT], at):
                 return None
         elif rule.stage == self._stage and abs(at - self._seen_at) < AGAIN_SECONDS:
             return None
@@ -169,17 +170,18 @@ class _Boot:
         self._log_is_shown = self._log_is_shown or (self._stage == LOGIN and 1 <= self.lines <= 2)
         return self._log_is_shown
 
-    def _advance(self, rule: Rule, at: float) -> bool:
-        """Take in a stage of a boot; a stage that comes before the last one, or the same text again, is another
-        boot. Returns whether the stage is new."""
+    def _advance(self, stage: str, line: str, at: float) -> bool:
+        """Take in a stage of a boot; a stage that comes before the last one, or the very line again, is another boot.
+        Returns whether the stage is new."""
         order = _ORDER.get(self._stage, len(_ORDER))
-        again = rule in self._rules and rule.stage != LOGIN
-        if _ORDER[rule.stage] < order or again:
-            self._began = None if rule.stage == LOGIN else at
-            self._rules = {rule}
+        again = line in self._lines and stage != LOGIN
+        if _ORDER[stage] < order or again:
+            self._began = None if stage == LOGIN else at
+            self._lines = {line}
             return True
-        self._rules.add(rule)
-        return rule.stage != self._stage
+        if len(self._lines) < LINES_KEPT:
+            self._lines.add(line)
+        return stage != self._stage
 
 
 def _words(stage: str, excerpt: str, seconds: float | None) -> str:
