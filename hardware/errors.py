@@ -188,3 +188,56 @@ class AlreadyInState(SequenceRefused):
     """There is nothing to do."""
 
     code = "already-in-state"
+
+
+class ImageError(HardwareError):
+    """A disk image cannot be read or used. The message is the sentence shown to the person."""
+
+    code = "image-unreadable"
+
+
+class ImageTruncated(ImageError):
+    """A disk image ends before it is complete."""
+
+    code = "image-truncated"
+
+
+class ImageCorrupt(ImageError):
+    """A disk image's packing, partition table or contents are damaged."""
+
+    code = "image-corrupt"
+
+
+class ImageUnsupported(ImageError):
+    """The file is something else than a disk image in a format that we read."""
+
+    code = "image-unsupported"
+
+
+class ImageNeedsMemory(ImageError):
+    """Expanding a disk image takes more memory than is allowed."""
+
+    code = "image-needs-memory"
+
+
+class ImageTooLarge(ImageError):
+    """A disk image expands to more than is allowed."""
+
+    code = "image-too-large"
+
+
+class BlockMapInvalid(ImageError):
+    """A block map that came with an image is damaged, or is of another image."""
+
+    code = "block-map-invalid"
+
+
+class Stopped(HardwareError):
+    """A person or a shutdown stopped what was being done; `what` completes the sentence "... was stopped"."""
+
+    code = "stopped"
+    retryable = True
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"{what} was stopped.")

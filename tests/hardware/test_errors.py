@@ -25,6 +25,14 @@ EXAMPLES = [
     errors.NotSupported("Never."),
     errors.LatchedOff("Not until the power is cut."),
     errors.AlreadyInState("It is."),
+    errors.ImageError("The image could not be read: Input/output error."),
+    errors.ImageTruncated("The image is cut short: its xz data breaks off."),
+    errors.ImageCorrupt("The image's xz data is damaged: corrupt input data."),
+    errors.ImageUnsupported("The image is empty."),
+    errors.ImageNeedsMemory("Expanding this image takes too much memory."),
+    errors.ImageTooLarge("The image expands to more than the limit."),
+    errors.BlockMapInvalid("The block map is not a bmap file."),
+    errors.Stopped("Reading the image"),
 ]
 
 
@@ -58,4 +66,5 @@ def test_only_what_may_pass_by_itself_is_worth_trying_again() -> None:
         "line-unavailable",
         "port-unavailable",
         "record-unwritable",
+        "stopped",
     }
