@@ -25,7 +25,6 @@ from hardware.errors import PortUnavailable
 
 log = logging.getLogger("nanoportal.consoled")
 TICK_SECONDS = 0.25
-MEASURE_SECONDS = 1.0
 
 
 @dataclass(eq=False)
@@ -91,7 +90,7 @@ class Daemon:
         for line in self.lines:
             if line.port is None and moment >= line.retry_at and line.open(moment, self.now(), self.scale):
                 self._watch_line(line)
-            line.look(self.now())
+            line.look(moment, self.now(), self.scale)
             if line.waits_to_write:
                 self._put_out(line)  # or find that it has waited for too long
         if self.uplink:
@@ -166,9 +165,11 @@ class Daemon:
             log.warning("%s slot %d has no serial port to type to", board, typed.slot)
         elif typed.kind == keyboard.TAKEN_OVER:
             self._say_taken_over(line, typed)
-        else:
+        elif typed.kind in (keyboard.DATA, keyboard.BREAK):
             line.type(typed, time.monotonic(), self.now())
             self._put_out(line)
+        else:
+            log.warning("%s slot %d cannot be told %r", board, typed.slot, typed.kind)
 
     def _say_taken_over(self, line: Line, typed: Typed) -> None:
         loser = typed.loser.person if typed.loser else "somebody"

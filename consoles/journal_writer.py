@@ -65,6 +65,7 @@ class JournalWriter:
         """`limits` is looked at each time; whoever made it may change it."""
         self.keys = keys
         self.epoch: Epoch | None = None
+        self._stream = b""  # of that epoch
         self._now = now
         self._limits = limits
         self._count = 0  # bytes since this writer began
@@ -152,13 +153,11 @@ class JournalWriter:
         self._send(piece, self._next_marker(), link)
 
     def _send(self, piece: Piece, cursor: Cursor, link: Link) -> None:
-        assert self.epoch is not None
         piece.cursor = self._last = cursor
         self._sent.append(piece)
         self._in_flight += piece.size
         name = journal.DATA if piece.is_data else journal.MARKER
-        stream = self.keys.stream(self.epoch.epoch)
-        link.send("XADD", stream, str(cursor), name, bytes(piece.content), then=self._confirm)
+        link.send(b"XADD", self._stream, str(cursor), name, bytes(piece.content), then=self._confirm)
         self._added_bytes += len(piece.content)
         self._added_entries += 1
 
@@ -184,12 +183,10 @@ class JournalWriter:
 
     def _trim(self, link: Link) -> None:
         """Have the broker forget what is beyond the limits; three quarters more while it has no memory left."""
-        assert self.epoch is not None
         share = 4 if self._starved else 1
-        stream = self.keys.stream(self.epoch.epoch)
         oldest = max(0, self._last.offset - self._limits.bytes // share)
-        link.send("XTRIM", stream, "MINID", "~", oldest, then=_ignore)
-        link.send("XTRIM", stream, "MAXLEN", "~", self._limits.entries // share, then=_ignore)
+        link.send("XTRIM", self._stream, "MINID", "~", oldest, then=_ignore)
+        link.send("XTRIM", self._stream, "MAXLEN", "~", self._limits.entries // share, then=_ignore)
         self._starved = False
         self._added_bytes = self._added_entries = 0
 
@@ -238,6 +235,7 @@ class JournalWriter:
         lost = 0 if cause == journal.BROKER_LOST else None
         at = self._now()
         self.epoch = Epoch(journal.new_epoch_name(), first, previous, cause, lost, away_seconds, at.isoformat())
+        self._stream = self.keys.stream(self.epoch.epoch).encode()
         self._last = self._confirmed = Cursor(first, 1)
         self._added_bytes = self._added_entries = 0
         marker = Marker(_KIND[cause], at, _words(self.epoch), {"lost": lost, "away_seconds": away_seconds})

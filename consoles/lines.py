@@ -27,6 +27,7 @@ TURN_BYTES = 65_536  # what is read of one line before the others get their turn
 OUTGOING_BYTES = 65_536
 HEARD_BYTES = 4_194_304
 PAUSE_SECONDS = 0.05
+OVERRUN_SECONDS = 1.0
 
 
 class Recorder(Protocol):
@@ -96,6 +97,7 @@ class Line:
     _outgoing_bytes: int = 0
     _unsent: dict[str, int] = field(default_factory=dict)  # typed bytes by why they were not sent
     _overruns_seen: int | None = None
+    _overruns_at: float = 0.0
     _recording_problem: str = ""
     _measured: tuple[float, int] = (0.0, 0)
 
@@ -269,13 +271,15 @@ class Line:
 
     # What is looked at now and then
 
-    def look(self, now: datetime) -> None:
+    def look(self, moment: float, now: datetime, scale: float) -> None:
         """Say what has come up meanwhile: lost input, keys that were not sent, a recording that stopped or goes on."""
         for why, count in self._unsent.items():
             amount = f"{count} typed bytes were" if count > 1 else "A typed byte was"
             self.say(markers.KEYS_LATE, f"{amount} not sent: {why}.", now, bytes=count)
         self._unsent.clear()
-        self._look_for_overruns(now)
+        if moment - self._overruns_at >= OVERRUN_SECONDS / scale:
+            self._overruns_at = moment
+            self._look_for_overruns(now)
         self._look_at_recording(now)
 
     def _look_at_recording(self, now: datetime) -> None:

@@ -128,6 +128,14 @@ class Connection:
         return answers
 
 
+def check(url: str) -> None:
+    """Whether `url` names a broker at all. Raises ValueError with a sentence; opens nothing."""
+    try:
+        parse_url(url)
+    except ValueError as error:
+        raise ValueError(f"The journals' broker is {url!r}; it takes redis://, rediss:// or unix://.") from error
+
+
 def connect(url: str) -> Connection:
     """A connection to the broker at `url`, as redis-py writes them. Blocks for up to 2 s a step. Raises `LinkLost`."""
     options = parse_url(url)

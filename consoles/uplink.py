@@ -18,7 +18,7 @@ from consoles.journal import Cursor, Epoch
 from consoles.journal_writer import Found, JournalWriter, Limits
 from consoles.keyboard import Typed, read_typed
 from consoles.lines import Line
-from consoles.link import Connection, Link, LinkLost, connect, in_background
+from consoles.link import Connection, Link, LinkLost, check, connect, in_background
 from consoles.resp import ReplyError, Word
 from consoles.watch import READ, WRITE, Watch
 
@@ -60,8 +60,9 @@ class Uplink:
         remembered: Callable[[Line], tuple[int, float | None]],
     ) -> None:
         """Gives every line its journal. `typed` gets what people type, `remembered` tells a line's end offset and
-        when it was there (Unix seconds), for a broker that does not know.
+        when it was there (Unix seconds), for a broker that does not know. Raises ValueError for a URL that is none.
         """
+        check(url)
         self._url, self._lines, self._watch, self._typed = url, list(lines), watch, typed
         self._now, self._scale, self._remembered = now, scale, remembered
         self._boards = sorted({line.board for line in lines})
@@ -152,10 +153,9 @@ class Uplink:
         try:
             greeting = self._greet()
         except LinkLost as error:
-            failure = error
-            self._watch.post(lambda: self._not_connected(failure))
+            self._watch.post(partial(self._not_connected, error))
         else:
-            self._watch.post(lambda: self._connected(greeting))
+            self._watch.post(partial(self._connected, greeting))
 
     def _greet(self) -> Greeting:
         journals = connect(self._url)
@@ -171,7 +171,7 @@ class Uplink:
             first += [("XREVRANGE", journal.keys_stream(board), "+", "-", "COUNT", 1)]
             first += [("GET", journal.daemon_key(board))]
         memory, *answers = journals.ask(first)
-        epochs = [tuple(map(Epoch.from_json, answer)) for answer in answers[: len(all_keys)]]
+        epochs = [_epochs(names, answer) for names, answer in zip(all_keys, answers, strict=False)]
         streams = [
             names.stream(known[-1].epoch) if known else "" for names, known in zip(all_keys, epochs, strict=True)
         ]
@@ -323,12 +323,24 @@ class Uplink:
         self._hang_up()
 
 
+def _epochs(names: journal.Keys, reply: list[bytes]) -> tuple[Epoch, ...]:
+    """What cannot be read, was written by another release: there is nothing to go on with."""
+    try:
+        return tuple(map(Epoch.from_json, reply))
+    except ValueError as error:
+        log.warning("%s: %s", names.epochs, error)
+        return ()
+
+
 def _newest_id(reply: list[Any]) -> bytes | None:
     return reply[0][0] if reply else None
 
 
 def _alive_at(reply: bytes | None) -> float | None:
-    return float(json.loads(reply)["at"]) if reply else None
+    try:
+        return float(json.loads(reply or b"")["at"])
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _where_to_read(before: bytes | None, newest: bytes | None) -> bytes:

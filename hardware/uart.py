@@ -10,6 +10,7 @@ import os
 import stat
 import struct
 import termios
+from contextlib import suppress
 
 import serial
 
@@ -106,7 +107,10 @@ class UartPort:
         return int(overrun) + int(buffer_overrun)
 
     def close(self) -> None:
-        """Gives the port back; may be called twice."""
+        """Gives the port back; may be called twice. What was written and not sent yet is dropped."""
+        with suppress(OSError, termios.error, serial.SerialException):
+            # Else the kernel waits up to 30 s for a line that takes nothing.
+            termios.tcflush(self.fileno(), termios.TCOFLUSH)
         self._port.close()
 
 

@@ -1,5 +1,6 @@
 """`manage.py consoled`: the console daemon of all local boards."""
 
+import gc
 import signal
 import sys
 from datetime import UTC, datetime
@@ -31,10 +32,14 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         # The second thread gives way within half a millisecond when a byte or a key is there.
         sys.setswitchinterval(0.0005)
+        gc.freeze()  # what Django brought along stays: looking through it for garbage would keep a byte waiting
         directory = Path(settings.DATA_DIR) / "consoles"
         directory.mkdir(exist_ok=True)
         outside = Outside(report, port_settings, report_stage, directory)
-        daemon = Daemon(lines(), outside, timezone.now, settings.TIME_SCALE, settings.JOURNAL_URL)
+        try:
+            daemon = Daemon(lines(), outside, timezone.now, settings.TIME_SCALE, settings.JOURNAL_URL)
+        except ValueError as error:
+            raise CommandError(str(error)) from error
         signal.signal(signal.SIGTERM, lambda *_: daemon.stop.set())
         signal.signal(signal.SIGINT, lambda *_: daemon.stop.set())
         daemon.run()
