@@ -1,5 +1,6 @@
 """From a request or a person to the `Actor` that services, claims and the audit log speak of."""
 
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.models import AnonymousUser
@@ -21,6 +22,14 @@ def actor_for(who: HttpRequest | User | AnonymousUser, **more: Any) -> Actor:
     if isinstance(who, HttpRequest):
         fields |= {"address": address_of(who), "credential": "session" if fields["name"] else "none"}
     return Actor(**fields | more)
+
+
+def actor_now(actor: Actor) -> Actor:
+    """The same actor with the role that the person has now: none if they are switched off or gone. One query."""
+    if actor.user_id is None:
+        return actor
+    role = User.objects.filter(pk=actor.user_id, is_active=True).values_list("role", flat=True).first()
+    return replace(actor, role=role or "")
 
 
 def address_of(request: HttpRequest) -> str:

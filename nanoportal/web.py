@@ -14,6 +14,8 @@ from typing import Any
 from daphne import server as daphne_server  # before anything of Twisted: it chooses the reactor
 from daphne.endpoints import build_endpoint_description_strings
 from daphne.http_protocol import HTTPFactory, WebRequest
+from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
+from twisted.internet.abstract import FileDescriptor
 
 MAX_BODY_BYTES = 9 * 1024 * 1024
 # How long a refused client may go on sending. It is read and dropped: closing at once would reset the connection,
@@ -87,10 +89,43 @@ class BoundedFactory(HTTPFactory):
         return protocol
 
 
+class PromptSocket(WebSocketProtocol):
+    """A WebSocket whose frames are given to the kernel at once.
+
+    Twisted's transport would ask the reactor to call it back when the socket is writable: two more system calls and a
+    turn of the loop for each frame, with all other viewers' frames before it.
+    """
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        """Autobahn's call with a frame in its final form."""
+        self.transport.write(data)
+        if isinstance(self.transport, FileDescriptor) and self.transport.connected and not self.transport.disconnecting:
+            self.transport.doWrite()  # what the kernel does not take, and any failure, is left to the reactor
+
+    def serverSend(self, content: bytes | str, binary: bool = False) -> None:
+        """Daphne's call with a message; none goes out once the closing has begun."""
+        if self.state in (self.STATE_CONNECTING, self.STATE_OPEN):
+            super().serverSend(content, binary)
+
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        """Daphne's call with whatever the application sends. Its own version forgets the reason of a close."""
+        if message["type"] == "websocket.close" and self.state == self.STATE_OPEN:
+            self.sendClose(message.get("code", 1000), message.get("reason") or None)
+        else:
+            super().handle_reply(message)
+
+
+class PromptFactory(WebSocketFactory):
+    """Daphne's factory, making prompt sockets."""
+
+    protocol = PromptSocket
+
+
 def serve(application: Any, bind: str, port: int) -> None:
     """Serve an ASGI application until SIGTERM or SIGINT; exits with one sentence if the port cannot be opened."""
-    # Daphne's server offers no parameter for its request class and builds its factory by this name.
+    # Daphne's server offers no parameter for its protocols and builds their factories by these names.
     daphne_server.HTTPFactory = BoundedFactory
+    daphne_server.WebSocketFactory = PromptFactory
     server = daphne_server.Server(
         application,
         endpoints=build_endpoint_description_strings(host=bind, port=port),

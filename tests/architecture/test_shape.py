@@ -23,6 +23,7 @@ OWN = {
     "consoles": {
         *("daemon", "desk", "escapes", "journal", "journal_writer", "keyboard", "lines", "link", "markers", "pace"),
         *("recordings", "resp", "scripts", "stages", "uplink", "watch"),
+        *("frames", "presence", "ring", "session", "state", "tail", "window"),
     },
 }
 MEANINGLESS = {"utils", "util", "helpers", "common", "misc", "manager", "handlers", "base"}
