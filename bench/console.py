@@ -219,9 +219,9 @@ def stalled(folder: Path) -> list[Figure]:
         try:
             portal.start()
             cookie = cookie_of(portal)
-            before = peak_mib(portal.children()["web"])
             kinds = ["stalled"] * (MANY // 2) + ["deaf"] * (MANY // 2)
             with Viewers(portal.port, cookie, [{"slot": SLOT, "kind": kind} for kind in kinds]):
+                before = peak_mib(portal.children()["web"])
                 lines.begin(FLOOD_FOR_SECONDS, rate=LINE_RATE)
                 lines.end()
                 growth = peak_mib(portal.children()["web"]) - before

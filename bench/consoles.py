@@ -52,19 +52,21 @@ class PortalLine(Line):
     def __init__(self) -> None:
         super().__init__()
         self._unacknowledged = 0
-        self.lease: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.hello: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.lease: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._socket: WebSocket | None = None
 
     async def open(self, port: int, cookie: str, slot: int) -> Self:
         path = f"/ws/consoles/demo/{slot}/"
         self._socket = await connect("127.0.0.1", port, path, self._frame, lambda code: None, cookie=cookie)
+        await asyncio.wait_for(self.hello, 10)
         return self
 
     async def take(self) -> None:
         """Take the keyboard, which must be free."""
         assert self._socket is not None
         self._socket.send(TEXT, b'{"type":"take","why":"bench"}')
-        assert await asyncio.wait_for(self.lease, 5)
+        await asyncio.wait_for(self.lease, 5)
 
     def type(self, keys: bytes) -> None:
         assert self._socket is not None
@@ -73,8 +75,10 @@ class PortalLine(Line):
     def _frame(self, kind: int, payload: bytes) -> None:
         if kind == TEXT:
             message = json.loads(payload)
-            if message["type"] == "lease" and message["yours"] and not self.lease.done():
-                self.lease.set_result(True)
+            if message["type"] == "hello" and not self.hello.done():
+                self.hello.set_result(None)
+            elif message["type"] == "lease" and message["yours"] and not self.lease.done():
+                self.lease.set_result(None)
             return
         self._take(payload[8:])
         self._unacknowledged += len(payload) - 8

@@ -80,6 +80,14 @@ class Console:
         begin, self._passed = self._passed, found + len(wanted)
         return self.bytes[begin : self._passed]
 
+    def take_bytes(self, count: int, seconds: float = 20.0) -> bytes:
+        """The next `count` bytes."""
+        deadline = time.monotonic() + seconds
+        while len(self.bytes) < self._passed + count:
+            self._receive(deadline, f"{count} bytes")
+        begin, self._passed = self._passed, self._passed + count
+        return self.bytes[begin : self._passed]
+
     def _receive(self, deadline: float, what: str) -> dict[str, Any] | None:
         """Take one frame; a control message is returned."""
         try:
@@ -89,6 +97,8 @@ class Console:
         if isinstance(frame, str):
             message: dict[str, Any] = json.loads(frame)
             self.messages.append(message)
+            if message["type"] == "gap":
+                self.offset = message["at"]
             return message
         start = struct.unpack_from(">Q", frame)[0]
         assert self.offset in (None, start), f"bytes of {start} came at {self.offset}"

@@ -5,6 +5,7 @@ input; each is answered with a JSON line on standard output. Nobody holds the ot
 is closed bytes vanish, as they do at a UART that no driver has open.
 """
 
+import base64
 import json
 import os
 import select
@@ -63,24 +64,36 @@ class Line:
                 break
         self.longest_backlog = max(self.longest_backlog, self.said - self.written)
 
+    def send(self, data: bytes) -> None:
+        """Say something that is no part of the stream; waits until the line has taken it."""
+        while data:
+            self.is_open()
+            try:
+                data = data[os.write(self._master, data) :]
+            except BlockingIOError:
+                time.sleep(0.001)
+
+    def echo(self, seconds: float) -> None:
+        """Send back what comes, as two lines that touch would."""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            if select.select([self._master], [], [], left)[0]:
+                self.send(os.read(self._master, 4096))
+
     def report(self) -> dict[str, int]:
         names = ("said", "written", "vanished", "overrun", "longest_backlog")
         return {name: getattr(self, name) for name in names}
 
 
-def flood(lines: list[Line], seconds: float, rate: int, chunk: int = 0) -> dict[str, Any]:
-    """Say on each line what `rate` bytes a second bring in `seconds`, whole records at the end.
-
-    With `chunk`, so many bytes at a time, whatever time that takes.
-    """
+def flood(lines: list[Line], seconds: float, rate: int) -> dict[str, Any]:
+    """Say on each line what `rate` bytes a second bring in `seconds`, whole records at the end."""
     before = {line.slot: line.said for line in lines}
     total = int(seconds * rate) // RECORD_BYTES * RECORD_BYTES
     clock_began = time.monotonic()
     late = 0.0
     done = 0
     while done < total or any(line.written < line.said for line in lines):
-        due = int((time.monotonic() - clock_began) * rate)
-        done = min(total, due if not chunk else done + chunk)
+        done = min(total, int((time.monotonic() - clock_began) * rate))
         for line in lines:
             line.say(before[line.slot] + done)
         tick_end = clock_began + ((time.monotonic() - clock_began) // TICK_SECONDS + 1) * TICK_SECONDS
@@ -99,7 +112,15 @@ def main() -> None:
     for text in sys.stdin:
         command = json.loads(text)
         slots = command.pop("slots", None)
-        report = flood([line for line in lines if slots is None or line.slot in slots], **command)
+        chosen = [line for line in lines if slots is None or line.slot in slots]
+        report: dict[str, Any] = {}
+        match command.pop("do"):
+            case "flood":
+                report = flood(chosen, **command)
+            case "send":
+                chosen[0].send(base64.b64decode(command["data"]))
+            case "echo":
+                chosen[0].echo(command["seconds"])
         report["lines"] = {line.slot: line.report() for line in lines}
         print(json.dumps(report), flush=True)
 
@@ -131,9 +152,16 @@ class Flood:
 
     def begin(self, seconds: float, rate: int = LINE_RATE, **more: Any) -> None:
         """Let all lines (or `slots`) speak; `end` waits for it."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"seconds": seconds, "rate": rate, **more}).encode() + b"\n")
-        self._process.stdin.flush()
+        self._say(do="flood", seconds=seconds, rate=rate, **more)
+
+    def send(self, slot: int, data: bytes) -> None:
+        """Say something else on one line; returns when the line has taken it."""
+        self._say(do="send", slots=[slot], data=base64.b64encode(data).decode())
+        self._answer()
+
+    def begin_echo(self, slot: int, seconds: float) -> None:
+        """Let a line send back what comes; `end` waits for it."""
+        self._say(do="echo", slots=[slot], seconds=seconds)
 
     def end(self) -> dict[str, Any]:
         """The report of what was begun last."""
@@ -146,6 +174,11 @@ class Flood:
         self.begin(0.0)
         lines: dict[int, dict[str, int]] = self.end()["lines"]
         return lines
+
+    def _say(self, **words: Any) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(words).encode() + b"\n")
+        self._process.stdin.flush()
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None

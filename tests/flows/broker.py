@@ -47,6 +47,22 @@ class Broker:
         finally:
             os.kill(self._process.pid, signal.SIGCONT)
 
+    @contextmanager
+    def short_of_memory(self, limit_bytes: int) -> Iterator[None]:
+        """It may hold no more than that, as if an hour's chatter had filled it."""
+        with redis.Redis(unix_socket_path=str(self._socket)) as client:
+            before = client.config_get("maxmemory")["maxmemory"]
+            client.config_set("maxmemory", limit_bytes)
+            try:
+                yield
+            finally:
+                client.config_set("maxmemory", before)
+
+    def used_bytes(self) -> int:
+        """What its data takes."""
+        with redis.Redis(unix_socket_path=str(self._socket)) as client:
+            return int(client.info("memory")["used_memory"])
+
     def waiting(self) -> int:
         """How many messages for the demo board's worker it has not taken yet."""
         with redis.Redis(unix_socket_path=str(self._socket)) as client:
