@@ -7,6 +7,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security import SessionAuth
 
+from consoles.api import router as consoles_router
 from operations.api import router as operations_router
 from operations.http import note_refusal, problem, status_of
 from operations.refusals import BadRequest, NotPermitted, Refused
@@ -30,6 +31,7 @@ api = NinjaAPI(
     urls_namespace="api",
 )
 api.add_router("", slots_router)
+api.add_router("", consoles_router)
 api.add_router("", operations_router)
 
 

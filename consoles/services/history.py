@@ -74,11 +74,11 @@ def records(
     """
     path = _readable(actor, board, slot)
     if not cursor and start is not None:
-        cursor = reading.locate(path, start.timestamp())
+        cursor = reading.locate(path, seconds(start))
         if not cursor:
             return Page()
     try:
-        return reading.page(path, cursor, to.timestamp() if to else None, limit_bytes)
+        return reading.page(path, cursor, seconds(to) if to else None, limit_bytes)
     except ValueError as error:
         raise refusals.BadRequest(str(error), code="invalid-cursor") from error
 
@@ -145,7 +145,7 @@ def download(
     with transaction.atomic():
         detail = {"format": form, "from": start and start.isoformat(), "to": end and end.isoformat()}
         audit.record("console.downloaded", actor=actor, target=resource(board, slot), detail=detail)
-    moments = reading.moments_between(path, start.timestamp() if start else None, end.timestamp() if end else None)
+    moments = reading.moments_between(path, seconds(start) if start else None, seconds(end) if end else None)
     since = f"-{start:%Y%m%dT%H%M%S}" if start else ""
     if form == TEXT:
         return Download(f"{board}-slot{slot}{since}.txt", "text/plain; charset=utf-8", export.text(moments))
@@ -156,6 +156,11 @@ def download(
 def moment(at: float) -> datetime:
     """A recording's time (unix seconds) as pages show it."""
     return datetime.fromtimestamp(at, UTC)
+
+
+def seconds(at: datetime) -> float:
+    """A page's time as recordings know it; without a time zone it is UTC."""
+    return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
 
 
 def page_json(page: Page) -> dict[str, object]:

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import transaction
-from redis import Redis
 from redis.exceptions import RedisError
 
 from consoles import keyboard
 from consoles.models import ConsolePort, StageRule
+from consoles.services.live import broker
 from consoles.stages import Rule
 from operations import audit, refusals, roles
 from operations.roles import Actor
@@ -21,7 +20,6 @@ from slots.models import Slot
 log = logging.getLogger("nanoportal.consoles")
 DEFAULT_BAUD = 115200
 MIB = 2**20
-BROKER_SECONDS = 2.0
 EDIT = "console.edit"
 FIELDS = ("baud", "recording", "quota_mib", "retention_days")
 
@@ -87,9 +85,7 @@ def tell_daemon(slots: Iterable[Slot]) -> None:
     """A hint to read these ports' settings now; without it the daemon reads them some seconds later. Blocks for at
     most 2 s, and does not raise for an absent broker."""
     try:
-        with Redis.from_url(
-            settings.JOURNAL_URL, protocol=2, socket_timeout=BROKER_SECONDS, socket_connect_timeout=BROKER_SECONDS
-        ) as client:
+        with broker() as client:
             for slot in slots:
                 keyboard.configure(slot.board.slug, slot.number).on(client)
     except (RedisError, OSError) as error:
