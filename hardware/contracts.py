@@ -141,6 +141,48 @@ class SwitchChip(Protocol):
     def close(self) -> None: ...
 
 
+class BlockTarget(Protocol):
+    """The storage of a SOM, opened for us alone, as something to write an image to. For one thread at a time.
+
+    Offsets and lengths are in bytes and need no alignment, but are fastest at multiples of 4096 with the memory
+    page-aligned. All of it blocks for the device.
+
+    Attributes:
+        name: what a person calls it, as it stands inside a sentence.
+        size_bytes: its capacity.
+        is_direct: what `write` has taken is on the device already; else only after `sync`.
+        clears: `clear` is likely to work, and takes no time worth counting.
+        reads_back_by: how `read` gets past the cache, for the log.
+    """
+
+    name: str
+    size_bytes: int
+    is_direct: bool
+    clears: bool
+    reads_back_by: str
+
+    def write(self, offset: int, data: memoryview) -> None:
+        """Writes all of `data`. Raises WriteError naming the offset; any part may have been written even so."""
+        ...
+
+    def clear(self, offset: int, length: int) -> bool:
+        """Makes the bytes read as zeros without sending them; False if it cannot, and then nothing changed.
+
+        Raises WriteError.
+        """
+        ...
+
+    def sync(self) -> None:
+        """Returns once all that was written is on the device. Raises WriteError."""
+        ...
+
+    def read(self, offset: int, buffer: memoryview) -> None:
+        """Fills `buffer` from the device itself, not from a cache of this machine. Raises ReadError."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class Clock(Protocol):
     """Time that only moves forward, in seconds, and the only way to wait."""
 

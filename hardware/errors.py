@@ -241,3 +241,71 @@ class Stopped(HardwareError):
     def __init__(self, what: str) -> None:
         self.what = what
         super().__init__(f"{what} was stopped.")
+
+
+class TargetRefused(HardwareError):
+    """A disk must not be written to; nothing was. The message is the sentence shown to the person."""
+
+    code = "target-refused"
+
+
+class TargetInUse(TargetRefused):
+    """The disk is mounted, belongs to something that runs, or is held open exclusively by another program."""
+
+    code = "target-in-use"
+
+
+class TargetChanged(TargetRefused):
+    """The disk in that place is not the one that was planned for."""
+
+    code = "target-changed"
+
+
+class TargetAmbiguous(TargetRefused):
+    """More than one disk could be meant."""
+
+    code = "target-ambiguous"
+
+
+class TargetTooSmall(TargetRefused):
+    """The image does not fit on the disk."""
+
+    code = "target-too-small"
+
+
+class WriteError(HardwareError):
+    """Writing to a SOM's storage failed at `offset_bytes`; what the storage holds is unknown."""
+
+    code = "write-failed"
+
+    def __init__(self, target: str, offset_bytes: int, reason: str) -> None:
+        self.target = target
+        self.offset_bytes = offset_bytes
+        self.reason = reason
+        super().__init__(f"Writing to {target} failed at {offset_bytes:,} bytes: {reason}.")
+
+
+class ReadError(HardwareError):
+    """Reading a SOM's storage back failed at `offset_bytes`."""
+
+    code = "read-failed"
+
+    def __init__(self, target: str, offset_bytes: int, reason: str) -> None:
+        self.target = target
+        self.offset_bytes = offset_bytes
+        self.reason = reason
+        super().__init__(f"Reading {target} back failed at {offset_bytes:,} bytes: {reason}.")
+
+
+class VerifyError(HardwareError):
+    """What was written does not read back; the difference lies in `length_bytes` from `offset_bytes`."""
+
+    code = "verify-failed"
+
+    def __init__(self, target: str, offset_bytes: int, length_bytes: int) -> None:
+        self.target = target
+        self.offset_bytes = offset_bytes
+        self.length_bytes = length_bytes
+        super().__init__(
+            f"What {target} holds in the {length_bytes:,} bytes at {offset_bytes:,} is not what was written."
+        )

@@ -5,11 +5,13 @@ All decoders are the C libraries of the formats themselves and let other threads
 
 import bz2
 import lzma
+import os
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable
-from typing import BinaryIO, Protocol, cast
+from io import BufferedReader
+from typing import Protocol, cast
 
 from backports import zstd
 
@@ -40,8 +42,8 @@ _FOREIGN = (
 class Expander(Protocol):
     """The source of an image's bytes, from its first to its last."""
 
-    def read(self, limit: int) -> bytes:
-        """1 to `limit` bytes, or none at the end. Raises ImageError. Blocks for the disk and the decoder."""
+    def readinto(self, buffer: memoryview) -> int:
+        """Puts 1 or more bytes at the start of `buffer`, 0 at the end. Raises ImageError. Blocks."""
         ...
 
 
@@ -138,7 +140,7 @@ def refuse_window(format: str, window: int) -> None:
         )
 
 
-def expander(format: str, file: BinaryIO) -> Expander:
+def expander(format: str, file: BufferedReader) -> Expander:
     """The bytes of the image that `file`, which is of this format, holds. Reads `file` from where it stands.
 
     Raises ImageError where a look at the file is enough.
@@ -151,23 +153,31 @@ def expander(format: str, file: BinaryIO) -> Expander:
 
 
 class _Raw:
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BufferedReader) -> None:
         self._file = file
 
-    def read(self, limit: int) -> bytes:
-        return _read(self._file, limit)
+    def readinto(self, buffer: memoryview) -> int:
+        try:
+            return self._file.readinto(buffer)
+        except OSError as error:
+            raise _unreadable(error) from error
 
 
 class _Packed:
     """One packed stream after another, as `cat a.xz b.xz` makes them and parallel compressors do on purpose."""
 
-    def __init__(self, format: str, file: BinaryIO) -> None:
+    def __init__(self, format: str, file: BufferedReader) -> None:
         self._format = format
         self._file = file
         self._pending = b""
         self._inflater: _Inflater | None = _INFLATERS[format]()
 
-    def read(self, limit: int) -> bytes:
+    def readinto(self, buffer: memoryview) -> int:
+        data = self._read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def _read(self, limit: int) -> bytes:
         while self._inflater is not None or self._next_stream():
             inflater = cast(_Inflater, self._inflater)
             if not self._pending and inflater.needs_input:
@@ -250,7 +260,7 @@ _ZIP_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2}
 class _Zipped:
     """The only file in a zip archive."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BufferedReader) -> None:
         try:
             archive = zipfile.ZipFile(file)
             files = [one for one in archive.infolist() if not (one.is_dir() or one.filename.startswith("__MACOSX/"))]
@@ -267,20 +277,26 @@ class _Zipped:
         except _ZIP_ERRORS as error:
             raise ImageCorrupt("The zip archive is damaged: its file is not where the table says.") from error
 
-    def read(self, limit: int) -> bytes:
+    def readinto(self, buffer: memoryview) -> int:
         try:
-            return self._member.read(limit)
+            data = self._member.read(len(buffer))
         except EOFError as error:
             raise ImageTruncated("The image is cut short: its zip data breaks off.") from error
         except _ZIP_ERRORS as error:
             raise ImageCorrupt(f"The image's zip data is damaged: {_phrase(str(error))}.") from error
+        buffer[: len(data)] = data
+        return len(data)
 
 
-def _read(file: BinaryIO, limit: int) -> bytes:
+def _read(file: BufferedReader, limit: int) -> bytes:
     try:
         return file.read(limit)
     except OSError as error:
-        raise ImageError(f"The image could not be read: {error.strerror}.") from error
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: OSError) -> ImageError:
+    return ImageError(f"The image could not be read: {os.strerror(error.errno or 0)}.")
 
 
 def _phrase(reason: str) -> str:

@@ -3,6 +3,7 @@
 `inspect` reads the whole of it once and refuses what is damaged, so that flashing meets no surprise.
 """
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Callable
@@ -60,7 +61,8 @@ class ImageReader:
             self._file = path.open("rb")
         except OSError as error:
             raise ImageError(f"The image {path.name} could not be opened: {error.strerror}.") from error
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(self._file.close)
             head = self._file.read(decoders.SNIFF_BYTES)
             self.format = decoders.sniff(head)
             self.stored_bytes = self._file.seek(0, 2)
@@ -68,9 +70,7 @@ class ImageReader:
             self.decoder_window_bytes = decoders.window_bytes(self.format, head)
             decoders.refuse_window(self.format, self.decoder_window_bytes)
             self._expander = decoders.expander(self.format, self._file)
-        except BaseException:
-            self._file.close()
-            raise
+            undo.pop_all()
         self.position = 0
 
     @property
@@ -81,12 +81,8 @@ class ImageReader:
     def readinto(self, buffer: memoryview) -> int:
         """Fills `buffer` and returns how much of it; less than all only at the end. Raises ImageError. Blocks."""
         filled = 0
-        while filled < len(buffer):
-            data = self._expander.read(len(buffer) - filled)
-            if not data:
-                break
-            buffer[filled : filled + len(data)] = data
-            filled += len(data)
+        while filled < len(buffer) and (count := self._expander.readinto(buffer[filled:])):
+            filled += count
         self.position += filled
         return filled
 
@@ -136,30 +132,37 @@ def inspect(
     Raises ImageError (a subclass tells the kind): unreadable, truncated, corrupt, unsupported, too large, needs too
     much memory; BlockMapInvalid if `bmap` is damaged or not of this image.
     """
-    given = None if bmap is None else read_bmap(bmap)
-    survey = _Survey(given)
+    survey = _Survey(None if bmap is None else read_bmap(bmap))
     with ImageReader(path) as reader:
         piece = bytearray(PIECE_BYTES)
         while count := reader.readinto(memoryview(piece)):
-            if stop and stop.is_set():
-                raise Stopped("Reading the image")
+            _raise_if(stop)
             if reader.position > max_size_bytes:
                 raise ImageTooLarge(f"The image expands to more than the limit of {max_size_bytes:,} bytes.")
             survey.feed(piece if count == len(piece) else piece[:count])
             if on_progress:
                 on_progress(reader.stored_read_bytes, reader.position)
-        table, partitions, block_map = survey.finish()
-        return ImageFacts(
-            format=reader.format,
-            size_bytes=reader.position,
-            stored_bytes=reader.stored_bytes,
-            sha256=sha256_of(path, stop),
-            scheme=table.scheme if table else "",
-            partitions=partitions,
-            boot_partition=boot_partition(partitions),
-            block_map=block_map,
-            decoder_window_bytes=reader.decoder_window_bytes,
-        )
+        return _facts(reader, survey, sha256_of(path, stop))
+
+
+def _facts(reader: ImageReader, survey: "_Survey", sha256: str) -> ImageFacts:
+    table, partitions, block_map = survey.finish()
+    return ImageFacts(
+        format=reader.format,
+        size_bytes=reader.position,
+        stored_bytes=reader.stored_bytes,
+        sha256=sha256,
+        scheme=table.scheme if table else "",
+        partitions=partitions,
+        boot_partition=boot_partition(partitions),
+        block_map=block_map,
+        decoder_window_bytes=reader.decoder_window_bytes,
+    )
+
+
+def _raise_if(stop: threading.Event | None) -> None:
+    if stop and stop.is_set():
+        raise Stopped("Reading the image")
 
 
 def sha256_of(path: Path, stop: threading.Event | None = None) -> str:
@@ -168,8 +171,7 @@ def sha256_of(path: Path, stop: threading.Event | None = None) -> str:
     try:
         with path.open("rb", buffering=0) as file:
             while count := file.readinto(piece):
-                if stop and stop.is_set():
-                    raise Stopped("Reading the image")
+                _raise_if(stop)
                 digest.update(piece[:count])
     except OSError as error:
         raise ImageError(f"The image {path.name} could not be read: {error.strerror}.") from error

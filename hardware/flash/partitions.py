@@ -1,4 +1,4 @@
-"""What lies where on a disk: its partition table (GPT, MBR), read from the first MiB, and each file system's name. Pure.
+"""What lies where on a disk: its partition table (GPT, MBR), read from the first MiB, and file systems' names. Pure.
 
 Sources: UEFI specification 2.10, section 5.3 (GPT); the customary master boot record; each file system's superblock.
 """

@@ -33,6 +33,14 @@ EXAMPLES = [
     errors.ImageTooLarge("The image expands to more than the limit."),
     errors.BlockMapInvalid("The block map is not a bmap file."),
     errors.Stopped("Reading the image"),
+    errors.TargetRefused("/dev/null is not a disk."),
+    errors.TargetInUse("/dev/sda is mounted on /mnt."),
+    errors.TargetChanged("The disk in USB port 1-1.2 is another one."),
+    errors.TargetAmbiguous("Two disks could be meant."),
+    errors.TargetTooSmall("The image does not fit."),
+    errors.WriteError("sda", 4096, "Input/output error"),
+    errors.ReadError("sda", 4096, "Input/output error"),
+    errors.VerifyError("sda", 4096, 1024),
 ]
 
 
