@@ -22,6 +22,8 @@ KNOWN = frozenset(
         "NANOPORTAL_BOARDS",
         "NANOPORTAL_DATA",
         "NANOPORTAL_DEBUG",
+        "NANOPORTAL_IMAGE_QUOTA",
+        "NANOPORTAL_IMPORT",
         "NANOPORTAL_JOURNAL_URL",
         "NANOPORTAL_JOURNAL_URL_FILE",
         "NANOPORTAL_PORT",
@@ -60,6 +62,8 @@ class Env:
     journal_url: str | None
     allowed_hosts: tuple[str, ...]
     trusted_proxies: tuple[str, ...]
+    image_quota_bytes: int | None
+    import_dir: Path
     worker: str
     debug: bool
 
@@ -88,6 +92,8 @@ def load_env(environ: Mapping[str, str] | None = None) -> Env:
         journal_url=_secret(env, "NANOPORTAL_JOURNAL_URL") or None,
         allowed_hosts=_allowed_hosts(env),
         trusted_proxies=tuple(filter(None, env.get("NANOPORTAL_TRUSTED_PROXIES", "").replace(",", " ").split())),
+        image_quota_bytes=_bytes(env, "NANOPORTAL_IMAGE_QUOTA"),
+        import_dir=Path(env.get("NANOPORTAL_IMPORT") or data / "import").expanduser().absolute(),
         worker=_worker(env),
         debug=_flag(env, "NANOPORTAL_DEBUG"),
     )
@@ -144,6 +150,17 @@ def _worker(env: Mapping[str, str]) -> str:
     if not name.replace("-", "").isalnum():
         raise EnvironmentProblem(f"NANOPORTAL_WORKER is {name!r}; it takes letters, digits and hyphens.")
     return name
+
+
+def _bytes(env: Mapping[str, str], name: str) -> int | None:
+    text = env.get(name)
+    if not text:
+        return None
+    match = re.fullmatch("([1-9][0-9]*)([KMGT]?)", text)
+    if not match:
+        raise EnvironmentProblem(f"{name} is {text!r}; it takes a number of bytes, or one with K, M, G or T.")
+    factors = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+    return int(match[1]) * factors[match[2]]
 
 
 def _flag(env: Mapping[str, str], name: str) -> bool:

@@ -4,6 +4,7 @@ import sys
 
 from django.conf import settings
 
+from images.services import inspector
 from operations import lifecycle, worker
 from operations.worker import Periodic
 from slots.services import execution, power, watch
@@ -37,6 +38,8 @@ def begin() -> None:
             Periodic("boards", max(1, 10 / scale), watch.check_boards),
             Periodic("probes", max(1, 10 / scale), watch.probe),
             worker.heartbeat_job(me),  # before the sweep: a worker that was stopped for a minute is not silent itself
+            Periodic("inspections", 1, inspector.start_if_needed),
+            Periodic("uploads", 60, inspector.tidy),
             Periodic("silent", 20, _sweep),
         ],
     )

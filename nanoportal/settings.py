@@ -16,6 +16,8 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = ENV.data
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 BOARDS_DIR = ENV.boards
+IMAGE_QUOTA_BYTES = ENV.image_quota_bytes
+IMPORT_DIR = ENV.import_dir
 TIME_SCALE = ENV.time_scale
 WORKER_NAME = ENV.worker
 
@@ -37,6 +39,7 @@ INSTALLED_APPS = [
     "accounts",
     "slots",
     "consoles",
+    "images",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

@@ -32,6 +32,12 @@ STATUS: dict[type[Refused], int] = {
     refusals.StrandingNotAccepted: 422,
     refusals.OverBudget: 422,
     refusals.IdempotencyMismatch: 422,
+    refusals.Gone: 410,
+    refusals.WrongVersion: 412,
+    refusals.UnsupportedMedia: 415,
+    refusals.ChecksumMismatch: 460,  # the upload protocol's own
+    refusals.ImageRejected: 422,
+    refusals.NoRoom: 422,
     refusals.Unavailable: 503,
 }
 

@@ -87,6 +87,42 @@ class IdempotencyMismatch(Refused):
     code = "idempotency-mismatch"
 
 
+class Gone(Refused):
+    """It was here and will not come back, for instance an upload that was refused or has expired."""
+
+    code = "gone"
+
+
+class WrongVersion(Refused):
+    """The client speaks a version of the upload protocol that we do not."""
+
+    code = "wrong-version"
+
+
+class UnsupportedMedia(Refused):
+    """The body's type is not the one that this address takes."""
+
+    code = "unsupported-media"
+
+
+class ChecksumMismatch(Refused):
+    """What arrived is not what was sent; nothing of it counts."""
+
+    code = "checksum-mismatch"
+
+
+class ImageRejected(Refused):
+    """The file cannot be used as an image; nothing of it was kept."""
+
+    code = "image-rejected"
+
+
+class NoRoom(Refused):
+    """The image library's quota or the disk is too small for it; `detail` has the figures."""
+
+    code = "no-room"
+
+
 class Unavailable(Refused):
     """Something that the portal needs, for instance the broker, is away; trying again later may work."""
 

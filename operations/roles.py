@@ -18,6 +18,10 @@ LEAST_ROLE = {
     "console.read": VIEWER,
     "console.write": OPERATOR,
     "console.edit": ADMINISTRATOR,
+    "image.view": VIEWER,
+    "image.upload": OPERATOR,
+    "image.edit": OPERATOR,  # name, notes, fit; retire and bring back
+    "image.delete": ADMINISTRATOR,
     "power": OPERATOR,
     "slot.mark": OPERATOR,
     "slot.edit": OPERATOR,

@@ -20,6 +20,7 @@ OWN = {
     },
     "accounts": {"access", "actors", "sockets"},
     "slots": {"questions"},
+    "images": {"checksums", "fitting", "store", "tus"},
     "consoles": {
         *("daemon", "desk", "escapes", "journal", "journal_writer", "keyboard", "lines", "link", "markers", "pace"),
         *("recordings", "resp", "scripts", "stages", "uplink", "watch"),
@@ -92,6 +93,7 @@ def test_every_module_says_what_it_is_for():
 WAITERS = {"hardware/clock.py", "hardware/buslock.py", "hardware/simulator/testing.py", "operations/worker.py"}
 CATCH_ALL = {
     "consoles/desk.py",
+    "images/services/checking.py",
     "consoles/recordings/writer.py",
     "hardware/sequencer.py",
     "nanoportal/health.py",
@@ -126,19 +128,19 @@ def test_only_one_module_knows_http_statuses_of_refusals():
     numbers = {409, 422, 503}
     knowing = {
         name(path)
-        for path in modules("operations", "slots", "consoles", "hardware")
+        for path in modules("operations", "slots", "consoles", "images", "hardware")
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Constant) and node.value in numbers and not isinstance(node.value, bool)
     }
     # (the API's modules list the statuses of their description, they choose none)
-    assert knowing == {"operations/http.py", "operations/api.py", "slots/api.py"}
+    assert knowing == {"operations/http.py", "operations/api.py", "slots/api.py", "images/api.py"}
 
 
 def test_no_som_type_is_asked_for_by_name():
     kinds = {"LM3H", "M4N", "CM4", "CM5"}
     compared = [
         f"{name(path)}:{node.lineno}"
-        for path in modules("operations", "slots", "consoles", "nanoportal")
+        for path in modules("operations", "slots", "consoles", "images", "nanoportal")
         for node in ast.walk(tree(path))
         if isinstance(node, ast.Compare)
         for side in (node.left, *node.comparators)

@@ -1,0 +1,1 @@
+"""What the app decides: uploads, their inspection, the library."""

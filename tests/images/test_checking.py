@@ -1,0 +1,315 @@
+"""From a whole file to an image: what is learnt, what is refused, and that nothing half made ever looks whole."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from images import store
+from images.models import FirmwareImage, Upload, UploadState
+from images.services import checking, inspector, library, uploads
+from operations.models import AuditEntry
+from slots.models import SomType
+from tests.images.rig import MIB, files, gz_image, kept_image, raw_image, sha256, uploaded, xz_image
+
+pytestmark = pytest.mark.usefixtures("types")
+
+
+def test_an_uploaded_file_becomes_an_image_that_says_what_is_in_it(operator):
+    data = xz_image(4)
+    image = kept_image(data, operator, "2026-11-raspios-lite.img.xz", sha256=sha256(data))
+
+    assert image.name == "2026-11-raspios-lite"
+    assert (image.format, image.stored_bytes, image.size_bytes) == ("xz", len(data), 4 * MIB)
+    assert MIB // 4 <= image.mapped_bytes < MIB, "zeros need not be sent"
+    assert (image.sha256, image.sha256_compared) == (sha256(data), True)
+    assert (image.scheme, image.boot_partition) == ("mbr", 1)
+    assert image.partitions[0]["label"] == "bootfs"
+    assert (image.added_by, image.block_map_given) == ("olga", False)
+    assert store.kept(image.pk).read_bytes() == data
+    assert oct(store.kept(image.pk).stat().st_mode & 0o777) == "0o400", "nobody writes it any more"
+    assert sum(extent.length for extent in library.block_map(image).extents) == 4 * MIB
+    assert Upload.objects.count() == 0
+    assert files() == {f"library/{image.pk.hex}.img", f"library/{image.pk.hex}.map"}
+    entry = AuditEntry.objects.first()
+    assert (entry.actor, entry.action, entry.outcome) == ("olga", "image.upload", "done")
+    assert json.loads(entry.text)["detail"]["sha256"] == image.sha256
+
+
+@pytest.mark.parametrize(
+    ("damage", "code"),
+    [
+        (lambda data: data[: len(data) // 2], "image-truncated"),
+        (lambda data: data[: len(data) // 2] + bytes(64) + data[len(data) // 2 + 64 :], "image-corrupt"),
+    ],
+    ids=["cut short", "damaged"],
+)
+def test_a_damaged_file_is_refused_with_a_sentence_and_leaves_nothing(operator, damage, code):
+    upload = uploaded(damage(gz_image(4)), operator, "pi.img.gz")
+
+    checking.run()
+
+    upload.refresh_from_db()
+    assert (upload.state, upload.code) == (UploadState.REFUSED, code)
+    assert upload.message.endswith(".")
+    assert files() == set()
+    assert FirmwareImage.objects.count() == 0
+    entry = AuditEntry.objects.first()
+    assert (entry.action, entry.outcome, entry.code) == ("image.upload", "failed", code)
+
+
+def test_another_sha256_than_was_given_is_refused(operator):
+    upload = uploaded(raw_image(2), operator, "pi.img", sha256="0" * 64)
+    checking.run()
+    upload.refresh_from_db()
+    assert upload.code == "sha256-differs"
+    assert sha256(raw_image(2)) in upload.message
+    assert files() == set()
+
+
+def test_a_file_that_the_library_has_is_not_kept_twice(operator):
+    image = kept_image(raw_image(2), operator, "pi.img")
+    again = uploaded(raw_image(2), operator, "copy-of-pi.img")
+    checking.run()
+    again.refresh_from_db()
+    assert again.code == "known-image"
+    assert again.message == "This is pi, which is in the library already."
+    assert files() == {f"library/{image.pk.hex}.img", f"library/{image.pk.hex}.map"}
+
+
+def test_a_block_map_that_came_with_the_file_is_compared_and_kept(operator):
+    first = kept_image(raw_image(4), operator, "a.img")
+    block_map = library.block_map(first).to_bmap()
+    library.retire(first, operator)
+    store.drop(first.pk)
+    first.delete()
+
+    upload = uploads.begin(uploads.Wish("b.img", 4 * MIB), operator)
+    uploads.give_block_map(upload, block_map)
+    pieces = [raw_image(4)]
+    uploads.append(upload, 0, 4 * MIB, lambda _: pieces.pop() if pieces else b"")
+    checking.run()
+
+    image = FirmwareImage.objects.get()
+    assert image.block_map_given
+    assert files() == {f"library/{image.pk.hex}.img", f"library/{image.pk.hex}.map"}
+    assert library.block_map(image).to_bmap() == block_map
+
+
+def test_a_block_map_of_another_image_is_refused(operator):
+    other = library.block_map(kept_image(raw_image(4, seed=2), operator, "a.img")).to_bmap()
+    upload = uploads.begin(uploads.Wish("b.img", 4 * MIB), operator)
+    uploads.give_block_map(upload, other)
+    pieces = [raw_image(4)]
+    uploads.append(upload, 0, 4 * MIB, lambda _: pieces.pop() if pieces else b"")
+    checking.run()
+    upload.refresh_from_db()
+    assert upload.code == "block-map-invalid"
+
+
+def test_progress_is_written_while_it_goes_on(operator, monkeypatch):
+    seen = []
+    monkeypatch.setattr(checking, "REPORT_SECONDS", 0.0)
+    monkeypatch.setattr(checking.events, "hint", lambda *_: seen.append(Upload.objects.values_list().first()))
+    upload = uploaded(gz_image(4), operator, "pi.img.gz")
+    checking.run()
+    field = [column.attname for column in Upload._meta.concrete_fields].index("expanded_bytes")
+    grown = [row[field] for row in seen if row]
+    assert grown == sorted(grown)
+    assert {MIB, 2 * MIB, 3 * MIB, 4 * MIB} <= set(grown)
+    assert not Upload.objects.filter(pk=upload.pk).exists()
+
+
+def test_an_upload_given_up_during_its_inspection_leaves_nothing(operator, monkeypatch):
+    upload = uploaded(gz_image(4), operator, "pi.img.gz")
+    original = store.keep
+
+    def give_up(*args):
+        original(*args)
+        uploads.cancel(upload.pk, operator)
+
+    monkeypatch.setattr(store, "keep", give_up)
+    checking.run()
+    assert FirmwareImage.objects.count() == 0
+    assert files() == set()
+
+
+class Died(BaseException):
+    """The process died here."""
+
+
+def dies(*_args, **_kwargs):
+    raise Died
+
+
+CRASHES = {
+    "while it is inspected": (checking, "inspect"),
+    "before the map": (store, "write_whole"),
+    "before the rename": (store.os, "fchmod"),
+    "between rename and row": (FirmwareImage.objects, "create"),
+    "before the audit entry": (checking.audit, "record"),
+}
+
+
+@pytest.mark.parametrize("where", CRASHES)
+def test_a_death_at_any_step_leaves_no_half_image_and_the_next_inspection_ends_it(operator, monkeypatch, where):
+    upload = uploaded(xz_image(2), operator)
+    with monkeypatch.context() as patched:
+        patched.setattr(*CRASHES[where], dies)
+        with pytest.raises(Died):
+            checking.run()
+    assert FirmwareImage.objects.count() == 0, "no row without everything before it"
+    uploads.sweep()
+
+    checking.run()
+
+    image = FirmwareImage.objects.get(pk=upload.pk)
+    assert store.kept(image.pk).read_bytes() == xz_image(2)
+    uploads.sweep()
+    assert files() == {f"library/{image.pk.hex}.img", f"library/{image.pk.hex}.map"}
+
+
+def test_a_file_over_which_the_inspection_dies_again_and_again_is_refused(operator, monkeypatch):
+    upload = uploaded(raw_image(2), operator, "pi.img")
+    with monkeypatch.context() as patched:
+        patched.setattr(checking, "inspect", dies)
+        for _ in range(checking.MOST_ATTEMPTS):
+            with pytest.raises(Died):
+                checking.run()
+    checking.run()
+    upload.refresh_from_db()
+    assert upload.code == "inspection-died"
+    assert files() == set()
+
+
+def test_a_fault_of_our_own_refuses_the_file_and_does_not_stop_the_next(operator, monkeypatch, caplog):
+    bad = uploaded(raw_image(2), operator, "bad.img")
+    good = uploaded(raw_image(2, seed=2), operator, "good.img")
+    inspect = checking.inspect
+    monkeypatch.setattr(
+        checking, "inspect", lambda path, **more: inspect(path, **more) if good.pk.hex in path.name else 1 / 0
+    )
+    checking.run()
+    bad.refresh_from_db()
+    assert (bad.state, bad.code) == (UploadState.REFUSED, "internal")
+    assert FirmwareImage.objects.get().pk == good.pk
+    assert "ZeroDivisionError" in caplog.text
+
+
+def test_what_a_crash_left_without_a_row_is_swept_and_what_has_one_stays(operator):
+    image = kept_image(raw_image(2), operator, "pi.img")
+    waiting = uploads.begin(uploads.Wish("b.img", 10), operator)
+    pieces = [b"0123"]
+    uploads.append(waiting, 0, 4, lambda _: pieces.pop() if pieces else b"")
+    kept = files()
+    stray = "0123456789abcdef" * 2
+    for name in (f"incoming/{stray}.part", f"library/{stray}.img", f"library/{stray}.map"):
+        (store.root() / name).write_bytes(b"?")
+    uploads.sweep()
+    assert files() == kept
+    assert library.problem(image) == ""
+
+
+def test_two_inspections_at_once_are_one(operator):
+    uploaded(raw_image(2), operator, "pi.img")
+    with checking._alone() as first:
+        assert first
+        assert checking.run() == 0
+    assert checking.run() == 1
+
+
+def test_an_inspection_whose_worker_died_ends_and_the_next_one_does_it(operator, monkeypatch):
+    uploaded(raw_image(2), operator, "pi.img")
+    with monkeypatch.context() as patched:
+        parents = iter([7, 7, 1, 1, 1])
+        patched.setattr(os, "getppid", lambda: next(parents))
+        with pytest.raises(checking.Orphaned):
+            checking.run()
+    assert Upload.objects.get().state == UploadState.CHECKING
+    checking.run()
+    assert FirmwareImage.objects.count() == 1
+
+
+def test_a_refusal_is_shown_for_a_week(operator):
+    upload = uploaded(gz_image(2)[:1000], operator, "pi.img.gz")
+    checking.run()
+    uploads.expire()
+    assert Upload.objects.count() == 1
+    Upload.objects.filter(pk=upload.pk).update(touched_at=timezone.now() - timedelta(days=8))
+    uploads.expire()
+    assert Upload.objects.count() == 0
+
+
+def test_the_worker_starts_one_inspection_when_something_waits(operator, monkeypatch):
+    started = []
+
+    class Process:
+        def poll(self):
+            return None
+
+    monkeypatch.setattr(inspector.subprocess, "Popen", lambda words, **_: started.append(words) or Process())
+    monkeypatch.setattr(inspector, "_process", None)
+    inspector.start_if_needed()
+    assert started == []
+    uploaded(raw_image(2), operator, "pi.img")
+    inspector.start_if_needed()
+    inspector.start_if_needed()
+    assert started == [[sys.executable, "manage.py", "check_images"]]
+
+
+def test_a_bomb_is_refused_while_it_expands(operator, monkeypatch):
+    """A thousand times its size of zeros: refused at the limit, with nothing written."""
+    bomb = gzip.compress(bytes(64 * MIB), 9)
+    inspect = checking.inspect
+    monkeypatch.setattr(checking, "inspect", lambda path, **more: inspect(path, **more, max_size_bytes=16 * MIB))
+    upload = uploaded(bomb, operator, "bomb.img.gz")
+    checking.run()
+    upload.refresh_from_db()
+    assert upload.code == "image-too-large"
+    assert files() == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "label", "fits"),
+    [
+        ("2026-10-raspios-lite.img.xz", "x", {"CM4", "CM5"}),
+        ("lpi3h-debian-12.img.gz", "x", {"LM3H"}),
+        ("debian-cm5-gold.img", "x", {"CM5"}),
+        ("mystery.img", "bootfs", {"CM4", "CM5"}),
+        ("mystery.img", "x", set()),
+        ("cm50-lookalike.img", "x", set()),
+    ],
+)
+def test_which_soms_it_is_for_is_guessed_from_name_and_labels(operator, name, label, fits):
+    image = kept_image(raw_image(2, label=label), operator, name)
+    assert {som_type.name for som_type in image.som_types.all()} == fits
+    assert image.fit_chosen_by == ""
+
+
+def test_a_third_partys_som_type_is_known_by_its_name(operator):
+    SomType.objects.create(
+        name="Acme-7", line_kind="level", pulse_seconds=1, idle_watts=1, full_watts=2, peak_watts=3, source="Acme"
+    )
+    image = kept_image(raw_image(2), operator, "acme-7_v2.img")
+    assert [som_type.name for som_type in image.som_types.all()] == ["Acme-7"]
+
+
+def test_it_works_as_a_process_of_its_own(transactional_db, operator, data_dir):
+    """The very command that the worker starts, on the test's own database and data directory."""
+    uploaded(xz_image(2), operator)
+    from django.db import connection
+
+    database = f"sqlite:///{connection.settings_dict['NAME']}"
+    if connection.vendor != "sqlite":
+        pytest.skip("its database is named otherwise")
+    environment = {**os.environ, "NANOPORTAL_DATA": str(data_dir), "DATABASE_URL": database}
+    done = subprocess.run(
+        [sys.executable, "manage.py", "check_images"], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert FirmwareImage.objects.get().format == "xz"
