@@ -1,10 +1,13 @@
-"""The web server: Daphne, with a bound on request bodies. `python -m nanoportal.web --bind ADDRESS --port PORT`.
+"""The web server: Daphne, with bounds on what it keeps. `python -m nanoportal.web --bind ADDRESS --port PORT`.
 
 Daphne takes in a whole request body before the application sees its first byte, so nothing in Django can refuse a
-body that is too large: an anonymous upload of 300 MB would cost 300 MB. Here it is refused while it arrives.
+body that is too large: an anonymous upload of 300 MB would cost 300 MB. Here it is refused while it arrives. And it
+takes all that an application sends, however slowly the client reads it: a download would lie in memory. Here the
+application waits.
 """
 
 import argparse
+import asyncio
 import gc
 import json
 import sys
@@ -34,6 +37,7 @@ class BoundedRequest(WebRequest):
         super().__init__(channel, queued, parsePOSTFormSubmission=False)
         self.received_bytes = 0
         self.refused = False
+        self.flow: Flow | None = None
 
     def gotLength(self, length: int | None) -> None:
         """Twisted's call when the headers are complete; `length` is None for a chunked body."""
@@ -58,6 +62,17 @@ class BoundedRequest(WebRequest):
         else:
             super().requestReceived(command, path, version)
 
+    def handle_reply(self, message: dict[str, Any]) -> None:
+        """Daphne's call with whatever the application sends."""
+        more = message.get("more_body", False)
+        if more and self.flow is None and self.channel is not None:
+            self.flow = Flow()
+            self.registerProducer(self.flow, True)
+        elif not more and self.flow is not None:
+            self.unregisterProducer()
+            self.flow = None
+        super().handle_reply(message)
+
     def _refuse(self) -> None:
         from twisted.internet import reactor
 
@@ -68,6 +83,24 @@ class BoundedRequest(WebRequest):
         self.transport.loseWriteConnection()
         linger = reactor.callLater(LINGER_SECONDS, self.transport.abortConnection)
         self.notifyFinish().addErrback(lambda _lost: linger.active() and linger.cancel())
+
+
+class Flow:
+    """Whether a client takes more of an answer that is sent in pieces, as Twisted says: not while 64 KiB wait."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+        self.open.set()
+
+    def pauseProducing(self) -> None:
+        self.open.clear()
+
+    def resumeProducing(self) -> None:
+        self.open.set()
+
+    def stopProducing(self) -> None:
+        """The client has gone; what is sent from now on goes nowhere."""
+        self.open.set()
 
 
 def _refusal_response(path: bytes) -> bytes:
@@ -121,12 +154,23 @@ class PromptFactory(WebSocketFactory):
     protocol = PromptSocket
 
 
+class PatientServer(daphne_server.Server):
+    """Daphne's server, which lets an application wait until the client takes more of its answer."""
+
+    async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
+        """Daphne's coroutine behind the application's `send`."""
+        await super().handle_reply(protocol, message)
+        flow = getattr(protocol, "flow", None)
+        if flow is not None:
+            await flow.open.wait()
+
+
 def serve(application: Any, bind: str, port: int) -> None:
     """Serve an ASGI application until SIGTERM or SIGINT; exits with one sentence if the port cannot be opened."""
     # Daphne's server offers no parameter for its protocols and builds their factories by these names.
     daphne_server.HTTPFactory = BoundedFactory
     daphne_server.WebSocketFactory = PromptFactory
-    server = daphne_server.Server(
+    server = PatientServer(
         application,
         endpoints=build_endpoint_description_strings(host=bind, port=port),
         server_name="",

@@ -1,4 +1,7 @@
-"""The web server refuses a body over 9 MiB while it arrives. Each test talks to a server process of its own kind."""
+"""The web server refuses a body over 9 MiB while it arrives, and lets an answer wait for its reader.
+
+Each test talks to a server process of its own kind.
+"""
 
 import http.client
 import json
@@ -26,6 +29,11 @@ from nanoportal.web import serve
 async def application(scope, receive, send):
     if scope["type"] != "http":
         raise ValueError(scope["type"])
+    if scope["path"] == "/download":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for number in range(1024):
+            await send({"type": "http.response.body", "body": b"%07d\\n" % number * 8192, "more_body": True})
+        return await send({"type": "http.response.body", "body": b""})
     received, more = 0, True
     while more:
         event = await receive()
@@ -181,3 +189,17 @@ def test_a_port_that_cannot_be_opened_ends_the_server_with_one_sentence() -> Non
         )
     assert ended.returncode == 1
     assert f"The web server could not open port {port} on 127.0.0.1." in ended.stderr
+
+
+def test_a_download_of_64_mib_waits_for_its_reader_and_arrives_whole(server: Server) -> None:
+    before = server.forget_peak()
+    with server.connect() as client:
+        client.sendall(b"GET /download HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert status_of(client.recv(64)) == 200
+        time.sleep(0.5)  # nobody reads
+        assert post(server, b"meanwhile")[2] == b"9", "others are served"
+    with server.connect() as client:  # the one before has gone in the middle
+        client.sendall(b"GET /download HTTP/1.0\r\nHost: x\r\n\r\n")
+        received = b"".join(iter(lambda: client.recv(MIB), b""))
+    assert received.partition(b"\r\n\r\n")[2] == b"".join(b"%07d\n" % number * 8192 for number in range(1024))
+    assert server.peak_mib() - before < 20
