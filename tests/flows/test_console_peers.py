@@ -1,5 +1,6 @@
 """A real boot loader and a real Linux, which nobody here wrote, used over the browser's own WebSocket protocol."""
 
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -57,6 +58,7 @@ def linux(scene: Scene) -> Iterator[Console]:
         console.until("peer login: ", 30)
         console.type("root\r")
         console.until("Password: ")
+        time.sleep(0.3)  # (busybox asks first and switches the echo off after that)
         console.type("nanoportal\r")
         assert b"nanoportal\r\n" not in console.until(PROMPT), "a password is not shown"
         yield console
