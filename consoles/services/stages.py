@@ -76,10 +76,9 @@ def enable_rule(rule: StageRule, enabled: bool, actor: Actor) -> None:
 def remove_rule(rule: StageRule, actor: Actor) -> None:
     """Delete a rule. Raises `NotPermitted`, `Conflict` for a shipped one."""
     roles.require(actor, EDIT, PORTAL)
-    if rule.shipped:
-        raise refusals.Conflict("This rule is shipped with the portal; it can be disabled.", code="shipped")
     with transaction.atomic():
-        StageRule.objects.filter(pk=rule.pk).delete()
+        if not StageRule.objects.filter(pk=rule.pk, shipped=False).delete()[0]:
+            raise refusals.Conflict("This rule is shipped with the portal, or gone already.", code="shipped")
         _record("stage-rule.remove", actor, rule, None)
 
 
