@@ -98,6 +98,33 @@ def test_a_broker_that_hangs_until_it_is_given_up_gets_nothing_twice(
     assert len(reader.epochs()) == 1
 
 
+@pytest.mark.parametrize("taken", ["data", "marker"])
+def test_what_the_broker_took_without_being_able_to_say_so_is_there_once(
+    taken: str, serve: Start, som: Som, reader: Reader, private_broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("consoles.uplink.SILENT_SECONDS", 0.2)
+    monkeypatch.setattr("consoles.link.CONNECT_SECONDS", 0.2)
+    overruns = som.path.parent / "som.overruns"
+    overruns.write_text("0")
+    serving = serve(som.path).wait_connected()
+    (line,), uplink = serving.lines, serving.daemon.uplink
+    som.send(b"before ")
+    reader.wait_data(b"before ")
+    with private_broker.hung():
+        if taken == "data":
+            som.send(b"taken ")
+        else:
+            overruns.write_text("1")
+        wait_for(lambda: line.bytes_read == 13 or line.overruns == 1, SOON, "it to be sent")
+        wait_for(lambda: uplink and not uplink.connected, SOON, "the broker to be away")
+        som.send(b"after")
+        wait_for(lambda: line.bytes_read in (12, 18), SOON, "the UART to be read")
+    reader.wait_data(b"after")
+    between = b"taken " if taken == "data" else "overrun"
+    contents = [entry.data or (entry.marker and entry.marker.kind) for entry in reader.entries()]
+    assert contents == ["daemon-away", b"before ", between, b"after"]
+
+
 def test_what_does_not_fit_while_the_broker_is_away_is_a_gap_of_exact_size(
     serve: Start, som: Som, reader: Reader, private_broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

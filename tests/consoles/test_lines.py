@@ -52,12 +52,14 @@ def port(client: "redis.Redis") -> dict[str, Any]:
 def test_an_adapter_that_is_pulled_and_put_back_stays_the_same_console(
     serve: Start, uart: Uart, tmp_path: Path, reader: Reader, client: "redis.Redis"
 ) -> None:
-    serve(tmp_path / "uart").wait_connected()
+    (line,) = serve(tmp_path / "uart").wait_connected().lines
     uart.send(b"before ")
     reader.wait_data(b"before ")
     uart.unplug()
     assert "is not available" in reader.wait_kind("port-away")
     wait_for(lambda: port(client)["state"] == "away", SOON, "the port to be said to be away")
+    tried_at = line.retry_at
+    wait_for(lambda: line.retry_at > tried_at + 0.15, SOON, "it to be looked for again")
     holder = os.openpty()  # so that it comes back under another number
     uart.plug()
     assert reader.wait_kind("port-back") == f"The serial port {tmp_path}/uart is back."

@@ -91,6 +91,20 @@ def test_a_broker_that_lost_its_memory_has_new_keys_only(
     assert heard(som, 3) == b"new"
 
 
+def test_keys_are_found_after_a_broker_lost_its_memory_and_its_clock_was_set_back(
+    serve: Start, som: Som, client: "redis.Redis", private_broker: Broker, reader: Reader
+) -> None:
+    serve(som.path).wait_connected()
+    Hands(client).type(b"old")
+    assert heard(som, 3) == b"old"
+    private_broker.kill()
+    private_broker.start()
+    wait_for(lambda: reader.epochs(), SOON, "the daemon to be back")
+    fields = {"s": 2, "k": "data", "d": b"new", "p": "olga", "o": "s", "t": f"{time.monotonic():.6f}"}
+    client.xadd(journal.keys_stream("b1"), {**fields, "b": keyboard._BOOT}, id="1000-0")
+    assert heard(som, 3) == b"new"
+
+
 def test_a_line_that_takes_no_more_keeps_nobody_waiting_and_what_is_too_old_is_never_sent(
     serve: Start, som: Som, tmp_path: Path, reader: Reader, client: "redis.Redis", monkeypatch: pytest.MonkeyPatch
 ) -> None:
