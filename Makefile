@@ -8,6 +8,7 @@ WITHOUT     ?=
 PYTEST_ARGS ?=
 
 VENV := .venv
+TERMINAL := terminal/xterm.js
 PY   := $(VENV)/bin/python
 PIP  := $(PY) -m pip install --quiet --quiet --disable-pip-version-check
 
@@ -33,20 +34,20 @@ LEFT_OUT := $(subst $(comma), ,$(WITHOUT))
 PEERS    := $(if $(filter qemu,$(LEFT_OUT)),,peers)
 SELECTED := not board$(foreach name,$(LEFT_OUT), and not $(name))
 
-run: $(VENV)/.portal $(if $(findstring linux,$(NANOPORTAL_SIM_PEERS)),peers)
+run: $(VENV)/.portal $(TERMINAL) $(if $(findstring linux,$(NANOPORTAL_SIM_PEERS)),peers)
 	@exec $(PY) -m nanoportal.supervisor
 
-test: $(VENV)/.tools programs $(PEERS)
+test: $(VENV)/.tools $(TERMINAL) programs $(PEERS)
 	@$(PY) -m pytest -m "$(SELECTED) and not soak" $(PYTEST_ARGS)
 
-soak: $(VENV)/.tools programs $(PEERS)
+soak: $(VENV)/.tools $(TERMINAL) programs $(PEERS)
 	@$(PY) -m pytest -m "$(SELECTED) and soak" $(PYTEST_ARGS)
 
 bench: $(VENV)/.tools
 	@$(PY) -m bench $(BENCH)
 
 # All checks, whatever the first of them says. They see an empty data directory: they must neither need nor touch yours.
-lint: $(VENV)/.tools
+lint: $(VENV)/.tools $(TERMINAL)
 	@export NANOPORTAL_DATA=$$(mktemp -d); trap 'rm -rf "$$NANOPORTAL_DATA"' EXIT; \
 	status=0; check() { echo "$$*"; "$$@" || status=1; }; \
 	check $(PY) -m ruff check --quiet .; \
@@ -65,6 +66,11 @@ format: $(VENV)/.tools
 # What the tests need beside Python packages: installed as root on Debian, else asked for in one line.
 programs:
 	@.ci/programs "$(LEFT_OUT)"
+
+# The terminal of the console pages: fetched once, checked against package-lock.json, then served from here.
+$(TERMINAL): package-lock.json nanoportal/terminal_files.py | $(PY)
+	@echo "Fetching the consoles' terminal (once; a few seconds)"
+	@$(PY) -m nanoportal.terminal_files
 
 # A real Linux for the simulated board: Debian's arm64 kernel and busybox, fetched once. Without QEMU nothing needs it.
 peers: $(VENV)/peers/linux

@@ -109,7 +109,8 @@ USE_TZ = True
 TIME_ZONE = "UTC"
 
 STATIC_URL = "/static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+# What `make` fetched for the console pages (nanoportal/terminal_files.py) lies beside our own files.
+STATICFILES_DIRS = [BASE_DIR / "static", ("terminal", BASE_DIR / "terminal")]
 # Nothing is collected: whitenoise finds the files where they lie.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_MAX_AGE = 3600
