@@ -162,19 +162,22 @@ class _Trail:
             begin, raw, cut = begin + line, raw[line:], False
         else:
             cut = begin > 0
-        if _may_have(self._needle, raw):
-            self._waiting.extend(reversed(self._hits(self._opened, begin, raw)))
         self._end = begin + OVERLAP if cut and begin + OVERLAP < self._end else begin
+        if _may_have(self._needle, raw):
+            hits, first = self._hits(self._opened, begin, raw)
+            self._waiting.extend(reversed(hits))
+            self._end = max(self._end, first)
         if self._waiting:
             self._below = min(self._below, self._waiting[-1][0])
 
-    def _hits(self, opened: Opened, begin: int, raw: bytes) -> list[tuple[int, Hit]]:
-        """The lines with the text, oldest first, each with the byte at which the text ends."""
-        lines, found = plain(raw.decode("utf-8", "replace")).split("\n"), []
-        starts = _starts(raw)
-        for number, line in enumerate(lines):
-            if self._needle not in line.casefold():
-                continue
+    def _hits(self, opened: Opened, begin: int, raw: bytes) -> tuple[list[tuple[int, Hit]], int]:
+        """The newest lines with the text, oldest first, each with the byte at which the text ends; and before which
+        byte there are more in this block, 0 if there are not."""
+        lines, starts = plain(raw.decode("utf-8", "replace")).split("\n"), _starts(raw)
+        fitting = [number for number, line in enumerate(lines) if self._needle in line.casefold()]
+        shown = fitting[-HITS:]
+        found = []
+        for number in shown:
             first = starts[number]
             last = starts[number + 1] - 1 if number + 1 < len(starts) else len(raw)
             byte = begin + first + _end_of(self._needle, raw[first:last])
@@ -183,9 +186,9 @@ class _Trail:
             at = opened.entry(min(opened.number_of(byte), opened.count - 1))[0]
             before = lines[number - 1] if number else ""
             after = lines[number + 1] if number + 1 < len(lines) else ""
-            shown = _around(line, self._needle)
-            found.append((byte, Hit(self._slot, at, shown, before[:SHOWN], after[:SHOWN])))
-        return found
+            line = _around(lines[number], self._needle)
+            found.append((byte, Hit(self._slot, at, line, before[:SHOWN], after[:SHOWN])))
+        return found, begin + starts[shown[0]] if len(fitting) > len(shown) else 0
 
 
 def _may_have(needle: str, raw: bytes) -> bool:

@@ -54,6 +54,7 @@ def record_evidence(
 
 
 STAGE_TONES = {"login": "good", "panic": "bad"}
+LINES_AN_HOUR = 60  # a SOM that boots in a loop must not push everything else out of its slot's history
 
 
 def record_stage(slot: Slot, stage: str, words: str, at: datetime) -> None:
@@ -62,11 +63,13 @@ def record_stage(slot: Slot, stage: str, words: str, at: datetime) -> None:
     `stage` is boot-loader, kernel, login, panic or halt. A halt takes back the signs of life before it; what else the
     console says of life stands in its own evidence. Blocks for the time of a few writes.
     """
+    recent = StateChange.objects.filter(slot=slot, at__range=(at - timedelta(hours=1), at))
     with transaction.atomic():
         record_evidence(slot, EvidenceKind.STAGE, words[:120], at, life=False if stage == "halt" else None)
         Slot.objects.filter(pk=slot.pk).update(panicked_at=at if stage == "panic" else None)
-        told = f"{words[:1].upper()}{words[1:]}"
-        note(slot, slot.power_state, slot.basis, told, STAGE_TONES.get(stage, "info"), at=at)
+        if recent.count() < LINES_AN_HOUR:
+            told = f"{words[:1].upper()}{words[1:]}"
+            note(slot, slot.power_state, slot.basis, told, STAGE_TONES.get(stage, "info"), at=at)
         _hint(slot)
 
 

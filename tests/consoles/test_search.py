@@ -1,6 +1,7 @@
 """A text is found in all recordings, newest first, whatever stands between its letters, in bounded time."""
 
 import random
+import time
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,15 @@ def test_pages_of_hits_repeat_and_forget_nothing(tmp_path, page):
         folders[slot] = make(tmp_path / str(slot), said[:150], said[150:290], said[290:])
     found = [(pytest.approx(hit.at - T0), hit.slot, hit.line) for hit in all_of(folders, "FOUND", **page)]
     assert found == sorted(expected, reverse=True)
+
+
+def test_a_text_on_every_line_is_told_page_by_page_without_looking_at_all_of_them(tmp_path):
+    folder = make(tmp_path / "2", [(n, b"a\n" * 2000) for n in range(3)])
+    began = time.process_time()
+    first = search({2: folder}, "a", hits=20)
+    assert time.process_time() - began < 0.5
+    assert seconds(first.hits) == [2] * 20
+    assert len(all_of({2: folder}, "a", hits=1000)) == 6000
 
 
 def test_a_search_ends_in_time_and_another_goes_on_where_it_ended(tmp_path):

@@ -80,3 +80,13 @@ def test_another_som_has_no_panic_of_the_one_before(rows, operator):
     records.save_som(slot(CM5), som, operator)
     assert slot(CM5).panicked_at is None
     assert not Evidence.objects.filter(slot=slot(CM5), kind="stage").exists()
+
+
+def test_a_som_that_boots_in_a_loop_leaves_room_in_the_history(rows):
+    inventory.note(slot(CM5), ON, "observed", "Observed On", "good")
+    for number in range(100):
+        reach("kernel", f"kernel started {number}")
+    told = [change.words for change in StateChange.objects.filter(slot=slot(CM5))]
+    assert len(told) == inventory.LINES_AN_HOUR
+    assert "Observed On" in told
+    assert system().value == "kernel started 99"
