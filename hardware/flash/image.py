@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from hardware.errors import ImageError, ImageTooLarge, ImageTruncated, ImageUnsupported, Stopped
+from hardware.errors import ImageCorrupt, ImageError, ImageTooLarge, ImageTruncated, ImageUnsupported, Stopped
 from hardware.flash import decoders
 from hardware.flash.blockmap import BlockMap, MapBuilder, MapChecker, read_bmap
 from hardware.flash.partitions import (
@@ -86,8 +86,10 @@ class ImageReader:
         self.position += filled
         return filled
 
-    def skip_to(self, offset: int) -> None:
+    def skip_to(self, offset: int, meanwhile: Callable[[], None] = lambda: None) -> None:
         """Goes on at `offset`, not before `position`: at once in a raw image, else by expanding what lies between.
+
+        `meanwhile` is called for each MiB of that; what it raises ends it.
 
         Raises ImageError, ImageTruncated if the image ends before it.
         """
@@ -98,8 +100,14 @@ class ImageReader:
             self.position = offset
         waste = memoryview(bytearray(min(PIECE_BYTES, max(0, offset - self.position))))
         while self.position < offset:
+            meanwhile()
             if not self.readinto(waste[: offset - self.position]):
                 raise ImageTruncated(f"The image is cut short: it ends at {self.position:,} bytes.")
+
+    def raise_unless_at_end(self) -> None:
+        """Raises ImageCorrupt if there is more, ImageError if the end itself is damaged."""
+        if self.readinto(memoryview(bytearray(1))):
+            raise ImageCorrupt(f"The image goes on after its {self.position - 1:,} bytes.")
 
     def close(self) -> None:
         self._file.close()

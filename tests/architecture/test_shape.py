@@ -23,7 +23,7 @@ OWN = {
     "images": {"checksums", "fitting", "store", "tus"},
     "consoles": {
         *("daemon", "desk", "escapes", "journal", "journal_writer", "keyboard", "lines", "link", "markers", "pace"),
-        *("recordings", "resp", "scripts", "stages", "uplink", "watch"),
+        *("recordings", "remembered", "resp", "scripts", "stages", "uplink", "watch"),
         *("frames", "presence", "ring", "session", "state", "tail", "window"),
     },
 }
@@ -95,6 +95,7 @@ CATCH_ALL = {
     "consoles/desk.py",
     "images/services/checking.py",
     "consoles/recordings/writer.py",
+    "hardware/flash/lanes.py",
     "hardware/sequencer.py",
     "nanoportal/health.py",
     "nanoportal/supervisor/child.py",

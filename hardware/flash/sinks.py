@@ -1,0 +1,168 @@
+"""Where pieces of an image go: onto a target, and through the checksums of the block map."""
+
+import time
+from collections.abc import Callable
+from typing import Literal
+
+from hardware.contracts import BlockTarget
+from hardware.errors import BlockMapInvalid, ImageCorrupt
+from hardware.flash.blockmap import BlockMap, MapChecker
+from hardware.flash.pieces import PIECE_BYTES, Piece, Span, head_spans, page_aligned
+from hardware.flash.progress import Meter, Phase, Progress
+from hardware.flash.verify import verify
+
+SYNC_SECONDS = 1.0
+SYNC_BYTES = 8 * 1024**2  # at most so much waits in this machine's memory, where a target is written through its cache
+
+Contents = Literal["untouched", "unknown", "image"]
+
+_ZEROS = page_aligned(PIECE_BYTES)
+
+
+class TargetSink:
+    """Writes pieces to a target and, if asked to, reads them back.
+
+    The image's head, with partition table and boot loader, is blanked first and written last: whatever happens between,
+    the target does not boot half an image.
+
+    Attributes:
+        contents: what the target holds now: nothing changed, nobody knows, or the image.
+        active_at: when the target last answered (monotonic); `position`: the offset it was given last.
+        write_seconds, verify_seconds: how long each took, once it is over.
+    """
+
+    def __init__(self, target: BlockTarget, block_map: BlockMap, head: memoryview, verifies: bool) -> None:
+        self.name = target.name
+        self._target = target
+        self._map = block_map
+        self._head = head
+        self._verifies = verifies
+        self._meter = Meter()
+        self._phase: Phase = "waiting"
+        self._done_bytes = 0
+        self._unsynced_bytes = 0
+        self._synced_at = 0.0
+        self._total_bytes = block_map.data_bytes + (0 if target.clears else block_map.zero_bytes)
+        self.raise_if_cancelled: Callable[[], None] = lambda: None
+        self.contents: Contents = "untouched"
+        self.active_at = time.monotonic()
+        self.position = 0
+        self.written_bytes = 0
+        self.write_seconds = 0.0
+        self.verify_seconds = 0.0
+
+    def begin(self) -> None:
+        self._enter("writing")
+        self._began_at = self.active_at = time.monotonic()
+        self.contents = "unknown"
+        for span in head_spans(self._map):
+            self._write(span.offset, _ZEROS[: span.length])
+        self._target.sync()
+        self._synced_at = time.monotonic()
+
+    def put(self, piece: Piece) -> None:
+        if piece.data is None:
+            self._put_zeros(piece.span)
+        else:
+            self._write(piece.span.offset, piece.data)
+            self._count(piece.span.length)
+
+    def end(self) -> None:
+        self._sync()  # all else is on the device before it can boot
+        for span in head_spans(self._map):
+            self._write(span.offset, self._head[span.offset : span.end])
+            self._count(0 if span.is_zeros and self._target.clears else span.length)
+        self._sync()
+        self.contents = "image"
+        self.write_seconds = time.monotonic() - self._began_at
+        if self._verifies:
+            self._verify()
+
+    def progress(self, ended: Phase | None, is_behind: bool) -> Progress:
+        """How far it is; `ended` is the phase that its lane has come to, if it has ended."""
+        rate = self._meter.per_second
+        left = self._total_bytes - self._done_bytes
+        eta = left / rate if rate and not ended else None
+        return Progress(ended or self._phase, self._done_bytes, self._total_bytes, rate, eta, is_behind and not ended)
+
+    def _enter(self, phase: Phase) -> None:
+        self._phase, self._meter, self._done_bytes = phase, Meter(), 0
+        self._meter.note(time.monotonic(), 0)
+
+    def _put_zeros(self, span: Span) -> None:
+        if self._target.clears and self._target.clear(span.offset, span.length):
+            self.active_at = time.monotonic()
+            return
+        if not self._target.clears:
+            self._total_bytes = self._map.data_bytes + self._map.zero_bytes
+        for offset in range(span.offset, span.end, PIECE_BYTES):
+            length = min(PIECE_BYTES, span.end - offset)
+            self._write(offset, _ZEROS[:length])
+            self._count(length)
+
+    def _write(self, offset: int, data: memoryview) -> None:
+        self.raise_if_cancelled()
+        self.position = offset
+        self._target.write(offset, data)
+        self.active_at = time.monotonic()
+
+    def _count(self, length: int) -> None:
+        """Progress is what is on the device: at once where there is no cache between, else with each sync."""
+        self._unsynced_bytes += length
+        if self._target.is_direct:
+            self._note(length)
+        overdue = self.active_at - self._synced_at >= SYNC_SECONDS
+        if overdue or (self._unsynced_bytes >= SYNC_BYTES and not self._target.is_direct):
+            self._sync()
+
+    def _sync(self) -> None:
+        self.raise_if_cancelled()
+        self._target.sync()
+        self.active_at = self._synced_at = time.monotonic()
+        if not self._target.is_direct:
+            self._note(self._unsynced_bytes)
+        self._unsynced_bytes = 0
+
+    def _note(self, length: int) -> None:
+        self._done_bytes += length
+        self.written_bytes += length
+        self._meter.note(self.active_at, self._done_bytes)
+
+    def _verify(self) -> None:
+        self._enter("verifying")
+        began = time.monotonic()
+        self._total_bytes = self._map.data_bytes + self._map.zero_bytes
+        verify(self._target, self._map, self._verified)
+        self.verify_seconds = time.monotonic() - began
+
+    def _verified(self, length: int) -> None:
+        self.raise_if_cancelled()
+        self.active_at = time.monotonic()
+        self._done_bytes += length
+        self._meter.note(self.active_at, self._done_bytes)
+
+
+class ChecksumSink:
+    """Holds what comes out of the decoder against the block map, so that no damaged image ends as a bootable one."""
+
+    def __init__(self, block_map: BlockMap, head: memoryview) -> None:
+        self._checker = MapChecker(block_map)
+        self._map = block_map
+        self._head = head
+
+    def begin(self) -> None:
+        for span in head_spans(self._map):
+            self._feed(span, self._head[span.offset : span.end])
+
+    def put(self, piece: Piece) -> None:
+        if piece.data is not None:
+            self._feed(piece.span, piece.data)
+
+    def end(self) -> None:
+        pass
+
+    def _feed(self, span: Span, data: memoryview) -> None:
+        try:
+            self._checker.feed(data, span.offset)
+        except BlockMapInvalid as error:
+            raise ImageCorrupt("The stored image is not what it was when it was taken in: delete it.") from error
