@@ -1,1 +1,1 @@
-"""Serial consoles: the daemon that owns the UARTs. Today it drains them and feeds the evidence."""
+"""Serial consoles: the daemon that owns the UARTs, their journals, and the browsers that watch and type."""

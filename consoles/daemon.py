@@ -15,7 +15,7 @@ from datetime import datetime
 from functools import partial
 
 from consoles import keyboard, markers
-from consoles.desk import Desk, Outside, remembered
+from consoles.desk import Desk, Outside
 from consoles.keyboard import Typed
 from consoles.lines import FULL_READ_BYTES, Line
 from consoles.pace import JOIN_SECONDS
@@ -47,11 +47,8 @@ class Daemon:
         self.desk = Desk(self.lines, self.outside, self.now, self.watch.post, self.scale, self.stop)
         self.uplink: Uplink | None = None
         if self.broker_url:
-            directory = self.outside.directory
-            memory = partial(remembered, directory) if directory else lambda line: (0, None)
-            self.uplink = Uplink(
-                self.broker_url, self.lines, self.watch, self._take_typed, self.now, self.scale, memory
-            )
+            known = self.desk.remembered
+            self.uplink = Uplink(self.broker_url, self.lines, self.watch, self._take_typed, self.now, self.scale, known)
 
     def run(self) -> None:
         """Serve until stopped; every port is closed on the way out. Blocks. Raises what the second thread raised."""

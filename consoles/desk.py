@@ -3,7 +3,6 @@
 It reads what the first thread noted of its lines, and posts back what that one has to do.
 """
 
-import json
 import logging
 import threading
 import time
@@ -16,7 +15,9 @@ from typing import TYPE_CHECKING
 
 from consoles import markers
 from consoles.lines import Heard, Line
+from consoles.markers import daemon_away
 from consoles.recordings.writer import RecordingWriter
+from consoles.remembered import Remembered
 from consoles.stages import Seen, StageMatcher
 
 if TYPE_CHECKING:
@@ -53,13 +54,16 @@ class Desk:
     stop: threading.Event = field(default_factory=threading.Event)
     failure: Exception | None = None
     wanted: threading.Event = field(default_factory=threading.Event)  # settings have changed
+    remembered: Remembered = field(init=False)
     _in_force: dict[Line, "PortSettings"] = field(default_factory=dict)
     _matchers: dict[Line, StageMatcher] = field(default_factory=dict)
     _recorders: dict[Line, RecordingWriter] = field(default_factory=dict)
     _retired: list[RecordingWriter] = field(default_factory=list)  # no line writes to them any more
     _settings_at: float = float("-inf")
-    _remembered: dict[Line, int] = field(default_factory=dict)
     _remembered_at: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.remembered = Remembered(self.outside.directory, [(line.board, line.slot) for line in self.lines])
 
     def run(self) -> None:
         """Blocks until stopped. What anything outside raises is kept as `failure`, and ends the daemon."""
@@ -134,12 +138,12 @@ class Desk:
                 line.heard = line.heard or Heard()
                 self._matchers[line] = StageMatcher(settings.rules)
             if self.outside.directory:
-                self._record(line, settings, self.outside.directory / line.board / str(line.slot))
+                self._record(line, before, settings, self.outside.directory / line.board / str(line.slot))
 
     def _set_baud(self, line: Line, baud: int) -> None:
         line.set_baud(baud, self.now())
 
-    def _record(self, line: Line, settings: "PortSettings", directory: Path) -> None:
+    def _record(self, line: Line, before: "PortSettings | None", settings: "PortSettings", directory: Path) -> None:
         recorder = self._recorders.get(line)
         if recorder and settings.recording:
             recorder.configure(settings.quota_bytes, settings.retention)
@@ -148,6 +152,8 @@ class Desk:
         elif settings.recording:
             recorder = RecordingWriter(directory, settings.quota_bytes, settings.retention, self.now, scale=self.scale)
             self._recorders[line] = recorder
+            if before is None and self.remembered.ended_at is not None:
+                recorder.mark(daemon_away(max(0.0, time.time() - self.remembered.ended_at), self.now()))
             self.post(partial(setattr, line, "recorder", recorder))
 
     def _retire(self, line: Line, recorder: RecordingWriter) -> None:
@@ -159,31 +165,6 @@ class Desk:
         while self._retired:
             self._retired.pop().close()
 
-    # What survives a broker that forgets
-
     def _remember(self) -> None:
-        if self.outside.directory is None:
-            return
-        for line in self.lines:
-            end = line.journal.end if line.journal else None
-            if end is None:
-                continue
-            file = self.outside.directory / f"{line.board}-{line.slot}.json"
-            draft = file.with_suffix(".draft")
-            try:
-                draft.write_text(json.dumps({"end": end, "at": time.time()}))
-                draft.replace(file)
-            except OSError as error:
-                log.warning("%s: %s", file, error.strerror)
-                return
-
-
-def remembered(directory: Path | None, line: Line) -> tuple[int, float | None]:
-    """Where a line's journal had come to, and when (Unix seconds); (0, None) if nobody knows."""
-    if directory is None:
-        return 0, None
-    try:
-        row = json.loads((directory / f"{line.board}-{line.slot}.json").read_text())
-        return int(row["end"]), float(row["at"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return 0, None
+        ends = {(line.board, line.slot): line.journal.end for line in self.lines if line.journal}
+        self.remembered.keep({place: end for place, end in ends.items() if end is not None})

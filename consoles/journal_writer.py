@@ -15,7 +15,7 @@ from typing import Any
 from consoles import journal
 from consoles.journal import Cursor, Epoch, Keys
 from consoles.link import Link, LinkLost
-from consoles.markers import BROKER_LOST, DAEMON_AWAY, DROPPED, Marker
+from consoles.markers import BROKER_LOST, DAEMON_AWAY, DROPPED, Marker, daemon_away
 from consoles.resp import ReplyError
 
 log = logging.getLogger("nanoportal.consoled")
@@ -238,7 +238,7 @@ class JournalWriter:
         self._stream = self.keys.stream(self.epoch.epoch).encode()
         self._last = self._confirmed = Cursor(first, 1)
         self._added_bytes = self._added_entries = 0
-        marker = Marker(_KIND[cause], at, _words(self.epoch), {"lost": lost, "away_seconds": away_seconds})
+        marker = _first_marker(self.epoch, at)
         for words in self._opening(self.epoch, marker, [old.epoch for old in found.epochs]):
             link.send(*words, then=_ignore)
         link.send("EXEC", then=self._opened)
@@ -262,17 +262,14 @@ class JournalWriter:
         self._begun = True
 
 
-_KIND = {journal.DAEMON_START: DAEMON_AWAY, journal.BROKER_LOST: BROKER_LOST}
-
-
 def _ignore(reply: Any) -> None:
     """What a refusal means shows elsewhere: in EXEC's answer, or as memory that the broker reports."""
 
 
-def _words(epoch: Epoch) -> str:
+def _first_marker(epoch: Epoch, at: datetime) -> Marker:
     if epoch.cause == journal.BROKER_LOST:
-        return "The broker lost its memory: what was shown before is in the recording only."
+        words = "The broker lost its memory: what was shown before is in the recording only."
+        return Marker(BROKER_LOST, at, words, {"lost": epoch.lost})
     if epoch.previous is None and epoch.away_seconds is None:
-        return "The console daemon listens from here on."
-    for_how_long = "for an unknown time" if epoch.away_seconds is None else f"for {epoch.away_seconds:.1f} s"
-    return f"The console daemon was away {for_how_long}: an unknown number of bytes is lost here."
+        return Marker(DAEMON_AWAY, at, "The console daemon listens from here on.", {"lost": None, "away_seconds": None})
+    return daemon_away(epoch.away_seconds, at)

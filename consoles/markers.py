@@ -54,3 +54,10 @@ class Marker:
             return cls(row["kind"], datetime.fromisoformat(row["at"]), row["words"], row["detail"])
         except (KeyError, TypeError) as error:
             raise ValueError(f"This is no marker of a console: {text!r}.") from error
+
+
+def daemon_away(seconds: float | None, at: datetime) -> Marker:
+    """What a new daemon says of the time when there was none; None: nobody knows how long that was."""
+    for_how_long = "for an unknown time" if seconds is None else f"for {seconds:.1f} s"
+    words = f"The console daemon was away {for_how_long}: an unknown number of bytes is lost here."
+    return Marker(DAEMON_AWAY, at, words, {"lost": None, "away_seconds": seconds})

@@ -19,6 +19,7 @@ from consoles.journal_writer import Found, JournalWriter, Limits
 from consoles.keyboard import Typed, read_typed
 from consoles.lines import Line
 from consoles.link import Connection, Link, LinkLost, check, connect, in_background
+from consoles.remembered import Remembered
 from consoles.resp import ReplyError, Word
 from consoles.watch import READ, WRITE, Watch
 
@@ -57,10 +58,10 @@ class Uplink:
         typed: Callable[[Line | None, str, Typed], None],
         now: Callable[[], datetime],
         scale: float,
-        remembered: Callable[[Line], tuple[int, float | None]],
+        remembered: Remembered,
     ) -> None:
-        """Gives every line its journal. `typed` gets what people type, `remembered` tells a line's end offset and
-        when it was there (Unix seconds), for a broker that does not know. Raises ValueError for a URL that is none.
+        """Gives every line its journal. `typed` gets what people type; `remembered` is asked if the broker does not
+        know. Raises ValueError for a URL that is none.
         """
         check(url)
         self._url, self._lines, self._watch, self._typed = url, list(lines), watch, typed
@@ -204,11 +205,10 @@ class Uplink:
         self._set_limits(greeting.memory)
         self._said.clear()
         for line, found in zip(self._lines, greeting.found, strict=True):
-            end, ended_at = self._remembered(line)
-            alive_at = greeting.alive_at[line.board] or ended_at
+            alive_at = greeting.alive_at[line.board] or self._remembered.ended_at
             away = None if alive_at is None else max(0.0, time.time() - alive_at)
             if line.journal:
-                line.journal.attach(self._journals, found, away, end)
+                line.journal.attach(self._journals, found, away, self._remembered.ends[line.board, line.slot])
         for board, newest in greeting.newest_key.items():
             self._read_up_to[board] = _where_to_read(self._read_up_to.get(board), newest)
         self._ask_for_keys(self._keys)

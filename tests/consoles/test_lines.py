@@ -175,6 +175,22 @@ def test_the_same_bytes_are_recorded_and_recording_can_be_switched(
     assert b"unrecorded" not in kept
 
 
+def test_a_recording_says_where_there_was_no_daemon_also_if_the_broker_forgot(
+    serve: Start, som: Som, tmp_path: Path, reader: Reader, client: "redis.Redis"
+) -> None:
+    database = Database(PortSettings(115_200, True, 2**20, timedelta(days=1), ()))
+    for word in (b"first", b"second"):
+        serving = serve(som.path, settings=database, directory=tmp_path).wait_connected()
+        wait_for(lambda serving=serving: serving.lines[0].recorder, SOON, "the recorder")  # type: ignore[misc]
+        som.send(word)
+        reader.wait_data(word)
+        serve.stop_all()
+        client.flushall()
+    told = b"".join(file.read_bytes() for file in sorted((tmp_path / "b1" / "2").iterdir()))
+    assert told.count(b"daemon-away") == 1
+    assert b"unknown number of bytes is lost here" in told
+
+
 def test_a_disk_that_cannot_be_written_stops_the_recording_and_never_the_console(
     serve: Start, som: Som, tmp_path: Path, reader: Reader, client: "redis.Redis"
 ) -> None:
