@@ -94,3 +94,12 @@ class Upload(models.Model):
     @property
     def resource(self) -> str:
         return f"image:{self.file_name}"[:100]
+
+    @property
+    def short(self) -> str:
+        """The first eight digits, enough to tell uploads apart on a page."""
+        return self.id.hex[:8]
+
+    def is_of(self, name: str, user_id: int | None) -> bool:
+        """Whether that person began it."""
+        return (self.actor, self.actor_user_id) == (name, user_id)

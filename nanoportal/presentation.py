@@ -14,6 +14,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from images.services import space
+
 register = template.Library()
 
 # What a stylesheet's `data-state` may be -> its icon
@@ -173,6 +175,12 @@ def rate(mbps: int | None) -> str:
     if not mbps:
         return "no link"
     return f"{mbps / 1000:g} Gb/s" if mbps >= 1000 else f"{mbps} Mb/s"
+
+
+@register.filter
+def size(value: int | None) -> str:
+    """Bytes as storage is sold: `439 MB`, `2.84 GB`. The same words as `size` in static/js/uploads.js."""
+    return "" if value is None else space.words(value)
 
 
 @register.filter

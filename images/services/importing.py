@@ -10,7 +10,7 @@ from pathlib import Path
 from django.conf import settings
 
 from images.models import Upload
-from images.services import space, uploads
+from images.services import uploads
 from operations.refusals import BadRequest, NotFound
 from operations.roles import Actor
 
@@ -26,14 +26,15 @@ class Candidate:
     path: str
     size_bytes: int
 
-    @property
-    def size_words(self) -> str:
-        return space.words(self.size_bytes)
+
+def directory() -> Path:
+    """Where files lie that may be imported; only people with access to the server put them there."""
+    return Path(settings.IMPORT_DIR)
 
 
 def candidates() -> list[Candidate]:
     """What lies in the import directory and directly below it, by name; the files that belong to others left out."""
-    root = Path(settings.IMPORT_DIR)
+    root = directory()
     found = []
     for path in sorted([*root.glob("*"), *root.glob("*/*")])[: 10 * MOST_LISTED]:
         with contextlib.suppress(OSError):
@@ -65,7 +66,7 @@ def block_map_beside(path: str) -> bytes:
 @contextlib.contextmanager
 def opened(path: str) -> Iterator[int]:
     """A regular file below the import directory, open for reading. Raises `NotFound`, `BadRequest`."""
-    root = Path(settings.IMPORT_DIR).resolve()
+    root = directory().resolve()
     try:
         # Non-blocking: opening a pipe must not wait for somebody to write into it.
         descriptor = os.open(root / path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)

@@ -95,7 +95,7 @@ def find(upload_id: UUID, actor: Actor) -> Upload:
     upload = Upload.objects.filter(pk=upload_id).first()
     if upload is None:
         raise refusals.NotFound("There is no such upload; it may have expired.", code="unknown-upload")
-    if (upload.actor, upload.actor_user_id) != (actor.name, actor.user_id):
+    if not upload.is_of(actor.name, actor.user_id):
         raise refusals.NotPermitted(f"This upload is {upload.actor}'s.")
     if upload.state == UploadState.REFUSED:
         raise refusals.Gone(upload.message, code=upload.code)
@@ -178,7 +178,7 @@ def cancel(upload_id: UUID, actor: Actor) -> None:
     upload = Upload.objects.filter(pk=upload_id).first()
     if upload is None:
         raise refusals.NotFound("There is no such upload; it may have expired.", code="unknown-upload")
-    mine = (upload.actor, upload.actor_user_id) == (actor.name, actor.user_id)
+    mine = upload.is_of(actor.name, actor.user_id)
     roles.require(actor, "image.upload" if mine else "image.delete", "portal")
     with transaction.atomic():
         removed, _ = Upload.objects.filter(pk=upload.pk).delete()
