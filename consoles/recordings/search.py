@@ -17,7 +17,7 @@ from pathlib import Path
 from consoles.escapes import Plain, plain
 from consoles.recordings.segments import Opened, segments
 
-BLOCK = 128 * 1024
+BLOCK = 64 * 1024
 OVERLAP = 4096  # where a line is longer than a block, a text may lie across the cut
 SECONDS = 2.0
 HITS = 50
