@@ -199,6 +199,21 @@ def test_a_killed_daemon_leaves_one_missing_stretch_no_longer_than_it_was_away(h
     house.scene.wait_healed("consoled")
 
 
+def test_a_count_that_had_to_begin_anew_is_taken_for_no_old_one(house: House) -> None:
+    """Broker, daemon and the daemon's notes are lost together: offsets that were used before come again."""
+
+    def lose() -> None:
+        house.broker.kill()
+        for note in (house.scene.data / "consoles").glob("*.json"):
+            note.unlink()
+        house.scene.kill("consoled")
+        house.broker.start()
+
+    reports = flooded(house, 4.0, audience(4, 1), lose)
+    assert all(len(report["unknown"]) == 1 for report in reports), [short(report) for report in reports]
+    house.scene.wait_healed("consoled")
+
+
 def test_fifty_stalled_viewers_cost_the_web_process_little_memory(house: House) -> None:
     kinds = ["stalled"] * 25 + ["deaf"] * 25
     with house.watched_by([{"slot": CROWDED, "kind": kind} for kind in kinds]) as viewers:
