@@ -18,7 +18,7 @@ SYS = Path("/sys")
 PROC = Path("/proc")
 
 _USB_PATH = re.compile(r"\d+-\d+(\.\d+)*")
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.5  # a person has just plugged something in: soon enough for the eye
 
 
 @dataclass(frozen=True)

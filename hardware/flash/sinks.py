@@ -11,7 +11,7 @@ from hardware.flash.pieces import PIECE_BYTES, Piece, Span, head_spans, page_ali
 from hardware.flash.progress import Meter, Phase, Progress
 from hardware.flash.verify import verify
 
-SYNC_SECONDS = 1.0
+SYNC_SECONDS = 1.0  # so that what a disk holds in its own cache is never much
 SYNC_BYTES = 8 * 1024**2  # at most so much waits in this machine's memory, where a target is written through its cache
 
 Contents = Literal["untouched", "unknown", "image"]

@@ -22,11 +22,11 @@ from hardware.errors import (
 )
 from hardware.flash.disks import PROC, SYS, Disk, DiskIdentity, disk_at, find_disks, uses_of
 
-# linux/fs.h
+# Source: the kernel's interface, linux/fs.h
 BLKGETSIZE64 = 0x80081272
 BLKSSZGET = 0x1268
 BLKZEROOUT = 0x127F
-# linux/falloc.h
+# Source: linux/falloc.h
 FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2
 
 CACHE_DROPPED = "fsync and POSIX_FADV_DONTNEED"
