@@ -144,9 +144,9 @@ class ConsoleConsumer:
         keys = self.keys
         call = keyboard.type_keys(keys.board, keys.slot, self.socket, self.seat.actor.name, data)
         try:
-            lease = await call.on_async(self.tail.client)
+            lease = await call.on_async(await tails().typing())
         except (RedisError, OSError):
-            await self._refuse("keys", BrokerUnavailable("The broker is away: what you typed was not sent."))
+            await self._refuse("keys", BrokerUnavailable("The broker is away: what you typed may not have arrived."))
             return
         if not lease.granted:
             whose = f"{lease.holder.person} has it now." if lease.holder else "Nobody has it now."

@@ -4,12 +4,11 @@ A viewer who keeps up is served from the ring; one who fell behind reads the str
 """
 
 import asyncio
-import contextlib
 import json
 import logging
 import time
 import weakref
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.conf import settings
 from redis.asyncio import Redis
@@ -21,8 +20,10 @@ from consoles import journal
 from consoles.journal import Cursor, Entry, Epoch, Keys
 from consoles.pace import PIECE_BYTES, Pace
 from consoles.presence import Present
+from consoles.resp import Word
 from consoles.ring import Ring
 from consoles.state import StateKeeper
+from consoles.wire import Wire
 
 log = logging.getLogger("nanoportal.consoles")
 PATIENCE_SECONDS = 5.0  # for any answer of the broker
@@ -33,7 +34,7 @@ JOIN_SECONDS = 0.03  # output is put together for so long: nobody sees more than
 CANCEL_SECONDS = 0.5  # and once more: it may reach the client where that swallows it
 RANGES_AT_ONCE = 4  # of all who fell behind: each may hold a whole journal for a moment
 
-StreamEntries = list[tuple[bytes, dict[bytes, bytes]]]
+StreamEntries = list[tuple[bytes, list[bytes]]]  # ids, and fields with their values in turn
 
 
 class Viewer(Protocol):
@@ -54,14 +55,14 @@ class Viewer(Protocol):
 class JournalTail:
     """Follows one console for the viewers of this process. Needs a running event loop, from `start` to `stop`."""
 
-    def __init__(self, keys: Keys, client: "Redis", ranges: asyncio.Semaphore) -> None:
-        self.keys, self.client, self._ranges = keys, client, ranges
+    def __init__(self, keys: Keys, url: str, client: Redis, ranges: asyncio.Semaphore) -> None:
+        self.keys, self.client, self._url, self._ranges = keys, client, url, ranges
         self.keeper = StateKeeper(keys, client, self.wake_all)
         self.epochs: list[Epoch] = []
         self.ring: Ring | None = None
         self.finished: dict[str, Cursor] = {}  # where those epochs ended that were read to their end here
         self.viewers: dict[str, Viewer] = {}
-        self._reader = client.client()  # a connection of its own: it waits in the broker
+        self._reader: Wire | None = None  # a connection of its own: it waits in the broker
         self._news_id = b"0-0"
         self._pace = Pace()
         self._begun = asyncio.Event()
@@ -97,8 +98,7 @@ class JournalTail:
             await asyncio.wait(pending, timeout=CANCEL_SECONDS)
         self._let_go()
         await self.keeper.say_goodbye()
-        with contextlib.suppress(RedisError, OSError):
-            await self._reader.aclose()
+        self._close_reader()
 
     def join(self, viewer: Viewer) -> None:
         """From now on `viewer` is woken."""
@@ -136,7 +136,8 @@ class JournalTail:
 
     async def read_epochs_again(self) -> None:
         """Before a viewer's epoch is called unknown. Raises RedisError or OSError when the broker is away."""
-        await self._read_epochs(self.client)
+        rows = await self.client.lrange(self.keys.epochs, 0, -1)
+        self.epochs = [Epoch.from_json(row) for row in rows]
 
     # For who fell behind
 
@@ -146,13 +147,15 @@ class JournalTail:
         start = "-" if cursor is None else f"({cursor}"
         words = ("XRANGE", self.keys.stream(epoch), start, "+", "COUNT", count)
         async with self._ranges:
-            return _decoded(await self.client.execute_command(*words))
+            rows = await self.client.execute_command(*words)
+        return [journal.decode(entry_id, fields) for entry_id, fields in rows]
 
     # Following
 
     async def _follow(self) -> None:
         while True:
             try:
+                self._reader = await Wire.connect(self._url, PATIENCE_SECONDS)
                 await self._begin()
                 self._begun.set()
                 self.keeper.heed({"epoch"})
@@ -163,16 +166,24 @@ class JournalTail:
                 log.info("%s: the broker is away: %s", self.keys, error)
                 self.keeper.broker_is_away()
                 self._begun.set()
-                with contextlib.suppress(RedisError, OSError):
-                    await self._reader.aclose()
+                self._close_reader()
             await asyncio.sleep(RETRY_SECONDS)
+
+    def _close_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.close()
+
+    async def _ask(self, *words: Word) -> Any:
+        assert self._reader is not None
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            return await self._reader.ask(*words)
 
     async def _begin(self) -> None:
         """Find the end of the journal, or go on where we were. The place in the news is taken first, so that whatever
         happens meanwhile will be read."""
         newest = await self._newest(self.keys.news)
         self._news_id = newest or b"0-0"
-        await self._read_epochs(self._reader)
+        await self._read_epochs()
         if self.ring is None and self.epochs:
             epoch = self.epochs[-1]
             last = await self._newest(self.keys.stream(epoch.epoch))
@@ -180,11 +191,11 @@ class JournalTail:
         await self._go_over()
 
     async def _newest(self, stream: str) -> bytes | None:
-        rows: StreamEntries = await self._reader.execute_command("XREVRANGE", stream, "+", "-", "COUNT", 1)
+        rows: StreamEntries = await self._ask("XREVRANGE", stream, "+", "-", "COUNT", 1)
         return rows[0][0] if rows else None
 
-    async def _read_epochs(self, client: Redis) -> None:
-        rows = await client.execute_command("LRANGE", self.keys.epochs, 0, -1)
+    async def _read_epochs(self) -> None:
+        rows = await self._ask("LRANGE", self.keys.epochs, 0, -1)
         self.epochs = [Epoch.from_json(row) for row in rows]
 
     async def _go_over(self) -> None:
@@ -200,7 +211,7 @@ class JournalTail:
     async def _finish(self, ring: Ring) -> None:
         while True:
             words = ("XRANGE", self.keys.stream(ring.epoch), f"({ring.end}", "+", "COUNT", READ_ENTRIES)
-            entries = _decoded(await self._reader.execute_command(*words))
+            entries = _decoded(await self._ask(*words))
             if not entries:
                 break
             ring.add(entries)
@@ -208,18 +219,18 @@ class JournalTail:
 
     async def _read(self, block_seconds: float) -> None:
         """Wait for something new and take it in."""
-        words = ["XREAD", "COUNT", READ_ENTRIES, "BLOCK", round(block_seconds * 1000), "STREAMS"]
+        words: list[Word] = ["XREAD", "COUNT", READ_ENTRIES, "BLOCK", round(block_seconds * 1000), "STREAMS"]
         if self.ring is None:
             words += [self.keys.news, self._news_id]
         else:
             words += [self.keys.stream(self.ring.epoch), self.keys.news, str(self.ring.end), self._news_id]
-        reply = await self._reader.execute_command(*words)
+        reply = await self._ask(*words)
         if not reply:
             await self._look_for_epochs()  # a hint may have been lost with the broker's memory
         for stream, rows in reply or ():
             if stream == self.keys.news.encode():
                 self._news_id = rows[-1][0]
-                await self._heed({json.loads(fields[journal.NEWS])["what"] for _, fields in rows})
+                await self._heed({json.loads(_row(fields)[journal.NEWS])["what"] for _, fields in rows})
             else:
                 await self._take_in(_decoded(rows))
 
@@ -236,6 +247,7 @@ class JournalTail:
         self._pace.spend(size)
         if not delay:
             self.wake_all()
+            await asyncio.sleep(0)  # what came goes out before more is asked for
             return
         if self._held is None:
             self._held = asyncio.get_running_loop().call_later(JOIN_SECONDS, self.wake_all)
@@ -248,12 +260,16 @@ class JournalTail:
         self.keeper.heed(hints)
 
     async def _look_for_epochs(self) -> None:
-        await self._read_epochs(self._reader)
+        await self._read_epochs()
         await self._go_over()
 
 
 def _decoded(rows: StreamEntries) -> list[Entry]:
-    return [journal.decode(entry_id, fields) for entry_id, fields in rows]
+    return [journal.decode(entry_id, _row(fields)) for entry_id, fields in rows]
+
+
+def _row(fields: list[bytes]) -> dict[bytes, bytes]:
+    return dict(zip(fields[::2], fields[1::2], strict=True))
 
 
 class Tails:
@@ -265,7 +281,10 @@ class Tails:
         self.client = Redis.from_url(
             url, protocol=2, retry=never, socket_timeout=PATIENCE_SECONDS, socket_connect_timeout=PATIENCE_SECONDS
         )
-        self.ranges = asyncio.Semaphore(RANGES_AT_ONCE)
+        self._url = url
+        self._ranges = asyncio.Semaphore(RANGES_AT_ONCE)
+        self._typing: Wire | None = None
+        self._connecting = asyncio.Lock()
         self._tails: dict[Keys, JournalTail] = {}
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -273,7 +292,7 @@ class Tails:
         """The tail of that console, with `viewer` among those whom it wakes."""
         tail = self._tails.get(keys)
         if tail is None:
-            tail = self._tails[keys] = JournalTail(keys, self.client, self.ranges)
+            tail = self._tails[keys] = JournalTail(keys, self._url, self.client, self._ranges)
             tail.start()
         tail.join(viewer)
         return tail
@@ -287,9 +306,19 @@ class Tails:
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
 
+    async def typing(self) -> Wire:
+        """The connection for keystrokes. Raises RedisError or OSError when the broker is away."""
+        if self._typing is None or not self._typing.is_open:
+            async with self._connecting:
+                if self._typing is None or not self._typing.is_open:
+                    self._typing = await Wire.connect(self._url, PATIENCE_SECONDS)
+        return self._typing
+
     async def close(self) -> None:
         """Wait until those that end have ended, and let go of the broker. Nobody may be watching any more."""
         await asyncio.gather(*self._ending)
+        if self._typing is not None:
+            self._typing.close()
         await self.client.aclose()
 
 

@@ -24,7 +24,7 @@ OWN = {
     "consoles": {
         *("daemon", "desk", "escapes", "journal", "journal_writer", "keyboard", "lines", "link", "markers", "pace"),
         *("recordings", "remembered", "resp", "scripts", "stages", "uplink", "watch"),
-        *("frames", "presence", "ring", "session", "state", "tail", "window"),
+        *("frames", "presence", "ring", "session", "state", "tail", "window", "wire"),
     },
 }
 MEANINGLESS = {"utils", "util", "helpers", "common", "misc", "manager", "handlers", "base"}

@@ -131,6 +131,7 @@ class Browser:
         self.said.append(row)
         if row["type"] == "hello":
             self.epoch = row["epoch"]
+            self.said.append({"type": "port", **row["port"]})
             if self.epoch is not None:
                 assert self.cursor is None or row["start"] <= self.cursor.offset
                 self.cursor = (
