@@ -105,6 +105,7 @@ ATTACKS = {
 def test_an_attack_leaves_nothing_but_the_text_around_it(attack):
     for cleaner in (Plain(), Safe()):
         assert cleaner.feed(f"before {attack}after") == "before after"
+        assert "".join(map(cleaner.feed, f"before {attack}after")) == "before after", "letter by letter"
 
 
 def test_colours_and_cursor_stay_in_what_is_safe():

@@ -351,6 +351,8 @@ def test_what_a_crash_leaves_is_passed_over_and_repaired_by_the_next_writer(fold
     recording.mark(Marker(STAGE, datetime.fromtimestamp(T0 + 4, UTC), "kernel started", {}))
     recording.close()
     assert everything(folder) == b"first\nsecond\n" + more + b"after\n"
+    times = {moment.data: moment.at - T0 for moment in reading.page(folder).moments}
+    assert not more or times[more] == 2, "the time at which it was written"
     assert [marker.words for marker in markers(folder)] == ["kernel started"]
     assert len(segments(folder)) == 1
 
