@@ -35,6 +35,7 @@ class Piece:
     content: bytes | bytearray
     is_data: bool
     cursor: Cursor | None = None
+    tells_of_gap: bool = False
 
     @property
     def size(self) -> int:
@@ -75,6 +76,7 @@ class JournalWriter:
         self._kept = 0  # bytes in both, with what each piece takes
         self._in_flight = 0  # of these, sent
         self._last = self._confirmed = Cursor(0)  # the ids sent and confirmed last
+        self._told: list[tuple[Cursor, int]] = []  # markers of gaps, and where the data after each begin
         self._begun = False  # whether the broker has confirmed the epoch
         self._refused = 0  # bytes that the broker would not take
         self._starved = False
@@ -134,8 +136,8 @@ class JournalWriter:
         while self._unsent and link.has_room and self._in_flight < KEPT_BYTES // FLIGHT_SHARE:
             piece = self._unsent.popleft()
             start = self._base + piece.end - (len(piece.content) if piece.is_data else 0)
-            if piece.is_data and start > self._last.offset:
-                self._announce(start - self._last.offset, link)
+            if piece.is_data:
+                self._announce(start, link)
             cursor = Cursor(self._base + piece.end) if piece.is_data else self._next_marker()
             self._send(piece, cursor, link)
         if self._starved or self._added_bytes >= TRIM_BYTES or self._added_entries >= TRIM_ENTRIES:
@@ -145,12 +147,18 @@ class JournalWriter:
         # A marker in a gap stands at the gap's beginning, so that readers find the gap by the data that ends it.
         return Cursor(self._last.offset, self._last.n + 1)
 
-    def _announce(self, lost: int, link: Link) -> None:
+    def _announce(self, start: int, link: Link) -> None:
+        """Say what is missing before the data that begin at `start`, unless that was said already."""
+        lost = start - max(self._last.offset, self._told[-1][1] if self._told else 0)
+        if lost <= 0:
+            return
         words = f"{lost:,} bytes were dropped here: the broker did not take them in time."
         marker = Marker(DROPPED, self._now(), words, {"bytes": lost})
-        piece = Piece(self._last.offset - self._base, marker.to_json(), False)
+        piece = Piece(self._last.offset - self._base, marker.to_json(), False, tells_of_gap=True)
         self._kept += piece.size
         self._send(piece, self._next_marker(), link)
+        certain = sum(cursor <= self._confirmed for cursor, _ in self._told)
+        self._told = [*self._told[max(0, certain - 1) :], (self._last, start)]
 
     def _send(self, piece: Piece, cursor: Cursor, link: Link) -> None:
         piece.cursor = self._last = cursor
@@ -194,14 +202,9 @@ class JournalWriter:
 
     def detach(self) -> None:
         """The link is lost: what is not confirmed waits for the next one."""
-        self._unsent.extendleft(reversed([piece for piece in self._sent if not self._is_announcement(piece)]))
-        self._kept -= sum(piece.size for piece in self._sent if self._is_announcement(piece))
+        self._unsent.extendleft(reversed(self._sent))
         self._sent.clear()
         self._in_flight = 0
-
-    def _is_announcement(self, piece: Piece) -> bool:
-        """Whether it will be made anew where it is still true."""
-        return not piece.is_data and b'"kind":"dropped"' in piece.content
 
     def attach(self, link: Link, found: Found, away_seconds: float | None, remembered_end: int) -> None:
         """A new link, and what the broker holds: go on, or begin an epoch.
@@ -215,6 +218,7 @@ class JournalWriter:
                 self._kept -= self._unsent.popleft().size
             self._last = self._confirmed = found.last
             self._begun = True
+            self._tell_of_gaps_anew(found.last)
         elif self._begun:
             self._begin(link, found, journal.BROKER_LOST, self._confirmed.offset, None)
         else:
@@ -238,10 +242,17 @@ class JournalWriter:
         self._stream = self.keys.stream(self.epoch.epoch).encode()
         self._last = self._confirmed = Cursor(first, 1)
         self._added_bytes = self._added_entries = 0
+        self._tell_of_gaps_anew(None)
         marker = _first_marker(self.epoch, at)
         for words in self._opening(self.epoch, marker, [old.epoch for old in found.epochs]):
             link.send(*words, then=_ignore)
         link.send("EXEC", then=self._opened)
+
+    def _tell_of_gaps_anew(self, arrived: Cursor | None) -> None:
+        """Forget what was said of gaps, but for what has arrived: more may have been dropped since."""
+        self._told = [told for told in self._told if arrived is not None and told[0] <= arrived][-1:]
+        self._kept -= sum(piece.size for piece in self._unsent if piece.tells_of_gap)
+        self._unsent = deque(piece for piece in self._unsent if not piece.tells_of_gap)
 
     def _opening(self, epoch: Epoch, marker: Marker, older: list[str]) -> list[tuple[bytes | str | int, ...]]:
         """One transaction: nobody sees an epoch without its stream. Of those before, the newest stays for an hour."""

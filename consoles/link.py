@@ -112,6 +112,14 @@ class Connection:
 
     def ask(self, commands: Sequence[Sequence[Word]]) -> list[Any]:
         """The answers to all `commands`, sent at once. Blocks for up to 2 s. Raises `LinkLost` also for a refusal."""
+        answers = self.exchange(commands)
+        for answer in answers:
+            if isinstance(answer, ReplyError):
+                raise LinkLost(f"The broker refuses: {answer}.")
+        return answers
+
+    def exchange(self, commands: Sequence[Sequence[Word]]) -> list[Any]:
+        """The same, with refusals among the answers."""
         answers: list[Any] = []
         try:
             self.socket.sendall(b"".join(command(*words) for words in commands))
@@ -122,9 +130,6 @@ class Connection:
                 answers += self.replies.feed(data)
         except (OSError, Nonsense) as error:
             raise LinkLost(f"The broker is away: {error}.") from error
-        for answer in answers:
-            if isinstance(answer, ReplyError):
-                raise LinkLost(f"The broker refuses: {answer}.")
         return answers
 
 

@@ -6,6 +6,7 @@ thread and never waits: a broker that hangs costs a UART nothing.
 
 import json
 import logging
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -75,6 +76,7 @@ class Uplink:
         self._keys: Link | None = None
         self._full: set[Link] = set()  # of these, which wait until the kernel takes more
         self._connecting = False
+        self._name = f"consoled-{secrets.token_hex(8)}"
         self._retry_at = self._alive_at = self._memory_at = 0.0
         self._read_up_to: dict[str, bytes] = {}
         self._said: dict[Line, tuple[dict[str, Any], float]] = {}
@@ -165,6 +167,7 @@ class Uplink:
         except LinkLost:
             journals.socket.close()
             raise
+        self._end_namesakes(journals)
         all_keys = [journal.Keys(line.board, line.slot) for line in self._lines]
         first: list[tuple[Word, ...]] = [("INFO", "memory")]
         first += [("LRANGE", names.epochs, 0, -1) for names in all_keys]
@@ -186,6 +189,17 @@ class Uplink:
             dict(zip(self._boards, map(_alive_at, by_board[1::2]), strict=True)),
             memory,
         )
+
+    def _end_namesakes(self, journals: Connection) -> None:
+        """End our connection before this one, should the broker still have it.
+
+        Commands that a hung broker has not read yet would be worked off after it has answered what it holds. A name is
+        asked for, since a broker that was started anew gives the old number to somebody else.
+        """
+        (clients,) = journals.exchange([("CLIENT", "LIST")])
+        known = clients.decode(errors="replace").splitlines() if isinstance(clients, bytes) else []
+        ours = [line.split()[0].removeprefix("id=") for line in known if f" name={self._name} " in line]
+        journals.exchange([*(("CLIENT", "KILL", "ID", number) for number in ours), ("CLIENT", "SETNAME", self._name)])
 
     def _not_connected(self, error: LinkLost) -> None:
         self._connecting = False
