@@ -44,21 +44,24 @@ class Growing:
         if status.st_size > self._end:
             self._end = status.st_size
             self._add_entries([(max(self.last_at, status.st_mtime), self._end, self._mark_end)])
+        self.ends_line = self._end == 0 or os.pread(self._raw, 1, self._end - 1) == b"\n"
 
     def write(self, pieces: list[Piece]) -> None:
         """Append the pieces in one write per file. None is older than `last_at`."""
         ends = self._end, self._mark_end
         entries = []
+        data = b"".join(piece.data for piece in pieces)
         for piece in pieces:
             ends = ends[0] + len(piece.data), ends[1] + len(piece.mark)
             entries.append((piece.at, *ends))
         try:
-            _write(self._raw, b"".join(piece.data for piece in pieces))
+            _write(self._raw, data)
             _write(self._marks, b"".join(piece.mark for piece in pieces))
             self._add_entries(entries)
         except OSError:
             self._undo()
             raise
+        self.ends_line = data.endswith(b"\n") if data else self.ends_line
         self.size += ends[0] - self._end + ends[1] - self._mark_end
         self._end, self._mark_end = ends
 

@@ -25,6 +25,7 @@ PIECE_BYTES = 160  # what a piece takes beside its bytes: a flood of single byte
 FLOOR_BYTES = 64 * MIB  # left free for the database and everything else
 SEGMENT_BYTES = 8 * MIB  # at most; an eighth of the quota where that is less, so that little goes at once
 LEAST_SEGMENT_BYTES = 64 * 1024
+LONGEST_LINE = 16 * 1024  # of a segment that is full
 BATCH_SECONDS = 0.2  # one write for what comes meanwhile
 SYNC_SECONDS = 5.0
 RETRY_SECONDS = 5.0
@@ -73,7 +74,7 @@ class RecordingWriter:
         self._gap: _Gap | None = None
         self._missed_marks: deque[Piece] = deque(maxlen=MARKS_KEPT)
         self._last: Segment | None = None
-        self._unsynced = False
+        self._unsynced = self._line_is_done = False
         self._synced_at = self._retried_at = self._tidied_at = float("-inf")
         self._thread = threading.Thread(target=self._run, name=f"recording {directory.name}", daemon=True)
         self._thread.start()
@@ -208,6 +209,8 @@ class RecordingWriter:
     def _write_all(self, items: deque[Piece | _Gap]) -> None:
         """Write `items` from the left; on OSError those that are left are not written, and all others are."""
         while items:
+            if self._finish_line(items):
+                continue
             batch = self._next_batch(items)
             assert self._growing is not None
             self._growing.write(_joined(batch))
@@ -217,13 +220,34 @@ class RecordingWriter:
 
     # The files
 
+    def _finish_line(self, items: deque[Piece | _Gap]) -> bool:
+        """Before another segment begins, write the rest of the line to this one: a search reads each for itself.
+        Returns whether there was any. A line that does not end soon is cut."""
+        growing, first = self._growing, self._piece(items[0])
+        if growing is None or growing.ends_line or self._line_is_done or first.at < growing.last_at:
+            return False
+        too_long = growing.size >= self._segment_bytes() + LONGEST_LINE
+        if too_long or not self._must_rotate(growing.size, growing.last_at, first.at):
+            return False
+        end = first.data.find(b"\n") + 1
+        if not end and growing.size < self._segment_bytes():  # another day, and nobody knows when it ends
+            return False
+        self._line_is_done = end > 0
+        end = end or len(first.data)
+        growing.write([Piece(first.at, first.data[:end], first.mark)])
+        items.popleft()
+        if end < len(first.data):
+            items.appendleft(Piece(first.at, first.data[end:]))
+        return True
+
     def _next_batch(self, items: deque[Piece | _Gap]) -> list[Piece]:
         """The first of `items`, as many as go into one write and one segment, which is open then. None of them is
         older than the one before it, whatever the clock says."""
         first = self._piece(items[0]).at
         growing = self._growing
-        if growing is None or self._must_rotate(growing.size, growing.last_at, first):
+        if growing is None or self._line_is_done or self._must_rotate(growing.size, growing.last_at, first):
             growing = self._rotate(first)
+            self._line_is_done = False
         batch: list[Piece] = []
         last, size, full = growing.last_at, growing.size, growing.size + WRITE_BYTES
         for piece in map(self._piece, items):
@@ -277,7 +301,7 @@ class RecordingWriter:
         """Keep the quota with room for a whole segment, and the retention."""
         self._tidied_at = time.monotonic()
         keep = self._last or newest(self._directory)
-        allowed = self._quota - self._segment_bytes()
+        allowed = self._quota - self._segment_bytes() - LONGEST_LINE
         make_room(self._directory, allowed, keep, self._now().timestamp() - self._retention.total_seconds())
 
     def _sync_if_due(self) -> None:

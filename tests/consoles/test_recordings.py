@@ -137,6 +137,24 @@ def test_a_clock_that_was_ahead_by_years_hides_nothing(folder, record):
     assert reading.page(folder, reading.locate(folder, T0 - 10)).moments[0].data == b"after"
 
 
+def test_no_line_is_cut_between_two_segments_unless_it_does_not_end(folder, record):
+    recording = record(quota_bytes=4 * MIB)
+    text = b"".join(b"%06d %s\n" % (number, b"x" * (number % 70)) for number in range(30_000))
+    for begin in range(0, len(text), 1000):
+        recording.append(text[begin : begin + 1000], T0 + begin / 100_000)
+    recording.append(b"heron login: ", T0 + 20)
+    recording.append(b"root\r\n# ", T0 + 86400)  # the day after
+    for _ in range(1500):
+        recording.append(b"y" * 1000, T0 + 86401)
+    recording.close()
+    assert everything(folder) == text + b"heron login: root\r\n# " + b"y" * 1_500_000
+    raws = [segment.path(".raw").read_bytes() for segment in segments(folder)]
+    assert sum(raw.endswith(b"\n") for raw in raws) >= 3
+    assert [raw for raw in raws if b"y" not in raw and not raw.endswith(b"\n")] == []
+    assert next(raw for raw in raws if b"login: " in raw).endswith(b"heron login: root\r\n")
+    assert sum(b"y" in raw for raw in raws) >= 3, "a line without end does not make a segment without end"
+
+
 # Room
 
 
