@@ -41,6 +41,7 @@ class Account:
         self.gaps: list[int] = []
         self.wrong: list[str] = []
         self._unplaced, self._unplaced_offset = b"", 0
+        self._announced_before = 0
 
     def data(self, offset: int, data: bytes) -> None:
         if self.base is None:
@@ -55,6 +56,10 @@ class Account:
         self.delivered += len(data)
 
     def gap(self, size: int | None, offset: int) -> None:
+        if self.began is None and size is not None:  # before the first byte
+            self.announced += size
+            self._announced_before += size
+            return
         if size is None or self.base is None:
             self.base = None
             return
@@ -75,7 +80,7 @@ class Account:
         if place is None:
             return
         if self.began is None:
-            self.began = place
+            self.began = place - self._announced_before
         else:
             if place < self.place:
                 self._complain(f"after a loss the stream goes on at {place}, behind {self.place}")
@@ -170,6 +175,8 @@ class Viewer:
         match message["type"]:
             case "hello":
                 self.epoch = message["epoch"]
+                if self.offset is None:
+                    self.offset = message["start"]
                 if self.kind == "deaf" and self._socket is not None:
                     self._socket.pause()
             case "gap":
