@@ -9,17 +9,17 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from typing import Any
 
 from consoles import journal
-from consoles.journal import Cursor, Epoch
-from consoles.journal_writer import Found, JournalWriter, Limits
+from consoles.greeting import Greeting, greet
+from consoles.journal import Cursor
+from consoles.journal_writer import JournalWriter, Limits
 from consoles.keyboard import Typed, read_typed
 from consoles.lines import Line
-from consoles.link import Connection, Link, LinkLost, check, connect, in_background
+from consoles.link import Link, LinkLost, check, in_background
 from consoles.remembered import Remembered
 from consoles.resp import ReplyError, Word
 from consoles.watch import READ, WRITE, Watch
@@ -34,18 +34,6 @@ ALIVE_SECONDS = 0.25  # so precisely does the next daemon know for how long ther
 MEMORY_SECONDS = 10.0
 KEYS_AT_ONCE = 256
 FAREWELL_SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Greeting:
-    """What a new connection brings: both links, and what the broker held at that moment."""
-
-    journals: Connection
-    keys: Connection
-    found: list[Found]  # in the order of the lines
-    newest_key: dict[str, bytes | None]  # by board
-    alive_at: dict[str, float | None]  # Unix seconds, by board
-    memory: bytes
 
 
 class Uplink:
@@ -79,6 +67,7 @@ class Uplink:
         self._name = f"consoled-{secrets.token_hex(8)}"
         self._retry_at = self._alive_at = self._memory_at = 0.0
         self._read_up_to: dict[str, bytes] = {}
+        self._taken: dict[str, int] = {}  # keys since those taken were forgotten
         self._said: dict[Line, tuple[dict[str, Any], float]] = {}
         self._problem = ""
 
@@ -154,52 +143,11 @@ class Uplink:
     def _connect(self) -> None:
         """On a thread of its own: both connections, and what the broker holds."""
         try:
-            greeting = self._greet()
+            greeting = greet(self._url, self._name, [(line.board, line.slot) for line in self._lines])
         except LinkLost as error:
             self._watch.post(partial(self._not_connected, error))
         else:
             self._watch.post(partial(self._connected, greeting))
-
-    def _greet(self) -> Greeting:
-        journals = connect(self._url)
-        try:
-            keys = connect(self._url)
-        except LinkLost:
-            journals.socket.close()
-            raise
-        self._end_namesakes(journals)
-        all_keys = [journal.Keys(line.board, line.slot) for line in self._lines]
-        first: list[tuple[Word, ...]] = [("INFO", "memory")]
-        first += [("LRANGE", names.epochs, 0, -1) for names in all_keys]
-        for board in self._boards:
-            first += [("XREVRANGE", journal.keys_stream(board), "+", "-", "COUNT", 1)]
-            first += [("GET", journal.daemon_key(board))]
-        memory, *answers = journals.ask(first)
-        epochs = [_epochs(names, answer) for names, answer in zip(all_keys, answers, strict=False)]
-        streams = [
-            names.stream(known[-1].epoch) if known else "" for names, known in zip(all_keys, epochs, strict=True)
-        ]
-        newest = iter(journals.ask([("XREVRANGE", name, "+", "-", "COUNT", 1) for name in streams if name]))
-        last = [_newest_id(next(newest)) if name else None for name in streams]
-        by_board = answers[len(all_keys) :]
-        return Greeting(
-            *(journals, keys),
-            [Found(known, Cursor.parse(name) if name else None) for known, name in zip(epochs, last, strict=True)],
-            dict(zip(self._boards, map(_newest_id, by_board[::2]), strict=True)),
-            dict(zip(self._boards, map(_alive_at, by_board[1::2]), strict=True)),
-            memory,
-        )
-
-    def _end_namesakes(self, journals: Connection) -> None:
-        """End our connection before this one, should the broker still have it.
-
-        Commands that a hung broker has not read yet would be worked off after it has answered what it holds. A name is
-        asked for, since a broker that was started anew gives the old number to somebody else.
-        """
-        (clients,) = journals.exchange([("CLIENT", "LIST")])
-        known = clients.decode(errors="replace").splitlines() if isinstance(clients, bytes) else []
-        ours = [line.split()[0].removeprefix("id=") for line in known if f" name={self._name} " in line]
-        journals.exchange([*(("CLIENT", "KILL", "ID", number) for number in ours), ("CLIENT", "SETNAME", self._name)])
 
     def _not_connected(self, error: LinkLost) -> None:
         self._connecting = False
@@ -261,8 +209,16 @@ class Uplink:
             for entry_id, words in entries:
                 self._read_up_to[board] = entry_id
                 self._take_key(board, entry_id, words, moment, unix)
+            self._forget_keys(board, len(entries))
         if self._keys is not None:
             self._ask_for_keys(self._keys)
+
+    def _forget_keys(self, board: str, count: int) -> None:
+        """Keys that were taken are nobody's any more; a pasted file must not stay in the broker's memory."""
+        self._taken[board] = self._taken.get(board, 0) + count
+        if self._taken[board] >= KEYS_AT_ONCE and self._keys is not None:
+            self._taken[board] = 0
+            self._keys.send("XTRIM", journal.keys_stream(board), "MINID", self._read_up_to[board], then=_ignore)
 
     def _take_key(self, board: str, entry_id: bytes, words: list[bytes], moment: float, unix: float) -> None:
         try:
@@ -335,26 +291,6 @@ class Uplink:
                 break
             self._watch.wait(0.02)
         self._hang_up()
-
-
-def _epochs(names: journal.Keys, reply: list[bytes]) -> tuple[Epoch, ...]:
-    """What cannot be read, was written by another release: there is nothing to go on with."""
-    try:
-        return tuple(map(Epoch.from_json, reply))
-    except ValueError as error:
-        log.warning("%s: %s", names.epochs, error)
-        return ()
-
-
-def _newest_id(reply: list[Any]) -> bytes | None:
-    return reply[0][0] if reply else None
-
-
-def _alive_at(reply: bytes | None) -> float | None:
-    try:
-        return float(json.loads(reply or b"")["at"])
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 def _where_to_read(before: bytes | None, newest: bytes | None) -> bytes:

@@ -22,9 +22,9 @@ OWN = {
     "slots": {"questions"},
     "images": {"checksums", "fitting", "store", "tus"},
     "consoles": {
-        *("daemon", "desk", "escapes", "journal", "journal_writer", "keyboard", "lines", "link", "markers", "pace"),
-        *("recordings", "remembered", "resp", "scripts", "stages", "uplink", "watch"),
-        *("frames", "presence", "ring", "session", "state", "tail", "window", "wire"),
+        *("daemon", "desk", "escapes", "greeting", "journal", "journal_writer", "keyboard", "lines", "link"),
+        *("markers", "pace", "recordings", "remembered", "resp", "scripts", "stages", "uplink", "watch"),
+        *("flow", "frames", "presence", "ring", "session", "state", "tail", "window", "wire"),
     },
 }
 MEANINGLESS = {"utils", "util", "helpers", "common", "misc", "manager", "handlers", "base"}

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from consoles.greeting import end_namesakes
 from consoles.link import Link, LinkLost, connect
 from nanoportal import broker as embedded
 from tests.portal import free_port, wait_for
@@ -99,3 +100,16 @@ def test_a_broker_that_takes_nothing_does_not_keep_the_sender_waiting() -> None:
     assert link.unsent
     link.close()
     theirs.close()
+
+
+def test_a_connection_of_our_name_is_ended_and_nobody_elses(guarded: int) -> None:
+    url = f"redis://:secret@127.0.0.1:{guarded}/0"
+    old, stranger, new = connect(url), connect(url), connect(url)
+    end_namesakes(stranger, "consoled-of-another-portal")
+    end_namesakes(old, "consoled-ours")
+    end_namesakes(new, "consoled-ours")
+    assert stranger.ask([("PING",)]) == new.ask([("PING",)]) == [b"PONG"]
+    with pytest.raises(LinkLost):
+        old.ask([("PING",)])
+    for connection in (old, stranger, new):
+        connection.socket.close()

@@ -2,6 +2,7 @@
 
 import os
 import select
+import threading
 import time
 from pathlib import Path
 
@@ -48,6 +49,15 @@ def test_what_was_typed_while_no_daemon_ran_is_not_typed_later(serve: Start, som
     assert heard(som, 3) == b"ls\r"
 
 
+def test_what_was_typed_does_not_stay_in_the_broker(serve: Start, som: Som, client: "redis.Redis") -> None:
+    serve(som.path).wait_connected()
+    hands = Hands(client)
+    for n in range(600):
+        hands.type(b"%03d" % n)
+    assert heard(som, 1800) == b"".join(b"%03d" % n for n in range(600))
+    wait_for(lambda: client.xlen(journal.keys_stream("b1")) <= 300, SOON, "taken keys to be forgotten")
+
+
 def test_keys_that_are_late_are_refused_and_counted(
     serve: Start, som: Som, reader: Reader, client: "redis.Redis"
 ) -> None:
@@ -70,10 +80,11 @@ def test_keys_that_waited_in_a_hung_broker_are_typed_once_if_it_wakes_soon(
     assert heard(som, 1) == b"1"
     with private_broker.hung():
         som.send(b"something to confirm")
-        wait_for(lambda: not serving.daemon.uplink.connected, SOON, "the broker to be away")
-        pending = client.connection_pool.get_connection()
-        pending.send_command("PING")
-    hands.type(b"2")
+        typing = threading.Thread(target=hands.type, args=(b"2",))
+        typing.start()
+        uplink = serving.daemon.uplink
+        wait_for(lambda: uplink and not uplink.connected, SOON, "the broker to be away")
+    typing.join(SOON)
     hands.type(b"3")
     assert heard(som, 3, 1) == b"23"
 
