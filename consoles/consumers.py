@@ -204,13 +204,15 @@ class ConsoleConsumer:
     async def _allow_typing(self, allowed: bool) -> None:
         """Say that one may type from now on, or no longer; then the keyboard is taken away too."""
         session, keeper = self.session, self.tail.keeper
-        session.may_type = allowed
+        session.may_type = allowed  # nothing is typed from here on
+        typist = keeper.state.typist
+        ours = typist is not None and typist.socket == self.socket
         why = "You may type here now." if allowed else "You may no longer type here."
+        await session.say_lease(None if ours and not allowed else typist, why)
         if not allowed:
             await self._withdraw()
-            if keeper.state.typist is not None and keeper.state.typist.socket == self.socket:
+            if ours:
                 keeper.set_typist(None)
-        await session.say_lease(keeper.state.typist, why)
 
     async def _withdraw(self) -> None:
         while True:

@@ -17,8 +17,8 @@ from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from consoles import journal
+from consoles.flow import ECHO_BYTES, JOIN_SECONDS, Flow
 from consoles.journal import Cursor, Entry, Epoch, Keys
-from consoles.pace import PIECE_BYTES, Pace
 from consoles.presence import Present
 from consoles.resp import Word
 from consoles.ring import Ring
@@ -30,7 +30,6 @@ PATIENCE_SECONDS = 5.0  # for any answer of the broker
 BLOCK_SECONDS = 2.0  # for how long a read waits in the broker for something new
 READ_ENTRIES = 512
 RETRY_SECONDS = 0.25
-JOIN_SECONDS = 0.03  # output is put together for so long: nobody sees more than 30 pictures a second
 CANCEL_SECONDS = 0.5  # and once more: it may reach the client where that swallows it
 RANGES_AT_ONCE = 4  # of all who fell behind: each may hold a whole journal for a moment
 
@@ -64,7 +63,7 @@ class JournalTail:
         self.viewers: dict[str, Viewer] = {}
         self._reader: Wire | None = None  # a connection of its own: it waits in the broker
         self._news_id = b"0-0"
-        self._pace = Pace()
+        self._flow = Flow()
         self._begun = asyncio.Event()
         self._held: asyncio.TimerHandle | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -241,17 +240,15 @@ class JournalTail:
         size = sum(len(entry.data) for entry in entries)
         typist = self.keeper.state.typist
         typing = self.viewers.get(typist.socket) if typist is not None else None
-        if typing is not None and size <= PIECE_BYTES:
+        if typing is not None and size <= ECHO_BYTES:
             typing.wake()  # first of all, and whatever the others have to wait for
-        delay = self._pace.delay(time.monotonic())
-        self._pace.spend(size)
-        if not delay:
+        if self._flow.passes(size, time.monotonic()):
             self.wake_all()
             await asyncio.sleep(0)  # what came goes out before more is asked for
             return
         if self._held is None:
             self._held = asyncio.get_running_loop().call_later(JOIN_SECONDS, self.wake_all)
-        if size > PIECE_BYTES:
+        if size > ECHO_BYTES:
             await asyncio.sleep(JOIN_SECONDS)  # output, not echo: let one read bring all of it
 
     async def _heed(self, hints: set[str]) -> None:

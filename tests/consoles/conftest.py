@@ -1,14 +1,18 @@
-"""Brokers that tests may take away, lines, and daemons that are ended whatever happens."""
+"""Brokers that tests may take away, lines, and daemons that are ended whatever happens; pages that are closed."""
 
+import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import redis
 
 from tests.consoles.rig import Reader, Serving, Som
+from tests.consoles.visit import Line as Console
+from tests.consoles.visit import Visitors, make_slot
 from tests.flows.broker import Broker
 
 
@@ -61,3 +65,25 @@ def serve(private_broker: Broker) -> Iterator[Starter]:
 @pytest.fixture
 def reader(client: "redis.Redis") -> Reader:
     return Reader(client)
+
+
+_boards = (f"w{number}" for number in itertools.count())
+
+
+@pytest.fixture
+def line(settings: Any, tmp_path: Path, db: None) -> Iterator[Console]:
+    """A console that somebody may look at, on a board of the test's own."""
+    settings.DATA_DIR = tmp_path
+    line = Console(next(_boards))
+    make_slot(line.keys.board)
+    line.begin()
+    yield line
+    line.close()
+
+
+@pytest_asyncio.fixture
+async def visit(line: Console, make_person: Callable[[str, str], Any]) -> AsyncIterator[Visitors]:
+    """Opens the console of `line` as somebody."""
+    visitors = Visitors(line.keys.board, make_person)
+    yield visitors
+    await visitors.close()

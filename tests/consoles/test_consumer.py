@@ -1,55 +1,14 @@
 """The socket of a console: every byte once and in order, or a gap of exact size; and who may type."""
 
 import asyncio
-import itertools
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 import pytest
-import pytest_asyncio
 
 from consoles import journal, tail
-from tests.consoles.visit import Browser, Line, cookie_of, in_thread, make_slot
+from consoles.flow import JOIN_SECONDS
+from tests.consoles.visit import Line, Visit, in_thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
-Visit = Callable[..., Awaitable[Browser]]
-_boards = (f"w{number}" for number in itertools.count())
-
-
-@pytest.fixture
-def line() -> Any:
-    line = Line(next(_boards))
-    make_slot(line.keys.board)
-    line.begin()
-    yield line
-    line.close()
-
-
-@pytest.fixture(autouse=True)
-def data_dir(settings, tmp_path):
-    settings.DATA_DIR = tmp_path
-
-
-@pytest_asyncio.fixture
-async def visit(line: Line, make_person: Any) -> AsyncIterator[Visit]:
-    """Opens the console of `line` as somebody; every page is closed in the end."""
-    people: dict[str, str] = {}
-    open_pages: list[Browser] = []
-
-    def cookie(name: str, role: str) -> str:
-        if name not in people:
-            people[name] = cookie_of(make_person(name, role))
-        return people[name]
-
-    async def visit(name: str = "olga", role: str = "operator", *, slot: int = 3, resume: str = "") -> Browser:
-        page = Browser(line.keys.board, slot, await in_thread(cookie)(name, role), resume)
-        open_pages.append(await page.open())
-        return page
-
-    yield visit
-    for page in open_pages:
-        await page.close()
-    await tail.tails().close()
 
 
 async def test_a_visitor_gets_what_came_before_and_what_comes(line: Line, visit: Visit):
@@ -284,3 +243,93 @@ async def test_too_much_at_once_is_not_typed(line: Line, visit: Visit):
     await page.type(b"x" * 4097)
     await page.until_said("refused", what="keys", code="too-long")
     assert line.typed() == []
+
+
+# Slow ones, and brokers that come and go
+
+
+async def test_a_stalled_viewer_is_bounded_then_closed_and_delays_nobody(line: Line, visit: Visit, settings):
+    settings.TIME_SCALE = 60  # a minute is a second
+    stalled, prompt = await visit(), await visit("vera", "viewer")
+    stalled.acknowledges = False
+    for page in (stalled, prompt):
+        await page.until_said("hello")
+    for _ in range(100):
+        line.write(b"x" * 4096)
+    await prompt.until_data(line.sent)
+    await stalled.until(lambda: stalled.code)
+    assert stalled.code == 4408
+    assert 48 * 1024 < len(stalled.data) <= 64 * 1024
+    again = await visit(resume=stalled.resume)
+    await again.until(lambda: len(stalled.data) + len(again.data) == len(line.sent))
+    assert again.gaps() == []
+
+
+async def test_a_lone_keystrokes_echo_is_not_held_back_to_be_joined(line: Line, visit: Visit):
+    page = await visit()
+    await page.until(lambda: page.cursor is not None)
+    delays = []
+    for _ in range(20):
+        await asyncio.sleep(0.03)
+        began = asyncio.get_running_loop().time()
+        line.write(b"x")
+        await page.until_data(line.sent)
+        delays.append(asyncio.get_running_loop().time() - began)
+    assert sorted(delays)[10] < JOIN_SECONDS / 2
+
+
+async def test_a_flood_is_joined_to_few_frames(line: Line, visit: Visit):
+    page = await visit()
+    await page.until(lambda: page.cursor is not None)
+    for _ in range(100):
+        line.write(b"x" * 460)
+        await asyncio.sleep(0.005)
+    await page.until_data(line.sent)
+    assert len(page.frames) < 50
+
+
+async def test_the_socket_outlives_the_broker_and_says_what_its_memory_held(
+    line: Line, visit: Visit, settings, private_broker
+):
+    settings.JOURNAL_URL = private_broker.url
+    there = Line(line.keys.board, url=private_broker.url)
+    there.begin()
+    there.write(b"before ")
+    page = await visit()
+    await page.say("take")
+    await page.until_said("lease", yours=True)
+    await page.until_data(b"before ")
+    await in_thread(private_broker.kill)()
+    await page.until_said("port", reach="broker-away")
+    await page.type(b"ls\r")
+    await page.until_said("refused", what="keys", code="broker-unavailable")
+    there.lose(b"nobody keeps this")
+    await in_thread(private_broker.start)()
+    there.begin(journal.BROKER_LOST, lost=17)
+    there.say()
+    there.write(b"after")
+    await page.until_data(b"before after")
+    assert page.gaps() == [17]
+    await page.until(lambda: page.of("port")[-1]["reach"] == "ok")
+    async with asyncio.timeout(5):
+        while not there.typed():  # the keyboard is still theirs
+            await page.type(b"exit\r")
+            await asyncio.sleep(0.1)
+    there.close()
+
+
+async def test_a_broker_that_hangs_is_waited_for(line: Line, visit: Visit, settings, private_broker, monkeypatch):
+    monkeypatch.setattr(tail, "PATIENCE_SECONDS", 0.3)
+    monkeypatch.setattr(tail, "BLOCK_SECONDS", 0.1)
+    settings.JOURNAL_URL = private_broker.url
+    there = Line(line.keys.board, url=private_broker.url)
+    there.begin()
+    there.write(b"before ")
+    page = await visit()
+    await page.until_data(b"before ")
+    with private_broker.hung():
+        await page.until_said("port", reach="broker-away")
+    there.write(b"after")
+    await page.until_data(b"before after")
+    assert page.gaps() == []
+    there.close()

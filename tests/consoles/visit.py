@@ -13,7 +13,7 @@ from channels.testing import WebsocketCommunicator
 from django.conf import settings
 from django.test import Client
 
-from consoles import journal, markers
+from consoles import journal, markers, tail
 from consoles.journal import Cursor, Epoch, Keys, new_epoch_name
 from consoles.markers import Marker
 from slots.models import Board, Slot
@@ -193,4 +193,35 @@ class Browser:
             await self.socket.disconnect(timeout=SOON)
 
 
+class Visitors:
+    """Opens the pages of one test, each person with one session, and closes them in the end."""
+
+    def __init__(self, board: str, make_person: Callable[[str, str], Any]) -> None:
+        self.board, self.people = board, {}
+        self._make_person = make_person
+        self._cookies: dict[str, str] = {}
+        self._pages: list[Browser] = []
+
+    def _cookie(self, name: str, role: str) -> str:
+        if name not in self._cookies:
+            self.people[name] = self._make_person(name, role)
+            self._cookies[name] = cookie_of(self.people[name])
+        return self._cookies[name]
+
+    async def __call__(
+        self, name: str = "olga", role: str = "operator", *, slot: int = 3, resume: str = "", origin: str = ""
+    ) -> Browser:
+        cookie = await in_thread(self._cookie)(name, role) if name else ""
+        page = Browser(self.board, slot, cookie, resume, origin)
+        await page.open()
+        self._pages.append(page)
+        return page
+
+    async def close(self) -> None:
+        for page in self._pages:
+            await page.close()
+        await tail.tails().close()
+
+
+Visit = Visitors
 in_thread = sync_to_async

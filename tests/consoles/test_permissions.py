@@ -1,0 +1,149 @@
+"""Who may look at a console and who may type, also while the socket lives; and what of it is on record."""
+
+import asyncio
+
+import pytest
+from django.contrib.sessions.models import Session
+
+from operations.models import AuditEntry
+from operations.restrictions import restrict
+from operations.roles import Actor
+from tests.consoles.visit import Line, Visit, in_thread, make_slot
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ALICE = Actor(name="alice", role="administrator")
+LOST_SECONDS = 3.0
+
+
+async def closed(page, seconds: float = LOST_SECONDS) -> int:
+    await page.until(lambda: page.code, seconds)
+    return page.code
+
+
+def acts(board: str) -> list[tuple[str, str, str]]:
+    rows = AuditEntry.objects.filter(target__startswith=f"{board}/uart:").order_by("seq")
+    return [(row.actor, row.action, row.outcome) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("name", "slot", "code", "sentence"),
+    [
+        ("", 3, 4403, "Sign in to see a console."),
+        ("vera", 9, 4404, "Slot 9 of {board} has no serial port."),
+    ],
+)
+async def test_who_may_not_come_in_is_told_why(line: Line, visit: Visit, name, slot, code, sentence):
+    page = await visit(name, "viewer", slot=slot)
+    refused = await page.until_said("refused", what="attach")
+    assert refused["message"] == sentence.format(board=line.keys.board)
+    assert await closed(page) == code
+    assert page.data == b""
+
+
+async def test_a_restricted_console_shows_nothing_and_the_refusal_is_on_record(line: Line, visit: Visit):
+    line.write(b"root password: hunter2")
+    await in_thread(restrict)(f"{line.keys.board}/uart:3", "console.read", "operator", ALICE)
+    page = await visit("vera", "viewer")
+    assert await closed(page) == 4403
+    assert page.data == b""
+    assert (await in_thread(acts)(line.keys.board))[-1] == ("vera", "console.attached", "refused")
+
+
+async def test_a_page_of_another_site_gets_no_socket(line: Line, visit: Visit):
+    with pytest.raises(AssertionError):
+        await visit(origin="http://evil.example")
+    with pytest.raises(AssertionError):
+        await visit(origin="http://localhost:8001")  # another port of this very machine
+
+
+async def test_losing_the_right_to_see_closes_the_console(line: Line, visit: Visit):
+    make = await in_thread(make_slot)(line.keys.board, 4)
+    assert make is None
+    page, other = await visit("vera", "viewer"), await visit("vera", "viewer", slot=4)
+    await page.until_said("hello")
+    await in_thread(restrict)(f"{line.keys.board}/uart:3", "console.read", "administrator", ALICE)
+    assert await closed(page) == 4403
+    await other.until_said("hello")
+    assert await other.quiet()
+
+
+@pytest.mark.parametrize("how", ["sign out", "switch off"])
+async def test_whoever_leaves_the_portal_leaves_its_consoles(line: Line, visit: Visit, how: str):
+    page = await visit()
+    await page.until_said("hello")
+
+    def leave() -> None:
+        if how == "sign out":
+            Session.objects.get().delete()
+        else:
+            visit.people["olga"].is_active = False
+            visit.people["olga"].save()
+
+    await in_thread(leave)()
+    assert await closed(page) == 4403
+
+
+async def test_losing_the_right_to_type_takes_the_keyboard_and_leaves_the_view(line: Line, visit: Visit):
+    page = await visit()
+    await page.say("take")
+    await page.until_said("lease", yours=True)
+    await in_thread(restrict)(f"{line.keys.board}/uart:3", "console.write", "administrator", ALICE)
+    lost = await page.until_said("lease", LOST_SECONDS, may_type=False)
+    assert (lost["yours"], lost["typist"], lost["why"]) == (False, None, "You may no longer type here.")
+    await page.type(b"reboot\r")
+    await page.until_said("refused", what="keys", code="not-permitted")
+    await page.say("take")
+    await page.until_said("refused", what="take", code="not-permitted")
+    assert line.typed() == []
+    line.write(b"still to be seen")
+    await page.until_data(b"still to be seen")
+    await in_thread(restrict)(f"{line.keys.board}/uart:3", "console.write", None, ALICE)
+    await page.until_said("lease", LOST_SECONDS, may_type=True, why="You may type here now.")
+
+
+async def test_a_viewer_watches_and_does_not_type(line: Line, visit: Visit):
+    page = await visit("vera", "viewer")
+    assert (await page.until_said("hello"))["may_type"] is False
+    await page.type(b"ls\r")
+    await page.until_said("refused", what="keys", code="not-permitted")
+    for kind in ("take", "take-over", "break"):
+        await page.say(kind)
+        await page.until_said("refused", what=kind, code="not-permitted")
+    assert line.typed() == []
+
+
+async def test_a_break_needs_the_keyboard_and_a_sysrq_is_a_break_with_a_key(line: Line, visit: Visit):
+    page = await visit()
+    await page.say("break")
+    await page.until_said("refused", what="break", code="not-typing")
+    await page.say("take")
+    await page.until_said("lease", yours=True)
+    await page.say("break")
+    await page.say("sysrq", key="s")
+    async with asyncio.timeout(5):
+        while len(line.typed()) < 2:
+            await asyncio.sleep(0.02)
+    assert [(row["k"], row["d"]) for row in line.typed()] == [(b"break", b""), (b"break", b"s")]
+
+
+async def test_everything_but_the_keystrokes_is_on_record(line: Line, visit: Visit):
+    page = await visit()
+    await page.say("take", why="to mend it")
+    await page.until_said("lease", yours=True)
+    await page.type(b"hunter2\r")
+    await page.say("sysrq", key="s")
+    await page.say("release")
+    await page.until_said("lease", yours=False)
+    await page.close()
+    told = await in_thread(acts)(line.keys.board)
+    names = ["attached", "taken", "sysrq", "released", "detached"]
+    assert told == [("olga", f"console.{name}", "done") for name in names]
+    assert not await in_thread(AuditEntry.objects.filter(text__contains="hunter2").exists)()
+
+
+async def test_nobody_fills_the_record_by_holding_a_button(line: Line, visit: Visit):
+    page = await visit()
+    for _ in range(12):
+        await page.say("take")
+    await page.until_said("refused", what="take", code="too-fast")
+    assert len([act for act in await in_thread(acts)(line.keys.board) if act[1] == "console.taken"]) <= 11
