@@ -15,7 +15,7 @@ POLICY = (
 
 
 class ContentSecurityPolicy:
-    """Nothing is loaded from elsewhere and no inline script runs; inline styles only where others' scripts write them."""
+    """Nothing is loaded from elsewhere and no inline script runs; inline styles only where others' files need them."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

@@ -4,6 +4,7 @@ The frame of a page (`templates/base.html`) draws `nav`, which `nanoportal.conte
 signed in it has only the board's name and whether it is simulated.
 """
 
+import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -187,6 +188,14 @@ def size(value: int | None) -> str:
 def percent_of(value: float, whole: float) -> str:
     """`value` as a percentage of `whole`, for SVG attributes, where a comma would be wrong."""
     return f"{100 * value / whole:.2f}%" if whole else "0%"
+
+
+@register.filter
+def marked(line: str, text: str) -> SafeString:
+    """`line` with each `text` in it marked, upper and lower case alike."""
+    parts = re.split(f"({re.escape(text)})", line, flags=re.IGNORECASE) if text else [line]
+    pieces = (("<mark>{}</mark>" if place % 2 else "{}", part) for place, part in enumerate(parts))
+    return SafeString("".join(format_html(form, part) for form, part in pieces))
 
 
 # ---- Navigation --------------------------------------------------------------------------------------------------

@@ -61,7 +61,7 @@ def _npm(folder: Path) -> list[str]:
     home = folder / "node"
     venv.create(home, with_pip=True)
     _run([str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", NODE], folder)
-    return [str(home / "bin" / "python"), "-m", "nodejs.npm"]
+    return [str(home / "bin" / "npm")]
 
 
 def _fetch(npm: list[str], package: str, folder: Path, project: Path) -> Path:

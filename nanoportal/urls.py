@@ -10,6 +10,7 @@ urlpatterns = [
     path("api/v1/", api.urls),
     path("", include("accounts.urls")),
     path("", include("slots.urls")),
+    path("", include("consoles.urls")),
     path("", include("operations.urls")),
     path("", include("images.urls")),
 ]

@@ -1,0 +1,68 @@
+"""What people type about serial ports and stage rules, checked."""
+
+from typing import Any
+
+from django import forms
+
+from consoles.models import ConsolePort, StageRule
+from operations.roles import ADMINISTRATOR, OPERATOR, VIEWER
+
+
+class Dressed(forms.ModelForm):
+    """A form whose fields look like the portal's; `locked` shows it without letting anything be changed."""
+
+    def __init__(self, *args: Any, locked: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            if not isinstance(field.widget, forms.CheckboxInput):
+                field.widget.attrs["class"] = "input"
+            field.disabled = field.disabled or locked
+
+
+class PortForm(Dressed):
+    """How a serial port is opened and recorded."""
+
+    class Meta:
+        model = ConsolePort
+        fields = ("baud", "recording", "quota_mib", "retention_days")
+        labels = {
+            "baud": "Speed, baud",
+            "recording": "Record what it says",
+            "quota_mib": "Room for its recording, MiB",
+            "retention_days": "Kept for, days",
+        }
+        help_texts = {
+            "baud": "Taken at once; nobody has to reconnect.",
+            "recording": "Whether anybody watches or not. Keys are never recorded.",
+            "quota_mib": "The oldest goes first.",
+        }
+
+
+class WhoForm(forms.Form):
+    """Who may read a console, and who may type on it: the least role for each."""
+
+    read = forms.ChoiceField(label="May watch and read its recordings", choices=[(VIEWER, "Viewers and above"),
+        (OPERATOR, "Operators and above"), (ADMINISTRATOR, "Administrators")])  # fmt: skip
+    write = forms.ChoiceField(label="May type", choices=[(OPERATOR, "Operators and above"),
+        (ADMINISTRATOR, "Administrators")])  # fmt: skip
+
+    def __init__(self, *args: Any, locked: bool = False, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            field.widget.attrs["class"] = "input"
+            field.disabled = locked
+
+
+class RuleForm(Dressed):
+    """A text by which a boot stage is recognised."""
+
+    class Meta:
+        model = StageRule
+        fields = ("som_type", "stage", "match", "text")
+        labels = {"som_type": "SOM type", "match": "When", "text": "Text"}
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        kind = self.fields["som_type"]
+        assert isinstance(kind, forms.ModelChoiceField)
+        kind.empty_label = "Every type"
