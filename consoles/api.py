@@ -12,6 +12,7 @@ from consoles.state import ConsoleState
 from operations import roles
 from operations.api import Problem
 from operations.http import ActorRequest, begin_act
+from slots.models import Slot
 
 router = Router(tags=["consoles"])
 ERRORS = dict.fromkeys((400, 401, 403, 404), Problem)
@@ -88,19 +89,18 @@ class FoundOut(Schema):
     reached: datetime | None
 
 
-def console_json(request: ActorRequest, board: str, number: int, state: ConsoleState) -> dict[str, Any]:
-    slot = ports.find(board, number)
+def console_json(request: ActorRequest, slot: Slot, state: ConsoleState) -> dict[str, Any]:
     port, now = ports.port_of(slot), state.port
     return {
-        "slot": number,
-        "baud": now.get("baud") or ports.settings_of(slot).baud,
+        "slot": slot.number,
+        "baud": now.get("baud") or ports.baud_of(slot),
         "state": now["state"],
         "problem": now.get("problem", ""),
         "since": now.get("since"),
         "stage": now.get("stage"),
         "typist": state.typist.person if state.typist else None,
         "watching": sorted({present.person for present in state.present}),
-        "may_type": bool(roles.may(request.actor, "console.write", history.resource(board, number))),
+        "may_type": bool(roles.may(request.actor, "console.write", history.resource(slot.board.slug, slot.number))),
         "recording": {
             "enabled": port.recording,
             "quota_mib": port.quota_mib,
@@ -132,16 +132,15 @@ def timeline_json(contents: Contents) -> dict[str, Any]:
 def list_consoles(request: ActorRequest, board: str) -> dict[str, Any]:
     """The consoles of a board that you may read, as they are now."""
     numbers = history.readable(request.actor, board)
-    states = live.states(board, numbers)
-    return {"consoles": [console_json(request, board, number, states[number]) for number in numbers]}
+    states, slots = live.states(board, numbers), ports.of_board(board)
+    return {"consoles": [console_json(request, slots[number], states[number]) for number in numbers]}
 
 
 @router.get("/boards/{board}/slots/{int:number}/console", response={200: ConsoleOut, **ERRORS})
 def get_console(request: ActorRequest, board: str, number: int) -> dict[str, Any]:
     """One console as it is now: its port, who types and watches, whether it is recorded."""
     roles.require(request.actor, history.READ, history.resource(board, number))
-    ports.find(board, number)
-    return console_json(request, board, number, live.states(board, [number])[number])
+    return console_json(request, ports.find(board, number), live.states(board, [number])[number])
 
 
 @router.get("/boards/{board}/slots/{int:number}/recordings", response={200: TimelineOut, **ERRORS})

@@ -43,10 +43,15 @@ def port_settings() -> dict[tuple[str, int], PortSettings]:
     return {(row.board.slug, row.number): _settings(row, rules) for row in rows}
 
 
+def of_board(board: str) -> dict[int, Slot]:
+    """The slots of `board` with a serial port, by number, with all that their settings need. One query."""
+    rows = Slot.objects.select_related("board", "som__som_type", "console_port")
+    return {row.number: row for row in rows.filter(board__slug=board, board__present=True, uart=True)}
+
+
 def find(board: str, slot: int) -> Slot:
     """A slot with a serial port, with all that its settings need. Raises `NotFound`."""
-    rows = Slot.objects.select_related("board", "som__som_type", "console_port")
-    row = rows.filter(board__slug=board, board__present=True, number=slot, uart=True).first()
+    row = of_board(board).get(slot)
     if row is None:
         raise refusals.NotFound(f"There is no serial port for slot {slot} of a board {board}.", code="unknown-port")
     return row
@@ -55,6 +60,12 @@ def find(board: str, slot: int) -> Slot:
 def port_of(slot: Slot) -> ConsolePort:
     """The row of `slot`'s port; an unsaved one with the defaults if nobody changed any."""
     return getattr(slot, "console_port", None) or ConsolePort(slot=slot)
+
+
+def baud_of(slot: Slot) -> int:
+    """The speed at which the port of `slot` is to be read: as it is set, else that of the SOM in the slot."""
+    som = getattr(slot, "som", None)
+    return port_of(slot).baud or (som.som_type.baud if som else DEFAULT_BAUD)
 
 
 def settings_of(slot: Slot) -> PortSettings:
@@ -97,7 +108,7 @@ def _settings(slot: Slot, rules: list[StageRule]) -> PortSettings:
     kind = som.som_type_id if som else None
     port = port_of(slot)
     return PortSettings(
-        baud=port.baud or (som.som_type.baud if som else DEFAULT_BAUD),
+        baud=baud_of(slot),
         recording=port.recording,
         quota_bytes=port.quota_mib * MIB,
         retention=timedelta(days=port.retention_days),
