@@ -105,10 +105,9 @@ class JournalWriter:
             tail.content += data
             tail.end = self._count
             self._kept += len(data)
+            self._make_room()
         else:
             self._keep(Piece(self._count, data, True))
-        while self._kept > KEPT_BYTES and self._drop_oldest():
-            pass
 
     def mark(self, marker: Marker) -> None:
         """Something that happened after the last byte appended."""
@@ -117,6 +116,11 @@ class JournalWriter:
     def _keep(self, piece: Piece) -> None:
         self._unsent.append(piece)
         self._kept += piece.size
+        self._make_room()
+
+    def _make_room(self) -> None:
+        while self._kept > KEPT_BYTES and self._drop_oldest():
+            pass
 
     def _drop_oldest(self) -> bool:
         """Drop the oldest bytes that can still be dropped; markers go last. False if nothing is left to drop."""

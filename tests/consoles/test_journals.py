@@ -9,7 +9,8 @@ import redis
 
 from consoles import journal
 from consoles.journal import RETAINED_BYTES, RETAINED_ENTRIES, Keys
-from consoles.journal_writer import JournalWriter, Limits
+from consoles.journal_writer import KEPT_BYTES, JournalWriter, Limits
+from consoles.markers import Marker
 from tests.consoles.rig import SOON, Reader, Som, Start
 from tests.flows.broker import Broker
 from tests.portal import wait_for
@@ -150,6 +151,14 @@ def test_chatter_while_the_broker_is_away_takes_hardly_more_memory_than_its_byte
     for _ in range(300_000):
         writer.append(b"x")
     assert len(writer._unsent) < 30
+
+
+def test_a_line_that_overruns_for_days_while_the_broker_is_away_takes_no_more_memory_either() -> None:
+    writer = JournalWriter(Keys("b1", 2), lambda: datetime.now(UTC), Limits())
+    writer.append(b"x" * 1000)
+    for _ in range(20_000):
+        writer.mark(Marker("overrun", datetime.now(UTC), "The line overran once: input was lost before this."))
+    assert sum(len(piece.content) for piece in writer._unsent) < KEPT_BYTES
 
 
 def test_a_broker_that_lost_its_memory_begins_an_epoch_where_the_one_before_ended(
