@@ -25,8 +25,11 @@ class Growing:
 
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
-        self._raw, self._marks, self._index = (os.open(segment.path(suffix), OPEN_FLAGS, 0o600) for suffix in SUFFIXES)
+        self._files: list[int] = []
         try:
+            for suffix in SUFFIXES:
+                self._files.append(os.open(segment.path(suffix), OPEN_FLAGS, 0o600))
+            self._raw, self._marks, self._index = self._files
             self._repair()
         except OSError:
             self.close()
@@ -84,13 +87,13 @@ class Growing:
 
     def sync(self) -> None:
         """Bring it to the disk. Blocks as long as the disk takes."""
-        for descriptor in (self._raw, self._marks, self._index):
+        for descriptor in self._files:
             os.fdatasync(descriptor)
 
     def close(self) -> None:
-        for descriptor in (self._raw, self._marks, self._index):
+        while self._files:
             with suppress(OSError):
-                os.close(descriptor)
+                os.close(self._files.pop())
 
 
 def _write(descriptor: int, data: bytes) -> None:

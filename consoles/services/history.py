@@ -4,6 +4,7 @@ Whoever reads a console's past needs the right to read the console; each functio
 are audited, each once; playing back is not.
 """
 
+import threading
 from base64 import b64encode
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from operations.roles import Actor
 from slots.models import Slot
 
 READ = "console.read"
+_searching = threading.Lock()  # a search takes a processor for 2 s: the live consoles need the other ones
 TEXT, CAST = "text", "cast"
 
 
@@ -95,7 +97,7 @@ class Results:
 
 def search(actor: Actor, board: str, query: str, slots: Sequence[int] | None = None, older: str = "") -> Results:
     """Find a text in the recordings of `board`, or of some of its slots, in about 2 s at most; `older` as an earlier
-    search said goes on. Blocks for that time: never call it in an event loop.
+    search said goes on. Blocks for that time, and while others search: never call it in an event loop.
 
     Raises `NotPermitted` for a slot that is asked for, `NotFound`, `BadRequest`. What nobody asked for by number and
     `actor` may not read is left out.
@@ -105,7 +107,8 @@ def search(actor: Actor, board: str, query: str, slots: Sequence[int] | None = N
         _readable(actor, board, number)
     wanted = [number for number in may_read if slots is None or number in slots]
     try:
-        found = searching.search({number: directory(board, number) for number in wanted}, query, older)
+        with _searching:
+            found = searching.search({number: directory(board, number) for number in wanted}, query, older)
     except ValueError as error:
         raise refusals.BadRequest(str(error), code="invalid-search") from error
     if not older:

@@ -306,6 +306,31 @@ def test_a_directory_that_cannot_be_written_is_a_problem_and_no_crash(tmp_path, 
     assert recording.problem == "Recording stopped: not a directory."
 
 
+def test_a_file_that_cannot_be_made_again_and_again_costs_nothing(folder, record, monkeypatch):
+    """As with a disk that has no inode left, or a process that has no descriptor."""
+    opened = os.open
+
+    def refuse(path, *more):
+        if str(path).endswith(".idx"):
+            raise OSError(28, "No space left on device")
+        return opened(path, *more)
+
+    monkeypatch.setattr(os, "open", refuse)
+    before = len(os.listdir("/proc/self/fd"))
+    recording = record()
+    recording.append(b"a", T0)
+    wait_for(lambda: recording.problem, SOON, "the problem")
+    tried = recording._retried_at
+    wait_for(lambda: recording._retried_at > tried, SOON, "another try")
+    assert len(os.listdir("/proc/self/fd")) <= before + 1
+    monkeypatch.setattr(os, "open", opened)
+    wait_for(lambda: not recording.problem, SOON, "the recording to go on")
+    recording.append(b"b", T0 + 1)
+    recording.close()
+    assert everything(folder) == b"b"
+    assert [marker.detail["bytes"] for marker in markers(folder)] == [1]
+
+
 # Crashes
 
 WRITER = """
