@@ -41,7 +41,8 @@ class DiskIdentity:
 class Disk:
     """A disk that is there now. `name` is the kernel's (sda), `number` its device number as "major:minor".
 
-    `can_clear`: the device itself writes zeros where it is told to, without being sent any.
+    `can_clear`: the device itself writes zeros where it is told to, without being sent any. `is_read_only`: it has a
+    switch for that, or its maker has.
     """
 
     identity: DiskIdentity
@@ -49,6 +50,7 @@ class Disk:
     number: str
     model: str
     can_clear: bool
+    is_read_only: bool = False
 
     @property
     def node(self) -> Path:
@@ -137,7 +139,7 @@ def _disk(entry: Path) -> Disk | None:
     )
     model = " ".join(filter(None, (_text(entry / "device" / "vendor"), _text(entry / "device" / "model"))))
     clears = int(_text(entry / "queue" / "write_zeroes_max_bytes") or "0") > 0
-    return Disk(identity, real.name, number, model, clears)
+    return Disk(identity, real.name, number, model, clears, _text(entry / "ro") == "1")
 
 
 def _usb_device(real: Path) -> Path | None:

@@ -56,11 +56,11 @@ class DiskTarget:
         `protected` are files or directories that the portal lives from: their disks are refused whatever the plan says.
 
         Raises DeviceNotFound if nothing is in its place, TargetAmbiguous if there are two of it, TargetChanged if
-        another disk is, TargetInUse if it is mounted, part of something, held by another program or the portal's own.
-        Nothing has been written then.
+        another disk is, TargetInUse if it is mounted, part of something, held by another program or the portal's own,
+        TargetRefused if it is write-protected. Nothing has been written then.
         """
         disk = _planned(wanted, find_disks(sys))
-        _refuse_uses(disk, uses_of(disk, protected=protected, sys=sys, proc=proc))
+        _refuse_unless_free(disk, uses_of(disk, protected=protected, sys=sys, proc=proc))
         file = _open_exclusively(disk)
         with contextlib.ExitStack() as undo:
             undo.callback(os.close, file)
@@ -70,7 +70,7 @@ class DiskTarget:
             opened = disk_at(number, sys) if stat.S_ISBLK(status.st_mode) else None
             if not opened or opened.identity != wanted or _ioctl_number(file, BLKGETSIZE64, "Q") != wanted.size_bytes:
                 raise TargetChanged(f"The disk at {wanted.place} changed while it was being opened.")
-            _refuse_uses(opened, uses_of(opened, protected=protected, sys=sys, proc=proc))
+            _refuse_unless_free(opened, uses_of(opened, protected=protected, sys=sys, proc=proc))
             target = cls(file, opened)
             undo.pop_all()
         return target
@@ -209,7 +209,9 @@ def _planned(wanted: DiskIdentity, disks: Sequence[Disk]) -> Disk:
     raise DeviceNotFound(f"The disk {wanted}")
 
 
-def _refuse_uses(disk: Disk, uses: list[str]) -> None:
+def _refuse_unless_free(disk: Disk, uses: list[str]) -> None:
+    if disk.is_read_only:
+        raise TargetRefused(f"The disk {disk.name} at {disk.identity.place} is write-protected.")
     if uses:
         raise TargetInUse(f"The disk {disk.name} at {disk.identity.place} is not written: it {', and '.join(uses)}.")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 MIB = 1024**2
 PACKERS = {
-    "xz": ["xz", "-1", "--check=crc64"],
+    "xz": ["xz", "-0", "--check=crc64"],
     "gz": ["gzip", "-1"],
     "bz2": ["bzip2", "-1"],
     "zst": ["zstd", "-q", "-1", "--check"],
