@@ -4,8 +4,10 @@ from typing import Any
 
 from django import forms
 
-from consoles.models import ConsolePort, StageRule
+from consoles.models import BAUD_RATES, ConsolePort, Stage, StageRule
 from operations.roles import ADMINISTRATOR, OPERATOR, VIEWER
+
+BAUD_CHOICES = [(baud, f"{baud}") for baud in BAUD_RATES]
 
 
 class Dressed(forms.ModelForm):
@@ -37,6 +39,12 @@ class PortForm(Dressed):
             "quota_mib": "The oldest goes first.",
         }
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        baud = self.fields["baud"]
+        assert isinstance(baud, forms.TypedChoiceField)
+        baud.choices = [("", "As its SOM needs it"), *BAUD_CHOICES]
+
 
 class WhoForm(forms.Form):
     """Who may read a console, and who may type on it: the least role for each."""
@@ -66,3 +74,6 @@ class RuleForm(Dressed):
         kind = self.fields["som_type"]
         assert isinstance(kind, forms.ModelChoiceField)
         kind.empty_label = "Every type"
+        stage = self.fields["stage"]
+        assert isinstance(stage, forms.TypedChoiceField)
+        stage.choices = Stage.choices

@@ -166,14 +166,8 @@ def search(request: ActorRequest, board: str) -> HttpResponse:
     names = {place.number: place.name for place in shown}
     slot = request.GET.get("slot", "")
     chosen = int(slot) if slot.isdecimal() and int(slot) in names else None
-    found = None
-    if query:
-        found = history.search(request.actor, board, query, [chosen] if chosen else None, older)
-    hits = (
-        [{"hit": hit, "at": history.moment(hit.at), "name": names.get(hit.slot, "")} for hit in found.hits]
-        if found
-        else []
-    )
+    found = history.search(request.actor, board, query, [chosen] if chosen else None, older) if query else None
+    hits = [(hit, history.moment(hit.at), names.get(hit.slot, "")) for hit in found.hits] if found else []
     context = {"board": row, "query": query, "places": shown, "chosen": chosen, "found": found, "hits": hits}
     return render(request, "consoles/search.html", context)
 
