@@ -26,8 +26,7 @@ _UNFINISHED = re.compile(
 )
 _REST_OF_STRING = re.compile(rf"{_BODY}(?P<end>{_STRING_END})?")
 
-# What goes, with the sequence that it begins: all but tab and line feed; but line ends; but those and backspace.
-_ALL = re.compile(rf"[\x00-\x08\x0b-\x1f\x7f-\x9f]{_AFTER}")
+# What goes, with the sequence that it begins: all but tab and line ends; all but those and backspace.
 _NOT_LINES = re.compile(rf"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f]{_AFTER}")
 _UNSAFE = re.compile(rf"[\x00-\x07\x0b\x0c\x0e-\x1f\x7f-\x9f]{_AFTER}")
 _LINE_END = re.compile(r"\r+\n?")
@@ -40,7 +39,7 @@ _SCREEN_MODE = re.compile(r"\x1b\[(?:[47]|20|\?(?:7|25|47|1047|1048|1049))[hl]")
 
 def plain(text: str) -> str:
     """`text` without any sequence or control character but tab and line feed, whose number stays the same."""
-    return _ALL.sub("", text.replace("\r\n", "\n").replace("\r", " "))
+    return _NOT_LINES.sub("", text).replace("\r\n", "\n").replace("\r", " ")
 
 
 class _Pieces:

@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from consoles.recordings import search as searching
@@ -166,6 +166,7 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=30).map(b"".join))
+@example(b"\x1b\rneedle")
 @settings(max_examples=200, deadline=None)
 def test_the_fast_look_at_a_block_misses_nothing(raw):
     shown = searching.plain(raw.decode("utf-8", "replace")).casefold()
