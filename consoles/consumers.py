@@ -32,6 +32,7 @@ NOT_ALLOWED, NO_SUCH_SLOT, STALLED, FAILED = 4403, 4404, 4408, 1011
 ACTS_AT_ONCE, ACTS_PER_SECOND = 10, 1.0  # each act but typing is on record: nobody fills the log by holding a key
 EPOCH = re.compile(r"[0-9a-f]{16}")
 LAST_OFFSET = 2**63
+TYPE_SECONDS = 2.0  # for the broker to take a keystroke
 WITHDRAW_SECONDS = 1.0  # between tries, while the broker is away and nobody can type anyhow
 log = logging.getLogger("nanoportal.consoles")
 T = TypeVar("T")
@@ -144,7 +145,8 @@ class ConsoleConsumer:
         keys = self.keys
         call = keyboard.type_keys(keys.board, keys.slot, self.socket, self.seat.actor.name, data)
         try:
-            lease = await call.on_async(await tails().typing())
+            async with asyncio.timeout(TYPE_SECONDS):
+                lease = await call.on_async(await tails().typing())
         except (RedisError, OSError):
             await self._refuse("keys", BrokerUnavailable("The broker is away: what you typed may not have arrived."))
             return

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from consoles import journal, tail
+from consoles import consumers, journal, tail
 from consoles.flow import JOIN_SECONDS
 from tests.consoles.visit import Line, Visit, in_thread
 
@@ -321,6 +321,7 @@ async def test_the_socket_outlives_the_broker_and_says_what_its_memory_held(
 async def test_a_broker_that_hangs_is_waited_for(line: Line, visit: Visit, settings, private_broker, monkeypatch):
     monkeypatch.setattr(tail, "PATIENCE_SECONDS", 0.3)
     monkeypatch.setattr(tail, "BLOCK_SECONDS", 0.1)
+    monkeypatch.setattr(consumers, "TYPE_SECONDS", 0.2)
     settings.JOURNAL_URL = private_broker.url
     there = Line(line.keys.board, url=private_broker.url)
     there.begin()
@@ -329,6 +330,8 @@ async def test_a_broker_that_hangs_is_waited_for(line: Line, visit: Visit, setti
     await page.until_data(b"before ")
     with private_broker.hung():
         await page.until_said("port", reach="broker-away")
+        await page.type(b"ls\r")
+        await page.until_said("refused", what="keys", code="broker-unavailable")
     there.write(b"after")
     await page.until_data(b"before after")
     assert page.gaps() == []
