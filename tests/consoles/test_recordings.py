@@ -1,9 +1,11 @@
 """A recording holds every byte in order, or says exactly how many are missing; and it keeps to its room."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -218,7 +220,7 @@ def test_a_disk_that_is_too_slow_loses_what_does_not_fit_and_says_how_much(folde
 
 
 def test_nothing_that_the_daemon_calls_waits_for_the_disk(folder, record, monkeypatch):
-    stuck = __import__("threading").Event()
+    stuck = threading.Event()
     monkeypatch.setattr(os, "fdatasync", lambda descriptor: stuck.wait(SOON))
     recording = record()
     recording.append(b"x", T0)
@@ -473,3 +475,37 @@ def test_reading_opens_the_files_it_needs_and_closes_them(folder, record):
     for _ in reading.moments_between(folder, None, None):
         assert len(os.listdir("/proc/self/fd")) <= before + 4
     assert len(os.listdir("/proc/self/fd")) <= before
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_whatever_the_disk_refuses_every_byte_is_there_in_order_or_counted(folder, record, monkeypatch, seed):
+    """A disk that refuses, or takes a part of, one write in five, at random."""
+    chance, real = random.Random(seed), os.write
+    recording = record(quota_bytes=MIB, scale=2000)
+    ours = threading.get_ident()
+
+    def moody(descriptor: int, data: bytes) -> int:
+        if threading.get_ident() != ours and chance.random() < 0.2:
+            if chance.random() < 0.5 and len(data) > 1:
+                return real(descriptor, data[: chance.randrange(1, len(data))])
+            raise OSError(28, "No space left on device")
+        return real(descriptor, data)
+
+    monkeypatch.setattr(os, "write", moody)
+    sent = [b"%05d:%s\n" % (number, b"x" * chance.randrange(300)) for number in range(1500)]
+    for number, line in enumerate(sent):
+        recording.append(line, T0 + number * 0.3)
+        if chance.random() < 0.2:
+            time.sleep(0.0005)
+    monkeypatch.setattr(os, "write", real)
+    wait_for(lambda: not recording.problem, SOON, "the recording to go on")
+    recording.close()
+    told = everything(folder)
+    assert recording.problem == ""
+    lost = sum(marker.detail["bytes"] for marker in markers(folder))
+    assert 0 < lost < sum(map(len, sent))
+    assert len(told) + lost == sum(map(len, sent)), "exactly"
+    at = 0
+    whole = b"".join(sent)
+    for line in told.splitlines(keepends=True):
+        at = whole.index(line, at) + len(line)
