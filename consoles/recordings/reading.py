@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
-from consoles.markers import Marker
+from consoles.markers import DROPPED, Marker
 from consoles.recordings.segments import Opened, Record, open_all
 
+DELETED_MEANWHILE = "What was said before this was deleted while it was read: the recording had reached its quota."
 PAGE_BYTES = 256 * 1024
 PAGE_RECORDS = 4096
 MARKERS_SHOWN = 1000
@@ -101,8 +103,14 @@ def read(opened: Opened, record: Record) -> list[Moment]:
 
 
 def moments_between(directory: Path, start: float | None, end: float | None) -> Iterator[Moment]:
-    """Every moment of that time in the order of the recording, in bounded memory."""
+    """Every moment of that time in the order of the recording, in bounded memory. What the quota takes while it is
+    read slowly is said to be missing."""
+    before = None
     for opened in open_all(directory):
+        if before is not None and opened.segment.number > before + 1:
+            at = opened.first_at
+            yield Moment(at, marker=Marker(DROPPED, datetime.fromtimestamp(at, UTC), DELETED_MEANWHILE))
+        before = opened.segment.number
         first = 0 if start is None else opened.number_at(start)
         for record in opened.records(first):
             if end is not None and record.at > end:

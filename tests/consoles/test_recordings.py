@@ -440,6 +440,21 @@ def test_a_cursor_into_what_the_quota_took_goes_on_with_the_oldest_that_is_left(
     assert [moment.data for moment in reading.page(folder, "1-0").moments] == [b"1", b"2"]
 
 
+def test_what_the_quota_takes_during_a_download_is_said_to_be_missing(folder, record):
+    recording = record()
+    for day in range(5):
+        recording.append(b"%d" % day, T0 + day * 86400)
+    recording.close()
+    moments = reading.moments_between(folder, None, None)
+    first = next(moments)
+    for segment in segments(folder)[:3]:
+        segment.remove()
+    told = [first, *moments]
+    assert [moment.data for moment in told] == [b"0", b"", b"3", b"4"]
+    assert told[1].marker is not None
+    assert told[1].marker.words == reading.DELETED_MEANWHILE
+
+
 def test_a_moment_is_found_by_its_time_and_an_end_is_kept(folder, record):
     recording = record()
     for minute in range(60):
