@@ -7,8 +7,14 @@ export const cleaned = (text) => text.replace(/\r\n?/g, "\n").replace(CONTROL, "
 
 function facts(text) {
   const size = new TextEncoder().encode(text).length;
-  const lines = text.split("\n").length;
+  const lines = text.replace(/\n$/, "").split("\n").length;
   return `${lines} ${lines === 1 ? "line" : "lines"}, ${size} ${size === 1 ? "byte" : "bytes"}`;
+}
+
+function leftOut(text) {
+  const count = (text.match(CONTROL) ?? []).length;
+  if (!count) return "";
+  return count === 1 ? "1 control character is left out." : `${count} control characters are left out.`;
 }
 
 // `send(text)` types it; `mayType()` says whether one may.
@@ -19,16 +25,14 @@ export function startPaste(host, { send, mayType }) {
   const go = dialog.querySelector("[value=go]");
 
   function describe() {
-    const left = (field.value.match(CONTROL) ?? []).length;
-    said.textContent = field.value ? `${facts(cleaned(field.value))}${left ? `, without ${left} control characters` : ""}.` : "Nothing yet.";
+    said.textContent = field.value ? `${facts(cleaned(field.value))}. ${leftOut(field.value)}`.trim() : "Nothing yet.";
     go.disabled = !field.value;
   }
 
   function show(text) {
-    const left = (text.replace(/\r\n?/g, "\n").match(CONTROL) ?? []).length;
     field.value = cleaned(text);
     describe();
-    if (left) said.textContent = `${said.textContent} ${left} control characters are left out.`;
+    if (text) said.textContent = `${facts(field.value)}. ${leftOut(text.replace(/\r\n?/g, "\n"))}`.trim();
     dialog.returnValue = "";
     dialog.showModal();
   }

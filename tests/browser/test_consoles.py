@@ -1,0 +1,365 @@
+"""Serial consoles in a real Chromium: people who share one, what a line may not do to them, and last night's panic."""
+
+import os
+import re
+import select
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from consoles.markers import STAGE, Marker
+from consoles.recordings.writer import RecordingWriter
+from tests.consoles.rig import Som
+from tests.portal import Portal, wait_for
+from tests.simulated import SimulatedBoard
+
+pytestmark = pytest.mark.browser
+HERON, MERLIN = 2, 5  # simulated systems; slot 5 has a past
+LINE = 4  # a line whose far end this test holds
+CONSOLE = "/boards/demo/slots/{}/console/"
+LAST_NIGHT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=11)
+ROWS = "() => [...document.querySelectorAll('.xterm-rows > div')].map(row => row.textContent.trimEnd())"
+
+
+@pytest.fixture(scope="module")
+def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Som]:
+    som = Som(tmp_path_factory.mktemp("line") / "uart")
+    yield som
+    som.close()
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory, far: Som) -> Iterator[Portal]:
+    """A portal whose slot 4 has a line of ours, and whose slot 5 panicked last night while nobody watched."""
+    folder = tmp_path_factory.mktemp("portal")
+    board = SimulatedBoard(folder / "board", scale=10.0)
+    board.uarts[LINE] = str(far.path)
+    running = Portal(folder, board=board)
+    try:
+        panic_last_night(running)
+        running.start()
+        for name, role in (("alice", "administrator"), ("olga", "operator"), ("vera", "viewer")):
+            running.add_person(name, role)
+        client = running.sign_in("alice")
+        client.reset(HERON, "On")
+        client.wait_state(HERON, "On")
+        yield running
+    finally:
+        running.close()
+
+
+def panic_last_night(portal: Portal) -> None:
+    said = [
+        (0, b"U-Boot 2023.01 (Jan 01 2026)\r\n", "boot-loader"),
+        (4, b"[    0.000000] Linux version 6.1.0\r\n", "kernel"),
+        (12, b"\r\nmerlin login: ", "login"),
+        (600, b"\r\n[  588.1] watchdog: CPU stuck for 22s\r\n", ""),
+        (603, b"[  591.0] \x1b[31mKernel panic\x1b[0m - not syncing: \x1b]0;owned\x07out of memory\r\n", "panic"),
+        (605, b"[  593.2] Rebooting in 60 seconds..\r\n", ""),
+    ]
+    directory = portal.data / "var" / "consoles" / "demo" / str(MERLIN)
+    writer = RecordingWriter(directory, 2**26, timedelta(days=30), lambda: LAST_NIGHT)
+    for seconds, data, stage in said:
+        at = LAST_NIGHT + timedelta(seconds=seconds)
+        writer.append(data, at.timestamp())
+        if stage:
+            writer.mark(Marker(STAGE, at, f"{stage.capitalize()} seen.", {"stage": stage}))
+    writer.close()
+
+
+def rows(page: Page) -> list[str]:
+    return [row.replace("\xa0", " ").rstrip() for row in page.evaluate(ROWS)]
+
+
+def shows(page: Page, text: str) -> None:
+    expect(page.locator(".xterm-rows").first).to_contain_text(text)
+
+
+def take(page: Page) -> None:
+    page.get_by_role("button", name="Take keyboard").click()
+    expect(page.get_by_role("button", name="Release keyboard")).to_be_visible()
+
+
+def arrived(far: Som, seconds: float = 0.4) -> bytes:
+    """What was typed into our line until nothing more came for that time."""
+    data = b""
+    while select.select([far.far], [], [], seconds)[0]:
+        data += os.read(far.far, 4096)
+    return data
+
+
+# People
+
+
+def test_one_types_one_watches_and_a_third_takes_over_and_the_loser_is_told_by_whom_and_why(visit, picture):
+    olga, vera = visit(CONSOLE.format(HERON), "olga"), visit(CONSOLE.format(HERON), "vera", scheme="dark")
+    shows(olga, "cm4-2 login:")
+    expect(vera.locator("#keyboard")).to_have_attribute("aria-disabled", "true")
+    expect(vera.locator("#keyboard")).to_have_attribute("title", "You may watch this console, but not type.")
+    olga.locator("#term").click()
+    olga.keyboard.type("x")
+    expect(olga.locator("#notice")).to_contain_text("You are watching. Take the keyboard to type.")
+
+    take(olga)
+    olga.keyboard.type("root\rsecret\recho seven slots\r")
+
+    shows(vera, "root@cm4-2:~# echo seven slots")
+    expect(vera.locator("ul[data-people]").first).to_contain_text("olga types")
+    assert rows(vera) == rows(olga)
+    assert "secret" not in "".join(rows(vera)), "the system does not echo a password"
+    alice = visit(CONSOLE.format(HERON), "alice", scheme="dark")
+    alice.get_by_role("button", name="Take over…").click()
+    question = alice.get_by_role("dialog")
+    expect(question).to_contain_text("Take the keyboard of slot 2 from olga?")
+    expect(question.get_by_role("button", name="Keep watching")).to_be_focused()
+    picture(alice, "console-take-over")
+    question.get_by_label("Reason").fill("the disk is full")
+    question.get_by_role("button", name="Take over").click()
+
+    expect(alice.get_by_role("button", name="Release keyboard")).to_be_visible()
+    expect(olga.locator("#notice")).to_have_text("alice took the keyboard from you: “the disk is full”")
+    expect(olga.get_by_role("button", name="Take over…")).to_be_visible()
+    alice.keyboard.type("echo mine\r")
+    shows(olga, "echo mine")
+    olga.keyboard.type("echo not mine\r")
+    alice.keyboard.type("echo still mine\r")
+    shows(olga, "echo still mine")
+    assert "not mine" not in "".join(rows(olga))
+    picture(alice, "console")
+    alice.get_by_role("button", name="Release keyboard").click()
+    expect(olga.get_by_role("button", name="Take keyboard")).to_be_visible()
+
+
+def test_the_keyboard_gives_focus_back_and_a_letter_then_is_a_key_of_the_page(visit, portal):
+    page = visit(CONSOLE.format(HERON), "olga")
+    take(page)
+    expect(page.locator(".xterm-helper-textarea")).to_be_focused()
+    page.keyboard.press("Control+Shift+Escape")
+    expect(page.locator("#keyboard")).to_be_focused()
+    page.keyboard.press("c")
+    expect(page.get_by_role("heading", name="Consoles")).to_be_visible()
+
+
+def test_who_may_no_longer_read_it_loses_the_open_page_and_its_text_is_not_shown_again(visit, portal):
+    vera = visit(CONSOLE.format(6), "vera")
+    expect(vera.locator("[data-status=link]")).to_have_text("Live")
+    alice = visit("/boards/demo/slots/6/console/settings/", "alice")
+    alice.get_by_label("May watch and read its recordings").select_option("operator")
+    alice.get_by_role("button", name="Keep these settings").click()
+    expect(alice.locator("#toasts")).to_contain_text("are kept")
+
+    expect(vera.locator("#notice")).to_contain_text("You may no longer see this console.")
+    vera.reload()
+    expect(vera.get_by_role("heading", name="You may not read this console")).to_be_visible()
+    expect(vera.locator(".term")).to_have_count(0)
+
+
+# The stream
+
+
+def numbered(count: int, start: int = 0) -> list[str]:
+    return [f"line {number:04}" for number in range(start, start + count)]
+
+
+def test_a_reload_and_a_reconnect_in_the_middle_of_output_lose_nothing_and_repeat_nothing(visit, far):
+    page = visit(CONSOLE.format(LINE), "olga")
+    expect(page.locator("[data-status=link]")).to_have_text("Live")
+    lines = numbered(36)
+    for place, line in enumerate(lines):
+        far.send(f"{line}\r\n".encode())
+        if place == 10:
+            page.reload(wait_until="commit")
+        if place == 20:
+            page.get_by_role("button", name="Reconnect").click()
+        time.sleep(0.03)
+
+    shows(page, lines[-1])
+    assert [row for row in rows(page) if row.startswith("line")] == lines
+    expect(page.locator("[data-status=missing]")).to_contain_text("nothing missing")
+
+
+def test_what_the_portal_says_of_the_line_is_drawn_over_it_and_no_byte_can_look_so(visit, portal, far, picture):
+    page = visit(CONSOLE.format(LINE), "alice")
+    take(page)
+    page.locator("summary", has_text="Break").click()
+    page.get_by_role("button", name=re.compile("Reboot at once…")).click()
+    question = page.get_by_role("dialog")
+    expect(question).to_contain_text("without syncing or unmounting")
+    expect(question.get_by_role("button", name="Leave it alone")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(question).to_be_hidden()
+    assert arrived(far) == b"", "it was only asked"
+    page.locator("summary", has_text="Break").click()
+    page.get_by_role("button", name=re.compile("Sync disks")).click()
+    mark = page.locator("#term .mark", has_text=re.compile("SysRq s", re.IGNORECASE))
+    expect(mark).to_be_visible()
+    assert arrived(far) == b"s"
+    words = mark.inner_text()
+    far.send(f"\r\n\x1b[33m{words}\x1b[0m\r\n".encode())
+    shows(page, words)
+    expect(page.locator("#term .mark", has_text=words)).to_have_count(1)
+
+
+ATTACK = (
+    b"\x1b]0;owned\x07\x1b]2;owned\x1b\\\x1b]1;owned\x07"
+    b"\x1b]52;c;b3duZWQ=\x07\x1b]8;;https://evil.example/\x07press me\x1b]8;;\x07"
+    b"\x1b[21t\x1b[20t\x1b[8;4;10t\x1b]4;0;#ffffff\x07\x1b]10;#0e1113\x07\x1b]11;?\x07"
+    b"\x1bP$qm\x1b\\\x1b]50;?\x07\x1b_Ga=q\x1b\\\x1b]1337;File=inline=1:AAAA\x07 https://evil.example/plain\r\n"
+)
+
+
+def test_an_escape_sequence_changes_neither_title_nor_clipboard_makes_no_link_and_gets_no_answer(visit, portal, far):
+    page = visit(CONSOLE.format(LINE), "olga")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("navigator.clipboard.writeText('mine')")
+    title, colour = page.title(), page.evaluate("getComputedStyle(document.querySelector('.xterm-rows')).color")
+    arrived(far)
+
+    far.send(ATTACK + b"\x1b[c\x1b[6n" + b"the end of it\r\n")
+
+    shows(page, "the end of it")
+    assert page.title() == title
+    assert page.evaluate("navigator.clipboard.readText()") == "mine"
+    assert page.evaluate("getComputedStyle(document.querySelector('.xterm-rows')).color") == colour
+    assert page.locator("#term a").count() == 0
+    box = page.get_by_text("press me").first.bounding_box()
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    expect(page.locator(".xterm-cursor-pointer")).to_have_count(0)
+    assert arrived(far) == b"", "who watches answers nothing"
+    take(page)
+    far.send(ATTACK + b"\x1b[c")
+    assert re.fullmatch(rb"\x1b\[\?[0-9;]+c", arrived(far)), "who types answers what a terminal is, and nothing else"
+
+
+def test_several_lines_are_shown_before_they_are_typed(visit, portal, far, picture):
+    page = visit(CONSOLE.format(LINE), "alice")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    take(page)
+    arrived(far)
+    page.evaluate("navigator.clipboard.writeText('one word')")
+    page.keyboard.press("Control+Shift+V")
+    assert arrived(far) == b"one word"
+
+    page.evaluate("navigator.clipboard.writeText('rm -r /srv/scratch\\nreboot\\u001b[A\\n')")
+    page.keyboard.press("Control+Shift+V")
+
+    question = page.get_by_role("dialog")
+    expect(question.get_by_label("What will be sent")).to_have_value("rm -r /srv/scratch\nreboot[A\n")
+    expect(question).to_contain_text("2 lines, 28 bytes")
+    expect(question).to_contain_text("1 control character is left out")
+    picture(page, "console-paste")
+    assert arrived(far) == b""
+    question.get_by_role("button", name="Send nothing").click()
+    assert arrived(far) == b""
+    page.locator("#term").click()
+    page.keyboard.press("Control+Shift+V")
+    question.get_by_role("button", name="Send it").click()
+    wait_for(lambda: arrived(far) == b"rm -r /srv/scratch\rreboot[A\r", 5, "the lines on the wire")
+
+
+def test_a_phone_has_the_keys_that_its_keyboard_lacks(visit, portal, far, picture):
+    page = visit(CONSOLE.format(LINE), "olga", size="phone", scheme="dark")
+    expect(page.locator("[data-people-count]")).to_have_text("1")
+    take(page)
+    arrived(far)
+    page.get_by_role("button", name="Esc", exact=True).click()
+    page.get_by_role("button", name="Up", exact=True).click()
+    page.get_by_role("button", name="Tab", exact=True).click()
+    page.get_by_role("button", name="Ctrl", exact=True).click()
+    page.keyboard.type("c")
+    page.keyboard.type("c")
+    assert arrived(far) == b"\x1b\x1b[A\t\x03c"
+    picture(page, "console-phone")
+    width = page.evaluate("document.documentElement.scrollWidth")
+    assert width <= 375, "nothing hangs out sideways"
+
+
+def test_a_port_that_vanishes_is_said_in_the_page_and_in_the_stream(visit, portal, far):
+    page = visit(CONSOLE.format(LINE), "olga")
+    expect(page.locator("[data-status=link]")).to_have_text("Live")
+    far.close()
+    try:
+        expect(page.locator("#trouble")).to_contain_text("The port is away")
+        expect(page.locator("#term .mark").last).to_be_visible()
+    finally:
+        far.__init__(far.path)  # the same path, another device
+    expect(page.locator("#trouble")).to_be_hidden()
+
+
+# All of them
+
+
+def test_all_consoles_are_seen_at_once_and_a_click_opens_one(visit, portal, far, picture):
+    page = visit("/boards/demo/consoles/", "vera")
+    far.send(b"\r\nhere is slot 4\r\n")
+    expect(page.locator(".cell[data-slot='4'] .xterm-rows")).to_contain_text("here is slot 4")
+    expect(page.locator(".cell[data-slot='2'] .xterm-rows")).to_contain_text("cm4-2")
+    expect(page.get_by_role("region", name="Slot 1")).to_contain_text("No serial port recorded for slot 1.")
+    picture(page, "console-grid")
+    page.locator(".cell[data-slot='4'] .mini").click()
+    expect(page.get_by_role("heading", name="Slot 4 osprey")).to_be_visible()
+    page.goto(f"{portal.url}{CONSOLE.format(1)}")
+    expect(page.get_by_role("heading", name="No serial port recorded for slot 1")).to_be_visible()
+    expect(page.locator("pre").nth(1)).to_contain_text("[slots.1]")
+
+
+# What was
+
+
+def test_the_panic_of_last_night_is_found_and_replayed_with_its_real_timing(visit, portal, picture):
+    page = visit("/boards/demo/consoles/search/", "vera", scheme="dark")
+    page.get_by_role("searchbox").fill("kernel PANIC - not syncing: out")
+    page.get_by_role("button", name="Search").click()
+    hit = page.get_by_role("listitem").filter(has_text="out of memory")
+    expect(hit.locator("mark")).to_have_text("Kernel panic - not syncing: out")
+    picture(page, "console-search")
+    hit.get_by_role("link", name=re.compile("Slot 5 merlin")).click()
+
+    shows(page, "Kernel panic - not syncing: out of memory")
+    assert "Rebooting" not in "".join(rows(page)), "that came two seconds later"
+    assert page.title() == "Recordings of slot 5 · NanoPortal"
+    expect(page.locator("#stage-now")).to_have_text("here: Panic")
+    picture(page, "console-recording")
+    began = time.monotonic()
+    page.get_by_role("button", name="Play", exact=True).click()
+    shows(page, "Rebooting in 60 seconds")
+    assert 1.0 < time.monotonic() - began < 6.0, "two seconds take two seconds"
+
+    page.get_by_role("button", name="Login seen.").click()
+    expect(page.locator(".xterm-rows")).not_to_contain_text("Kernel panic")
+    shows(page, "merlin login:")
+    page.get_by_role("button", name="16×").click()
+    page.get_by_role("button", name="Play", exact=True).click()
+    page.get_by_role("button", name=re.compile("Quiet until")).click()
+    shows(page, "Kernel panic")
+
+
+def test_a_recording_is_taken_away_as_text_and_as_asciicast_and_neither_can_act(visit, portal):
+    page = visit(f"/boards/demo/slots/{MERLIN}/recordings/", "vera")
+    for name, ending in (("Text", ".txt"), ("Asciicast", ".cast")):
+        with page.expect_download() as started:
+            page.get_by_role("link", name=name).click()
+        assert started.value.suggested_filename.endswith(ending)
+        data = started.value.path().read_bytes()
+        assert b"Kernel panic" in data
+        assert b"owned" not in data
+
+
+def test_a_rule_of_ones_own_shows_its_stage_on_console_and_slot(visit, portal, far):
+    alice = visit("/boards/demo/consoles/stages/", "alice")
+    alice.get_by_label("Stage").select_option("login")
+    alice.get_by_label("Text").fill("All seven bells ring")
+    alice.get_by_role("button", name="Add this rule").click()
+    expect(alice.get_by_role("row", name=re.compile("All seven bells ring"))).to_be_visible()
+    page = visit(CONSOLE.format(LINE), "vera")
+    wait_for(lambda: rings(page, far), 15, "the daemon to go by the new rule")
+    expect(page.locator("[data-status=stage]")).to_contain_text("login prompt")
+
+
+def rings(page: Page, far: Som) -> bool:
+    far.send(b"All seven bells ring\r\n")
+    page.wait_for_timeout(300)
+    return page.locator("[data-status=stage]").is_visible()
