@@ -41,13 +41,15 @@ class Wire(asyncio.Protocol):
                 host, port = options.get("host") or "localhost", options.get("port") or 6379
                 secure = ssl.create_default_context() if options.get("connection_class") is SSLConnection else None
                 _, wire = await loop.create_connection(cls, host, port, ssl=secure)
+            greeted = False
             try:
                 if options.get("password"):
                     await wire.ask("AUTH", *filter(None, [options.get("username")]), options["password"])
                 await wire.ask("SELECT", options.get("db") or 0)
-            except BaseException:
-                wire.close()
-                raise
+                greeted = True
+            finally:
+                if not greeted:
+                    wire.close()
         return wire
 
     def ask(self, *words: Word) -> "asyncio.Future[Any]":
