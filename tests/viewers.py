@@ -174,7 +174,7 @@ class Viewer:
     def _hear(self, message: dict[str, Any]) -> None:
         match message["type"]:
             case "hello":
-                self.epoch = message["epoch"]
+                self.epoch = message["epoch"] or self.epoch  # none while the broker is away
                 if self.offset is None:
                     self.offset = message["start"]
                 if self.kind == "deaf" and self._socket is not None:

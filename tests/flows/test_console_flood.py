@@ -4,7 +4,7 @@ Every byte arrives at every viewer once and in order, or the viewer is told exac
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,9 +105,18 @@ def assert_accounted(reports: list[dict[str, Any]], began: dict[int, int], said:
         assert report["delivered"] + report["announced"] + unknown == report["place"] - report["began"], short(report)
 
 
-def assert_lines_never_waited(lines: dict[int, dict[str, int]]) -> None:
-    for slot, line in lines.items():
-        assert line["overrun"] == 0, (slot, line)
+def speak(house: House, seconds: float, **more: Any) -> Callable[[], dict[int, dict[str, int]]]:
+    """Let lines speak; what is returned waits for the end, at which no line may have waited for its reader."""
+    before = house.lines.ask()
+    house.lines.begin(seconds, **more)
+
+    def end() -> dict[int, dict[str, int]]:
+        lines: dict[int, dict[str, int]] = house.lines.end()["lines"]
+        for slot, line in lines.items():
+            assert line["overrun"] == before[slot]["overrun"], (slot, line)
+        return lines
+
+    return end
 
 
 def places(lines: dict[int, dict[str, int]]) -> dict[int, int]:
@@ -118,14 +127,15 @@ def flooded(house: House, seconds: float, rows: list[dict[str, Any]], meanwhile:
     """Flood all lines before those viewers, do something in the middle, and have the accounts of all."""
     began = places(house.lines.ask())
     with house.watched_by(rows) as viewers:
-        house.lines.begin(seconds)
+        end = speak(house, seconds)
         if meanwhile is not None:
             time.sleep(seconds * 0.3)
             meanwhile()
-        lines = house.lines.end()["lines"]
-        assert_lines_never_waited(lines)
+        lines = end()
         reports = settled(viewers, places(lines))
     assert_accounted(reports, began, places(lines))
+    for report in reports:  # what was unknown before is history
+        report["unknown"] = [stretch for stretch in report["unknown"] if stretch[1] > began[report["slot"]]]
     return reports
 
 
@@ -161,10 +171,8 @@ def test_what_the_daemon_cannot_keep_for_a_broker_that_is_away_too_long_is_a_gap
     began = places(house.lines.ask())
     with house.watched_by([{"slot": CROWDED, "kind": "prompt"}]) as viewers:
         with house.broker.hung():
-            house.lines.begin(2.0, rate=LINE_RATE * 10, slots=[CROWDED])
-            lines = house.lines.end()["lines"]
+            lines = speak(house, 2.0, rate=LINE_RATE * 10, slots=[CROWDED])()
         [report] = settled(viewers, {CROWDED: lines[CROWDED]["said"]})
-    assert_lines_never_waited(lines)
     assert_accounted([report], began, places(lines))
     assert report["announced"] > 500_000
 
@@ -194,8 +202,9 @@ def test_a_killed_daemon_leaves_one_missing_stretch_no_longer_than_it_was_away(h
         [(last, first)] = report["unknown"]
         away_bytes = ended[slot]["vanished"] - began[slot]["vanished"]
         assert away_bytes <= first - last <= away_bytes + 0.05 * LINE_RATE, short(report)
-        away = [detail for kind, _, detail in report["markers"] if kind == "daemon-away"]
-        assert len(away) == 1, report["markers"]
+        away = [detail for kind, _, detail in report["markers"] if kind == "daemon-away"][-1]
+        assert away["lost"] is None
+        assert away["away_seconds"] < (first - last) / LINE_RATE + 1
         assert len({tuple(map(tuple, row["unknown"])) for row in reports if row["slot"] == slot}) == 1
     house.scene.wait_healed("consoled")
 
@@ -204,14 +213,15 @@ def test_a_count_that_had_to_begin_anew_is_taken_for_no_old_one(house: House) ->
     """Broker, daemon and the daemon's notes are lost together: offsets that were used before come again."""
 
     def lose() -> None:
-        house.broker.kill()
-        for note in (house.scene.data / "consoles").glob("*.json"):
-            note.unlink()
-        house.scene.kill("consoled")
+        with house.scene.stopped("consoled"):  # else it would write its notes again
+            house.broker.kill()
+            for note in (house.scene.data / "consoles").glob("*.json"):
+                note.unlink()
+            house.scene.kill("consoled")
         house.broker.start()
 
     reports = flooded(house, 4.0, audience(4, 1), lose)
-    assert all(len(report["unknown"]) == 1 for report in reports), [short(report) for report in reports]
+    assert [len(report["unknown"]) for report in reports] == [1] * len(reports), str(short(reports[0]))
     house.scene.wait_healed("consoled")
 
 
@@ -220,8 +230,7 @@ def test_fifty_stalled_viewers_cost_the_web_process_little_memory(house: House) 
     with house.watched_by([{"slot": CROWDED, "kind": kind} for kind in kinds]) as viewers:
         house.forget_peak()
         before = house.web_mib("VmRSS")
-        house.lines.begin(3.0, rate=LINE_RATE * 3, slots=[CROWDED])
-        assert_lines_never_waited(house.lines.end()["lines"])
+        speak(house, 3.0, rate=LINE_RATE * 3, slots=[CROWDED])()
         growth = house.web_mib("VmHWM") - before
         reports = viewers.ask("report")
     print(f"50 stalled viewers: the web process grew by {growth:.1f} MiB")
@@ -234,10 +243,10 @@ def test_chatter_that_fills_the_broker_never_stops_a_reset(house: House, seconds
     """Seven consoles of single bytes; the journals held all that the broker may hold before they began."""
     limit = house.broker.used_bytes()
     with house.broker.short_of_memory(limit):
-        house.lines.begin(seconds, rate=200)  # each tick a byte, each byte an entry
+        end = speak(house, seconds, rate=200)  # each tick a byte, each byte an entry
         house.scene.wait(lambda: house.broker.used_bytes() < limit * 0.8, "the daemon to trim its journals")
         house.scene.do(2, "ForceRestart")
-        assert_lines_never_waited(house.lines.end()["lines"])
+        end()
         house.scene.do(5, "ForceRestart")
 
 
