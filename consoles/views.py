@@ -206,7 +206,7 @@ def stages(request: ActorRequest, board: str) -> HttpResponse:
     row = places.find_board(board)
     may_edit = roles.may(request.actor, EDIT, rules.PORTAL)
     if request.method == "POST":
-        begin_act(request, "stage-rule.add", rules.PORTAL)
+        roles.require(begin_act(request, "stage-rule.add", rules.PORTAL), EDIT, rules.PORTAL)
     form = RuleForm(request.POST or None, locked=not may_edit)
     if request.method == "POST" and form.is_valid():
         rules.save_rule(form.save(commit=False), request.actor)
@@ -225,7 +225,8 @@ def change_rule(request: ActorRequest, board: str, rule: int) -> HttpResponse:
     may_edit = roles.may(request.actor, EDIT, rules.PORTAL)
     wanted = request.POST.get("do", "")
     if request.method == "POST":
-        begin_act(request, "stage-rule.remove" if wanted == "remove" else "stage-rule.change", rules.PORTAL)
+        act = "stage-rule.remove" if wanted == "remove" else "stage-rule.change"
+        roles.require(begin_act(request, act, rules.PORTAL), EDIT, rules.PORTAL)
     if wanted in ("on", "off"):
         rules.enable_rule(found, wanted == "on", request.actor)
         return redirect("consoles:stages", board=board)

@@ -102,7 +102,7 @@ export function startKeyboard(root, term, feed, { copy }) {
     if (!lease.typist || lease.typist.person === me) return void feed.send({ type: "take", why: "" });
     takeOver((dialog) => {
       dialog.querySelector("h2").textContent = `Take the keyboard of slot ${root.dataset.slot} from ${lease.typist.person}?`;
-      dialog.querySelector("[data-who]").textContent = lease.typist.person;
+      for (const place of dialog.querySelectorAll("[data-who]")) place.textContent = lease.typist.person;
       document.getElementById("take-why").value = "";
     });
   });

@@ -1,6 +1,6 @@
 // What is said around a terminal: the connection, the port, people, the boot stage, what is missing.
 
-import { now, timeOfDay } from "../clock.js";
+import { now, span, timeOfDay } from "../clock.js";
 
 // stage -> its state, icon and word
 const STAGES = {
@@ -65,6 +65,7 @@ function showStage(place, stage) {
   const age = document.createElement("time");
   age.dateTime = stage.at;
   age.dataset.age = "";
+  age.textContent = span((now() - Date.parse(stage.at)) / 1000);
   place.replaceChildren(icon(name), word, age, "ago");
   place.title = stage.words;
 }

@@ -11,6 +11,9 @@ const CONTROLS = [{ final: "q" }, { final: "p" }, { final: "|" }, { intermediate
   { intermediates: "+", final: "p" }];
 const OWN_LINE = new Set(["gap", "daemon-away", "broker-lost", "dropped", "overrun", "port-away", "port-back"]);
 
+const ROOM_TO_TYPE = 16; // columns that a remark leaves after what stands on its line
+const LEAST_WIDTH = 4;
+
 const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 function theme() {
@@ -20,7 +23,8 @@ function theme() {
     yellow: token("--term-yellow"), blue: token("--term-blue"), magenta: token("--term-magenta"), cyan: token("--term-cyan"),
     white: token("--term-fg"), brightBlack: token("--term-dim"), brightRed: token("--term-red"), brightGreen: token("--term-green"),
     brightYellow: token("--term-yellow"), brightBlue: token("--term-blue"), brightMagenta: token("--term-magenta"),
-    brightCyan: token("--term-cyan"), brightWhite: "#ffffff",
+    brightCyan: token("--term-cyan"), brightWhite: "#ffffff", scrollbarSliderBackground: "#343b42aa",
+    scrollbarSliderHoverBackground: "#4a535b", scrollbarSliderActiveBackground: "#4a535b",
   };
 }
 
@@ -37,7 +41,7 @@ export function makeTerminal(host, { fontSize = 13, scrollback = 20000, label = 
   const term = new Terminal({
     allowProposedApi: true, // decorations
     convertEol: false, cursorBlink: false, disableStdin: true, fontFamily: token("--mono"), fontSize, scrollback,
-    linkHandler: { activate() {} }, logLevel: "off", minimumContrastRatio: 1, screenReaderMode: false, theme: theme(),
+    linkHandler: { activate() {} }, logLevel: "off", overviewRuler: { width: 10 }, minimumContrastRatio: 1, screenReaderMode: false, theme: theme(),
     windowOptions: {},
   });
   seal(term);
@@ -55,7 +59,8 @@ export function makeTerminal(host, { fontSize = 13, scrollback = 20000, label = 
 
 // What the portal itself says is drawn over the terminal, as an element of the page: no byte of a peer can look so.
 function overlay(term, marker, words, ownLine) {
-  const width = ownLine ? term.cols : Math.min(term.cols, words.length + 3);
+  const free = term.cols - term.buffer.active.cursorX - ROOM_TO_TYPE;
+  const width = ownLine ? term.cols : Math.max(LEAST_WIDTH, Math.min(free, words.length + 3));
   const decoration = term.registerDecoration({ marker, anchor: ownLine ? "left" : "right", width, layer: "top" });
   decoration?.onRender((element) => {
     if (element.classList.contains("mark")) return;
