@@ -5,6 +5,7 @@ Every byte arrives at every viewer once and in order, or the viewer is told exac
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,13 @@ SHORT, LONG = 5.0, pytest.param(60.0, marks=pytest.mark.soak)
 class House:
     """A portal whose seven UARTs this test floods, on a broker that it may take away."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **environment: str) -> None:
         self.lines = Flood(folder / "lines", SLOTS)
         board = SimulatedBoard(folder / "board", scale=10.0)
         board.uarts = self.lines.links
         self.broker = Broker(folder)
         self.broker.start()
-        self.scene = Scene(folder, board=board, REDIS_URL=self.broker.url)
+        self.scene = Scene(folder, board=board, REDIS_URL=self.broker.url, **environment)
         self.scene.start()
         self.cookie = "; ".join(f"{name}={value}" for name, value in self.scene.client.http.cookies.items())
 
@@ -223,6 +224,32 @@ def test_a_count_that_had_to_begin_anew_is_taken_for_no_old_one(house: House) ->
     reports = flooded(house, 4.0, audience(4, 1), lose)
     assert [len(report["unknown"]) for report in reports] == [1] * len(reports), str(short(reports[0]))
     house.scene.wait_healed("consoled")
+
+
+def test_a_clock_that_is_set_back_changes_nothing_of_what_arrives(tmp_path: Path) -> None:
+    clock = tmp_path / "clock"
+    clock.write_text("0")
+    path = str(Path(__file__).with_name("clock"))
+    house = House(tmp_path, PYTHONPATH=path, SET_CLOCK_FILE=str(clock))
+
+    def set_back() -> None:
+        clock.write_text("-86400")
+        time.sleep(0.3)
+        house.scene.kill("consoled")
+
+    try:
+        reports = flooded(house, 3.0, audience(2, 1), set_back)
+        assert {len(report["unknown"]) for report in reports} == {1}, "the daemon was killed, too"
+        with Console(house.scene.client, CROWDED) as console:
+            console.skip_history()
+            console.take()
+            house.lines.begin_echo(CROWDED, 1.0)
+            console.type("still typed<end>")
+            assert console.until("<end>") == b"still typed<end>"
+            house.lines.end()
+            assert console.hello["port"]["since"] < datetime.now(UTC).isoformat()[:10], "yesterday, by that clock"
+    finally:
+        house.close()
 
 
 def test_fifty_stalled_viewers_cost_the_web_process_little_memory(house: House) -> None:
