@@ -306,6 +306,17 @@ def test_all_consoles_are_seen_at_once_and_a_click_opens_one(visit, portal, far,
     expect(page.locator("pre").nth(1)).to_contain_text("[slots.1]")
 
 
+def test_a_slots_page_shows_the_last_lines_and_keeps_them_when_it_is_read_again(visit, portal, far):
+    page = visit(f"/boards/demo/slots/{LINE}/", "vera")
+    far.send(b"\x1b[1mthe last\x1b[0m line of slot 4\r\n")
+    expect(page.locator("#console-tail")).to_contain_text("the last line of slot 4")
+    page.evaluate("htmx.ajax('GET', location.pathname, {source: '#slot', target: '#slot', swap: 'outerHTML'})")
+    expect(page.locator("#console-tail")).to_contain_text("the last line of slot 4")
+    expect(page.locator(".skel")).to_have_count(0)
+    page.get_by_role("link", name="Open console").click()
+    shows(page, "the last line of slot 4")
+
+
 # What was
 
 

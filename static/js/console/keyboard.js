@@ -11,8 +11,6 @@ const ASKED = {
   break: ["Send a break?", "The line is held low for a quarter of a second. A boot loader or kernel may stop for it.", "Send break"],
   b: ["Reboot at once?", "The kernel restarts without syncing or unmounting: what was not written is lost.", "Reboot at once"],
   c: ["Crash the kernel?", "The kernel panics on purpose. It restarts only if it is set up to.", "Crash it"],
-  o: ["Switch it off at once?", "The kernel powers off without syncing or unmounting: what was not written is lost.", "Switch it off"],
-  i: ["Kill every process?", "All processes but init get a KILL; what they had not written is lost.", "Kill them"],
 };
 
 const encoder = new TextEncoder();
@@ -32,6 +30,7 @@ export function startKeyboard(root, term, feed, { copy }) {
   const word = act.querySelector("span");
   const me = root.dataset.person;
   let lease = { typist: null, yours: false, may: false };
+  let since = 0; // offset that had arrived when the keyboard came to us
   let control = false; // the Ctrl key of the phone's bar is held
   let wanted = null; // what the open question is about
 
@@ -49,9 +48,12 @@ export function startKeyboard(root, term, feed, { copy }) {
     }
   }
 
+  // What came before one had the keyboard may hold questions to a terminal; drawing it late must not answer them now.
+  const isBehind = () => feed.drawn !== null && feed.drawn < since;
+
   function show() {
     const { typist, yours, may } = lease;
-    term.options.disableStdin = !yours;
+    term.options.disableStdin = !yours || isBehind();
     term.options.cursorBlink = yours;
     root.classList.toggle("typing", yours);
     word.textContent = yours ? "Release keyboard" : !typist ? "Take keyboard" : typist.person === me ? "Type here" : "Take over…";
@@ -68,6 +70,7 @@ export function startKeyboard(root, term, feed, { copy }) {
     else if (message.type === "lease") lease = { typist: message.typist, yours: message.yours, may: message.may_type };
     else if (message.type === "refused") return notice("warn", message.message);
     else return;
+    if (lease.yours && !had) since = feed.offset ?? 0;
     show();
     if (message.type !== "lease") return;
     if (had && message.by) {
@@ -144,6 +147,9 @@ export function startKeyboard(root, term, feed, { copy }) {
     return true;
   });
   feed.addEventListener("message", hear);
+  feed.addEventListener("moved", () => {
+    if (lease.yours && term.options.disableStdin) show();
+  });
   feed.addEventListener("state", ({ detail }) => {
     if (detail.state !== "live") lease = { ...lease, yours: false };
     show();

@@ -100,7 +100,6 @@ function start() {
   startTools(root, {
     ...startFont(made), ...startFind(term), ...keyboard,
     copy: () => copy(term), clear: () => term.clear(), reconnect: () => feed.reconnect(), popout: () => popOut(root),
-    end: () => term.scrollToBottom(),
   });
   window.addEventListener("pagehide", () => feed.close());
   window.addEventListener("pageshow", (event) => event.persisted && feed.reconnect());
