@@ -3,14 +3,19 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
+from hardware.flash.blockmap import BlockMap
 from hardware.flash.decoders import FORMATS
 from hardware.flash.image import ImageFacts, inspect
-from tests.hardware.flash.disk_images import loop_device, make_image, pack, soiled
+from hardware.flash.target import FileTarget
+from tests.hardware.flash.disk_images import MIB, loop_device, make_image, mounted, noise, pack, soiled
 
 Disks = Callable[..., Path]
+Files = Callable[..., FileTarget]
+LARGE = 48 * MIB
 
 
 @pytest.fixture(scope="session")
@@ -31,15 +36,53 @@ def facts(packed: dict[str, Path]) -> dict[str, ImageFacts]:
     return {format: inspect(path) for format, path in packed.items()}
 
 
+@pytest.fixture(scope="session")
+def memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A file system in memory, so that what is measured in tests is never this machine's disk."""
+    with mounted(Path("tmpfs"), tmp_path_factory.mktemp("memory"), "-t", "tmpfs", "-o", "size=1g") as path:
+        yield path
+
+
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disks]:
-    """Makes loop devices of 28 MiB, or whatever it is asked for, full of old bytes."""
+def shelf(memory: Path) -> Iterator[Path]:
+    """A directory in memory for one test, for everything that is large."""
+    with TemporaryDirectory(dir=memory) as path:
+        yield Path(path)
+
+
+@pytest.fixture
+def disk(shelf: Path) -> Iterator[Disks]:
+    """Makes loop devices of 28 MiB, or whatever it is asked for, full of old bytes: backed by disk1, disk2, ..."""
     with ExitStack() as stack:
         made = 0
 
-        def make(size: int = 28 * 1024**2, *options: object) -> Path:
+        def make(size: int = 28 * MIB, *options: object) -> Path:
             nonlocal made
             made += 1
-            return stack.enter_context(loop_device(soiled(tmp_path / f"disk{made}", size), *options))
+            return stack.enter_context(loop_device(soiled(shelf / f"disk{made}", size), *options))
 
         yield make
+
+
+@pytest.fixture
+def storage(shelf: Path) -> Iterator[Files]:
+    """Makes file targets of 28 MiB, or whatever it is asked for, full of old bytes: emmc1, emmc2, ..."""
+    with ExitStack() as stack:
+        made = 0
+
+        def make(size: int = 28 * MIB) -> FileTarget:
+            nonlocal made
+            made += 1
+            target = FileTarget.open(soiled(shelf / f"emmc{made}", size))
+            stack.callback(target.close)
+            return target
+
+        yield make
+
+
+@pytest.fixture
+def large(shelf: Path) -> tuple[Path, BlockMap]:
+    """An image of LARGE bytes, all of it data: more than all buffers together hold."""
+    path = shelf / "large.img"
+    path.write_bytes(noise(4 * MIB) * (LARGE // 4 // MIB))
+    return path, inspect(path).block_map

@@ -1,7 +1,6 @@
 """Real disk images, made with the tools that everybody uses, and real disks of this machine to put them on."""
 
 import hashlib
-import os
 import random
 import subprocess
 import zipfile
@@ -91,5 +90,4 @@ def soiled(path: Path, size: int) -> Path:
     with path.open("wb") as file:
         while file.tell() < size:
             file.write((pattern * 20000)[: size - file.tell()])
-    os.sync()
     return path

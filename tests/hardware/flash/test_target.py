@@ -147,9 +147,10 @@ def test_a_disk_that_is_swapped_while_it_is_opened_is_refused(
         run("losetup", device, soiled(tmp_path / "other", 30 * MIB))
         return really_open(path, flags)
 
-    monkeypatch.setattr("hardware.flash.target.os.open", swap_then_open)
-    with pytest.raises(TargetChanged, match="changed while"):
-        DiskTarget.open(planned)
+    with monkeypatch.context() as patched:
+        patched.setattr("hardware.flash.target.os.open", swap_then_open)
+        with pytest.raises(TargetChanged, match="changed while"):
+            DiskTarget.open(planned)
 
 
 def test_a_disk_that_is_gone_is_not_found(disk: Disks) -> None:
@@ -167,37 +168,50 @@ def test_a_disk_that_is_write_protected_is_refused(disk: Disks) -> None:
 # Bytes on a disk
 
 
-def test_what_is_written_is_read_back_from_the_device(disk: Disks, tmp_path: Path) -> None:
+def test_what_is_written_is_read_back_from_the_device(disk: Disks, shelf: Path) -> None:
     target = DiskTarget.open(identity(disk()))
     data = noise(MIB)
     target.write(3 * MIB, aligned(data))
     target.sync()
-    assert (tmp_path / "disk1").read_bytes()[3 * MIB : 4 * MIB] == data
+    assert (shelf / "disk1").read_bytes()[3 * MIB : 4 * MIB] == data
     assert read(target, 3 * MIB, MIB) == data
     target.close()
 
 
+def test_reading_back_asks_the_device_and_not_the_memory_of_this_machine(disk: Disks, shelf: Path) -> None:
+    device = disk()
+    target = DiskTarget.open(identity(device))
+    with device.open("rb") as cached, (shelf / "disk1").open("r+b") as medium:
+        before = cached.read(4096)
+        medium.write(b"the medium lost its memory")
+        medium.flush()
+        cached.seek(0)
+        assert cached.read(4096) == before, "the kernel still remembers it otherwise"
+        assert read(target, 0, 26) == b"the medium lost its memory"
+    target.close()
+
+
 @pytest.mark.parametrize("sector", [512, 4096])
-def test_bytes_that_fill_no_block_leave_their_neighbours_alone(sector: int, disk: Disks, tmp_path: Path) -> None:
+def test_bytes_that_fill_no_block_leave_their_neighbours_alone(sector: int, disk: Disks, shelf: Path) -> None:
     target = DiskTarget.open(identity(disk(28 * MIB, "--sector-size", sector)))
-    expected = bytearray((tmp_path / "disk1").read_bytes())
+    expected = bytearray((shelf / "disk1").read_bytes())
     for offset, data in ((100, b"small"), (510, noise(5000)), (28 * MIB - 3, b"end"), (8192, noise(4096))):
         target.write(offset, memoryview(data))
         expected[offset : offset + len(data)] = data
         assert read(target, offset, len(data)) == data
     target.sync()
     target.close()
-    assert (tmp_path / "disk1").read_bytes() == expected
+    assert (shelf / "disk1").read_bytes() == expected
 
 
-def test_a_disk_that_can_clears_without_being_sent_zeros(disk: Disks, tmp_path: Path) -> None:
+def test_a_disk_that_can_clears_without_being_sent_zeros(disk: Disks, shelf: Path) -> None:
     target = DiskTarget.open(identity(disk()))
     assert target.clears
     assert target.clear(4 * MIB, 8 * MIB)
     assert not target.clear(100, 50), "that is not a matter of whole blocks"
     target.sync()
     target.close()
-    found = (tmp_path / "disk1").read_bytes()
+    found = (shelf / "disk1").read_bytes()
     assert found[4 * MIB : 12 * MIB] == bytes(8 * MIB)
     assert found[:100].startswith(b"what was here before")
     assert 0 not in (found[4 * MIB - 1], found[12 * MIB])
