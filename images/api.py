@@ -270,7 +270,14 @@ def append_chunk(request: ActorRequest, upload_id: UUID) -> HttpResponse:
     checksum = tus.checksum(request.headers.get("Upload-Checksum"))
     upload = uploads.find(upload_id, request.actor)
     length = tus.number(request.headers, "Content-Length")
-    upload.received_bytes = uploads.append(upload, offset, length, request.read, checksum)
+
+    def read(size: int) -> bytes:
+        try:
+            return bytes(request.read(size))
+        except ValueError:  # the client left while its chunk was being written; the body was closed behind us
+            raise refusals.Conflict("The client left before its chunk was on the disk.", code="client-left") from None
+
+    upload.received_bytes = uploads.append(upload, offset, length, read, checksum)
     return HttpResponse(status=204, headers=resume_headers(upload))
 
 

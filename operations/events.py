@@ -5,6 +5,7 @@ neither a request nor a power sequence waits for the broker.
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import threading
@@ -34,6 +35,16 @@ class _Sender:
     def put(self, hint: dict[str, Any]) -> None:
         self._running_loop().call_soon_threadsafe(self._collect, hint)
 
+    def flush(self, timeout_seconds: float) -> None:
+        if self._loop is not None and self._pid == os.getpid():
+            with contextlib.suppress(TimeoutError):
+                asyncio.run_coroutine_threadsafe(self._drain(), self._loop).result(timeout_seconds)
+
+    async def _drain(self) -> None:
+        if self._waiting:
+            self._send_collected()
+        await asyncio.gather(*self._tasks)
+
     def _running_loop(self) -> asyncio.AbstractEventLoop:
         with self._guard:
             if self._loop is None or self._pid != os.getpid():  # a thread does not survive a fork
@@ -62,6 +73,11 @@ class _Sender:
 
 
 _sender = _Sender()
+
+
+def flush(timeout_seconds: float = 2.0) -> None:
+    """Wait until what was announced is sent: for a process that is about to end, and with it the thread that sends."""
+    _sender.flush(timeout_seconds)
 
 
 def hint(topic: str, board: str = "", slot: int | None = None, **more: Any) -> None:

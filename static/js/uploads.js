@@ -276,11 +276,12 @@ function isAnother(file, row) {
 }
 
 function chosenAgain(event) {
-  if (!event.target.matches("[data-again]")) return;
-  const row = event.target.closest("[data-upload]");
-  const [file] = event.target.files;
-  if (!file) return;
-  event.target.value = "";
+  const input = event.target;
+  if (input.id !== "u-again") return;
+  const row = document.querySelector(`[data-upload="${input.dataset.goesTo}"]`);
+  const [file] = input.files;
+  if (!file || !row) return;
+  input.value = "";
   if (isAnother(file, row)) {
     toast(`This is another file than the ${row.dataset.name} that was begun. Choose that one, or give the upload up.`, true);
     return;
@@ -289,6 +290,12 @@ function chosenAgain(event) {
 }
 
 function clicked(event) {
+  const choose = event.target.closest("[data-choose]");
+  if (choose) {
+    const input = document.getElementById("u-again");
+    input.dataset.goesTo = choose.closest("[data-upload]").dataset.upload;
+    input.click();
+  }
   const button = event.target.closest("[data-pause], [data-go-on]");
   if (!button) return;
   sendings.get(button.closest("[data-upload]").dataset.upload)?.pause("pause" in button.dataset);

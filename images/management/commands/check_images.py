@@ -6,8 +6,9 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from images.services import checking
+from operations import events
 
-NICENESS = 10  # whoever waits for a page or a power-off goes first
+NICENESS = 5  # whoever waits for a page or a power-off goes first; a busy machine still leaves it something
 
 
 class Command(BaseCommand):
@@ -20,3 +21,5 @@ class Command(BaseCommand):
             checking.run()
         except checking.Orphaned:
             self.stderr.write("The inspection ends with the worker that started it; the next one begins it anew.")
+        finally:
+            events.flush()
