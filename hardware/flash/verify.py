@@ -10,26 +10,28 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from hardware.contracts import BlockTarget
 from hardware.errors import VerifyError
 from hardware.flash.blockmap import BlockMap, Extent
-from hardware.flash.pieces import PIECE_BYTES, page_aligned
+from hardware.flash.pieces import page_aligned
 
-_ZEROS = bytes(PIECE_BYTES)
+READ_BYTES = 512 * 1024  # two of them for each target
+
+_ZEROS = bytes(READ_BYTES)
 
 
 def verify(target: BlockTarget, block_map: BlockMap, on_bytes: Callable[[int], None]) -> None:
     """Compares every range of the map, holes excepted. Blocks for all of it.
 
-    `on_bytes` is called with the number of bytes read, at least each MiB; what it raises ends the work.
+    `on_bytes` is called with the number of bytes read, at least each READ_BYTES; what it raises ends the work.
 
     Raises ReadError, VerifyError naming the first range that differs.
     """
-    buffers = [page_aligned(PIECE_BYTES) for _ in range(2)]
+    buffers = [page_aligned(READ_BYTES) for _ in range(2)]
     with ThreadPoolExecutor(1) as hasher:
         for extent in block_map.extents:
             check = _CheckZeros() if extent.is_zeros else _CheckDigest(extent)
             pending: Future[None] | None = None
-            for number, offset in enumerate(range(extent.offset, extent.end, PIECE_BYTES)):
+            for number, offset in enumerate(range(extent.offset, extent.end, READ_BYTES)):
                 # The device is read into one buffer while the other is compared.
-                buffer = buffers[number % 2][: min(PIECE_BYTES, extent.end - offset)]
+                buffer = buffers[number % 2][: min(READ_BYTES, extent.end - offset)]
                 target.read(offset, buffer)
                 if pending:
                     pending.result()

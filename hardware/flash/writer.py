@@ -19,7 +19,7 @@ from hardware.flash.pieces import HEAD_BYTES, Piece, Pool, body_spans, page_alig
 from hardware.flash.progress import Phase, Progress
 from hardware.flash.sinks import ChecksumSink, Contents, TargetSink
 
-POOL_PIECES = 24
+POOL_PIECES = 16
 LATE_POOL_PIECES = 8
 LATE_WINDOW_BYTES = 16 * 1024**2  # a decoder that needs more is not run twice at once
 PATIENCE_SECONDS = 3.0  # that the others wait for a slow target in all, and
