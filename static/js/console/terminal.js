@@ -23,7 +23,8 @@ function theme() {
     yellow: token("--term-yellow"), blue: token("--term-blue"), magenta: token("--term-magenta"), cyan: token("--term-cyan"),
     white: token("--term-fg"), brightBlack: token("--term-dim"), brightRed: token("--term-red"), brightGreen: token("--term-green"),
     brightYellow: token("--term-yellow"), brightBlue: token("--term-blue"), brightMagenta: token("--term-magenta"),
-    brightCyan: token("--term-cyan"), brightWhite: "#ffffff", scrollbarSliderBackground: "#343b42aa",
+    brightCyan: token("--term-cyan"), brightWhite: "#ffffff", overviewRulerBorder: token("--term-bg"),
+    scrollbarSliderBackground: "#343b42aa",
     scrollbarSliderHoverBackground: "#4a535b", scrollbarSliderActiveBackground: "#4a535b",
   };
 }
