@@ -28,7 +28,8 @@ from consoles.window import STALL_SECONDS
 from operations.http import record_refusal
 from operations.refusals import BadRequest, BrokerUnavailable, NotFound, NotPermitted, Refused
 
-NOT_ALLOWED, NO_SUCH_SLOT, STALLED, FAILED = 4403, 4404, 4408, 1011
+# (an application may close with codes from 3000 on; those below are the protocol's own)
+NOT_ALLOWED, NO_SUCH_SLOT, STALLED, FAILED = 4403, 4404, 4408, 4500
 ACTS_AT_ONCE, ACTS_PER_SECOND = 10, 1.0  # each act but typing is on record: nobody fills the log by holding a key
 EPOCH = re.compile(r"[0-9a-f]{16}")
 LAST_OFFSET = 2**63
@@ -58,6 +59,7 @@ class ConsoleConsumer:
         self.tail: JournalTail
         self._acts, self._acts_at = float(ACTS_AT_ONCE), time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._lost = False
 
     @classmethod
     def as_asgi(cls) -> Any:
@@ -244,6 +246,9 @@ class ConsoleConsumer:
             return
         if not isinstance(task.exception(), OSError):  # which sending raises once the socket is closed
             log.error("a viewer of %s is lost", self.keys, exc_info=task.exception())
+            if self._lost:
+                return
+            self._lost = True
             self._start(self._close(FAILED, "Something went wrong here; it is in the portal's log."))
 
 

@@ -276,6 +276,15 @@ async def test_a_stalled_viewer_is_bounded_then_closed_and_delays_nobody(line: L
     assert again.gaps() == []
 
 
+async def test_a_journal_that_makes_no_sense_ends_a_visit_once_with_a_code_that_browsers_get(line: Line, visit: Visit):
+    page = await visit()
+    await page.until_said("hello")
+    line.client.xadd(line.keys.stream(line.epoch), {"neither": "data nor marker"}, id=f"{line.end + 1}-0")
+    await page.until(lambda: page.code)
+    assert 3000 <= page.code < 5000, "Autobahn sends no other"
+    assert [said["what"] for said in page.of("refused")] == ["socket"]
+
+
 async def test_a_lone_keystrokes_echo_is_not_held_back_to_be_joined(line: Line, visit: Visit):
     page = await visit()
     await page.until(lambda: page.cursor is not None)
