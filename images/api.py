@@ -150,9 +150,10 @@ def edit_image(request: ActorRequest, image_id: UUID, body: ImageIn) -> dict[str
     image = library.find(image_id)
     actor = begin_act(request, "image.edit", image.resource)
     names = body.som_types if body.som_types is not None else image.som_types.values_list("name", flat=True)
-    types = list(SomType.objects.filter(name__in=names))
-    if unknown := sorted(set(names) - {som_type.name for som_type in types}):
+    known = {som_type.name: som_type for som_type in SomType.objects.all()}
+    if unknown := sorted(set(names) - known.keys()):
         raise refusals.BadRequest(f"There is no SOM type {unknown[0]}.", code="unknown-som-type")
+    types = [known[name] for name in set(names)]
     name = image.name if body.name is None else body.name
     library.describe(image, name, image.notes if body.notes is None else body.notes, types, actor)
     return image_json(library.find(image_id))

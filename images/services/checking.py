@@ -8,6 +8,7 @@ import fcntl
 import json
 import logging
 import os
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from django.db import DatabaseError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from hardware.errors import HardwareError
+from hardware.errors import HardwareError, Stopped
 from hardware.flash.image import ImageFacts, inspect
 from images import fitting, store
 from images.models import FirmwareImage, Upload, UploadState
@@ -30,6 +31,7 @@ from slots.models import SomType
 
 WAITING = (UploadState.COPYING, UploadState.CHECKING)
 REPORT_SECONDS = 0.5
+LOOK_SECONDS = 0.5  # between two looks whether our parent lives
 MOST_ATTEMPTS = 5  # a file over which the inspection dies again and again is refused
 COPY_BYTES = 8 * 1024 * 1024
 log = logging.getLogger("nanoportal.images")
@@ -44,17 +46,14 @@ class Orphaned(Exception):
 
 
 class Report:
-    """Writes progress down twice a second, and notices on the way that nobody wants the result any more."""
+    """Writes progress down twice a second, and notices on the way that the upload was given up."""
 
     def __init__(self, upload: Upload) -> None:
         self._row = Upload.objects.filter(pk=upload.pk, state__in=WAITING)
-        self._parent = os.getppid()
         self._due = 0.0
 
     def __call__(self, **columns: Any) -> None:
-        """Raises `Withdrawn`, `Orphaned`."""
-        if os.getppid() != self._parent:
-            raise Orphaned
+        """Raises `Withdrawn`."""
         if time.monotonic() < self._due:
             return
         try:
@@ -67,13 +66,33 @@ class Report:
 
 
 def run() -> int:
-    """Inspect whatever waits until nothing does; returns how many that were, at once if another process does it."""
+    """Inspect whatever waits until nothing does; returns how many that were, at once if another process does it.
+
+    Raises `Orphaned`.
+    """
     done = 0
-    with _alone() as alone:
+    with _alone() as alone, _ends_with_its_parent() as stop:
         while alone and (upload := Upload.objects.filter(state__in=WAITING).order_by("touched_at").first()):
-            check(upload)
+            check(upload, stop)
             done += 1
     return done
+
+
+@contextmanager
+def _ends_with_its_parent() -> Iterator[threading.Event]:
+    """An event that is set within a moment of the death of whoever started us."""
+    stop, over, parent = threading.Event(), threading.Event(), os.getppid()
+
+    def watch() -> None:
+        while not over.wait(LOOK_SECONDS):
+            if os.getppid() != parent:
+                stop.set()
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+    try:
+        yield stop
+    finally:
+        over.set()
 
 
 @contextmanager
@@ -90,20 +109,22 @@ def _alone() -> Iterator[bool]:
         os.close(descriptor)
 
 
-def check(upload: Upload) -> None:
+def check(upload: Upload, stop: threading.Event) -> None:
     """Turn one upload into an image or a refusal. Blocks for minutes. Raises `Orphaned`."""
     Upload.objects.filter(pk=upload.pk).update(attempts=F("attempts") + 1)
     try:
         if upload.attempts >= MOST_ATTEMPTS:
             raise ImageRejected("The inspection of this file died again and again.", code="inspection-died")
         if upload.state == UploadState.COPYING:
-            _copy(upload)
+            _copy(upload, stop)
         store.take_back(upload.pk)
-        facts = _inspect(upload)
+        facts = _inspect(upload, stop)
         _compare(upload, facts)
         _keep(upload, facts)
     except Withdrawn:
         store.drop(upload.pk)
+    except Stopped as error:
+        raise Orphaned from error
     except (Refused, HardwareError) as error:
         _refuse(upload, error.code, str(error))
     except OSError as error:
@@ -115,7 +136,7 @@ def check(upload: Upload) -> None:
         _refuse(upload, "internal", "The inspection failed by a fault of the portal's own; its log says more.")
 
 
-def _copy(upload: Upload) -> None:
+def _copy(upload: Upload, stop: threading.Event) -> None:
     """Bring a file of the server into the store. Raises `Refused`, OSError, `Withdrawn`, `Orphaned`."""
     report = Report(upload)
     with importing.opened(upload.origin) as source, store.open_incoming(upload.pk, fresh=True) as target:
@@ -125,6 +146,8 @@ def _copy(upload: Upload) -> None:
             store.write_at(target, piece, offset)
             offset += len(piece)
             report(received_bytes=min(offset, upload.size_bytes))
+            if stop.is_set():
+                raise Orphaned
             if offset > upload.size_bytes:
                 break
         if not offset == size == upload.size_bytes:
@@ -138,8 +161,8 @@ def _copy(upload: Upload) -> None:
         raise Withdrawn
 
 
-def _inspect(upload: Upload) -> ImageFacts:
-    """What the file is. Raises hardware.errors.ImageError, OSError, `Withdrawn`, `Orphaned`, and `Refused`."""
+def _inspect(upload: Upload, stop: threading.Event) -> ImageFacts:
+    """What the file is. Raises hardware.errors.ImageError and Stopped, OSError, `Withdrawn`, and `Refused`."""
     report = Report(upload)
     path, given = store.incoming(upload.pk), store.given_map(upload.pk)
     if not path.exists():
@@ -147,6 +170,7 @@ def _inspect(upload: Upload) -> ImageFacts:
     return inspect(
         path,
         bmap=given.read_bytes() if given.exists() else None,
+        stop=stop,
         on_progress=lambda stored, expanded: report(checked_bytes=stored, expanded_bytes=expanded),
     )
 

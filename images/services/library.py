@@ -23,6 +23,8 @@ from slots.models import SomType
 def search(words: str = "", som_type: str = "", state: str = "") -> QuerySet[FirmwareImage]:
     """Images by name or hash, SOM type and state (`usable`, `retired`, or both), the newest first."""
     found = FirmwareImage.objects.prefetch_related("som_types")
+    if "\0" in words + som_type:  # no database stores it, and PostgreSQL does not even look for it
+        return found.none()
     if words:
         found = found.filter(
             Q(name__icontains=words) | Q(file_name__icontains=words) | Q(sha256__startswith=words.lower())
@@ -79,8 +81,8 @@ def block_map(image: FirmwareImage) -> BlockMap:
 def describe(image: FirmwareImage, name: str, notes: str, som_types: Iterable[SomType], actor: Actor) -> None:
     """Keep what people say about an image: its name, notes, and the SOM types that it is for. Raises `NotPermitted`."""
     roles.require(actor, "image.edit", "portal")
-    if not name.strip():
-        raise refusals.BadRequest("An image needs a name.", code="bad-name")
+    if not name.strip() or "\0" in name + notes:
+        raise refusals.BadRequest("An image needs a name, and neither it nor the notes take a NUL.", code="bad-name")
     with transaction.atomic():
         before = _said(find(image.pk))
         image.name, image.notes = name.strip(), notes

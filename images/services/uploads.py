@@ -7,7 +7,8 @@ does not count and is written over.
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -29,7 +30,13 @@ MOST_BYTES = 1 << 40
 MOST_NAME_LETTERS = 200
 MOST_MAP_BYTES = 8 * 1024 * 1024
 PIECE_BYTES = 256 * 1024
+# Chunks written at once in one process: a slow disk must not take all threads that answer requests (there are 8).
+MOST_WRITERS = 4
+WRITER_SECONDS = 1.0  # how long a chunk waits for its turn before its client is asked to come again
 HINT_EVERY = 100  # at most so many hints for one upload, however small its chunks are
+
+
+_writers = threading.BoundedSemaphore(MOST_WRITERS)
 
 
 @dataclass(frozen=True)
@@ -116,7 +123,7 @@ def append(
     if length > upload.size_bytes - offset:
         raise refusals.BadRequest("The chunk goes beyond the size that was announced.", code="beyond-the-end")
     try:
-        with store.open_incoming(upload.pk, fresh=offset == 0) as descriptor:
+        with _turn(), store.open_incoming(upload.pk, fresh=offset == 0) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             arrived = _write(descriptor, offset, length, read, checksum)
             os.fdatasync(descriptor)
@@ -127,6 +134,17 @@ def append(
         raise refusals.Gone("What had arrived of this upload is gone; begin it anew.", code="upload-lost") from None
     except OSError as error:
         raise refusals.NoRoom(f"The portal's disk does not take it: {error.strerror}. The upload can go on.") from error
+
+
+@contextlib.contextmanager
+def _turn() -> Iterator[None]:
+    """One of the places for those who write. Raises `Busy`."""
+    if not _writers.acquire(timeout=WRITER_SECONDS):
+        raise refusals.Busy("Too many uploads are being written; send the chunk again.", code="upload-busy")
+    try:
+        yield
+    finally:
+        _writers.release()
 
 
 def _write(

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from hardware.flash.image import inspect
 from images import store
 from images.models import FirmwareImage, Upload, UploadState
 from images.services import checking, inspector, library, uploads
@@ -190,7 +191,6 @@ def test_a_file_over_which_the_inspection_dies_again_and_again_is_refused(operat
 def test_a_fault_of_our_own_refuses_the_file_and_does_not_stop_the_next(operator, monkeypatch, caplog):
     bad = uploaded(raw_image(2), operator, "bad.img")
     good = uploaded(raw_image(2, seed=2), operator, "good.img")
-    inspect = checking.inspect
     monkeypatch.setattr(
         checking, "inspect", lambda path, **more: inspect(path, **more) if good.pk.hex in path.name else 1 / 0
     )
@@ -224,10 +224,11 @@ def test_two_inspections_at_once_are_one(operator):
 
 
 def test_an_inspection_whose_worker_died_ends_and_the_next_one_does_it(operator, monkeypatch):
-    uploaded(raw_image(2), operator, "pi.img")
+    uploaded(gz_image(8), operator, "pi.img.gz")
     with monkeypatch.context() as patched:
-        parents = iter([7, 7, 1, 1, 1])
-        patched.setattr(os, "getppid", lambda: next(parents))
+        patched.setattr(checking, "LOOK_SECONDS", 0.001)
+        patched.setattr(os, "getppid", iter([7, *[1] * 10_000]).__next__)
+        patched.setattr(checking, "inspect", lambda path, **more: more["stop"].wait(5) and inspect(path, **more))
         with pytest.raises(checking.Orphaned):
             checking.run()
     assert Upload.objects.get().state == UploadState.CHECKING
@@ -265,7 +266,6 @@ def test_the_worker_starts_one_inspection_when_something_waits(operator, monkeyp
 def test_a_bomb_is_refused_while_it_expands(operator, monkeypatch):
     """A thousand times its size of zeros: refused at the limit, with nothing written."""
     bomb = gzip.compress(bytes(64 * MIB), 9)
-    inspect = checking.inspect
     monkeypatch.setattr(checking, "inspect", lambda path, **more: inspect(path, **more, max_size_bytes=16 * MIB))
     upload = uploaded(bomb, operator, "bomb.img.gz")
     checking.run()

@@ -4,6 +4,7 @@ import base64
 import fcntl
 import hashlib
 import os
+from contextlib import ExitStack
 from datetime import timedelta
 
 import pytest
@@ -12,7 +13,9 @@ from django.utils import timezone
 from images import store
 from images.models import Upload, UploadState
 from images.services import uploads
+from nanoportal.handler import THREADS
 from operations.models import AuditEntry
+from operations.refusals import Conflict
 from tests.images.rig import UPLOADS, TusClient, files, id_of, person
 
 
@@ -203,3 +206,28 @@ def test_nobody_uploads_without_signing_in_or_without_the_token_of_their_session
     strict = Client(enforce_csrf_checks=True)
     strict.cookies = person("olga", "operator").cookies
     assert TusClient(strict).create(10).status_code == 403
+
+
+def test_a_slow_disk_leaves_threads_for_pages_and_power(tus, monkeypatch):
+    """When as many chunks are being written as may be, the next one is asked to come again."""
+    monkeypatch.setattr(uploads, "WRITER_SECONDS", 0.01)
+    url = tus.begin(4)
+    with ExitStack() as taken:
+        for _ in range(uploads.MOST_WRITERS):
+            taken.enter_context(uploads._turn())
+        answer = tus.patch(url, 0, b"0123")
+    assert (answer.status_code, answer.json()["code"]) == (409, "upload-busy")
+    assert uploads.MOST_WRITERS < THREADS
+    assert tus.patch(url, 0, b"0123").status_code == 204
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_chunk_costs_that_chunk_only(tus, operator):
+    url = tus.begin(8)
+    tus.patch(url, 0, b"0123")
+
+    def closed(_size: int) -> bytes:
+        raise Conflict("The client left.", code="client-left")
+
+    with pytest.raises(Conflict):
+        uploads.append(Upload.objects.get(), 4, 4, closed)
+    assert tus.patch(url, 4, b"4567").status_code == 204

@@ -278,6 +278,7 @@ def test_a_broken_board_file_stops_the_start_naming_file_and_key(tmp_path: Path,
         ({"NANOPORTAL_BOARDS": "/nowhere"}, "NANOPORTAL_BOARDS names /nowhere, which is not a directory."),
         ({"NANOPORTAL_BOARDS": "/proc/self"}, "which holds no board file (*.toml)."),
         ({"NANOPORTAL_SIM_PEERS": "1=linux"}, "NANOPORTAL_SIM_PEERS holds '1=linux'; it takes slots 2 to 7"),
+        ({"NANOPORTAL_IMAGE_QUOTA": "24 GB"}, "NANOPORTAL_IMAGE_QUOTA is '24 GB'; it takes a number of bytes"),
         ({"NANOPORTAL_BIND": "192.0.2.1"}, "on 192.0.2.1 cannot be opened"),
         ({"DATABASE_URL": "mysql://x"}, "DATABASE_URL begins with 'mysql'"),
     ],
@@ -293,6 +294,14 @@ def test_real_systems_behind_the_simulated_board_are_named_in_the_environment(tm
     env = load_env({"NANOPORTAL_DATA": str(tmp_path), "NANOPORTAL_SIM_PEERS": "3=u-boot, 2=linux"})
     command = " ".join(programs.simulator(env, lambda answer: None).command)
     assert command.endswith("--board demo --peer 3=u-boot --peer 2=linux")
+
+
+def test_quota_and_import_directory_of_the_images_are_named_in_the_environment(tmp_path: Path) -> None:
+    plain = load_env({"NANOPORTAL_DATA": str(tmp_path)})
+    assert (plain.image_quota_bytes, plain.import_dir) == (None, tmp_path / "import")
+    for text, size in (("1000", 1000), ("512M", 512 << 20), ("24G", 24 << 30)):
+        assert load_env({"NANOPORTAL_IMAGE_QUOTA": text}).image_quota_bytes == size
+    assert load_env({"NANOPORTAL_IMPORT": "/srv/images"}).import_dir == Path("/srv/images")
 
 
 def test_a_port_in_use_stops_the_start_before_anything_else_has_started(tmp_path: Path, start) -> None:

@@ -1,6 +1,9 @@
 """Hints reach open pages after the commit, over the real broker, and losing one costs nothing."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -83,3 +86,11 @@ def test_a_hint_neither_waits_for_a_broker_that_is_away_nor_fails(caplog):
             assert time.monotonic() - began < 5
             time.sleep(0.01)
     assert hears(lambda: events.hint("slot", "b1", 5)) == [{"topic": "slot", "board": "b1", "slot": 5}]
+
+
+def test_a_process_that_ends_has_sent_what_it_announced():
+    """The thread that sends ends with its process, whatever it still holds."""
+    code = "import django; django.setup(); from operations import events; events.hint('images'); events.flush()"
+    environment = {**os.environ, "DJANGO_SETTINGS_MODULE": "nanoportal.settings"}
+    words = [sys.executable, "-c", code]
+    assert hears(lambda: subprocess.run(words, env=environment, check=True)) == [{"topic": "images", "board": ""}]
