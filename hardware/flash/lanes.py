@@ -155,3 +155,4 @@ class Lane:
     def _release(self, piece: Piece) -> None:
         self.held_buffers -= piece.buffer is not None
         piece.release()
+        self._changed.notify_all()  # whoever waits for a buffer

@@ -4,8 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.hardware.flash.disk_images import MIB, noise, run
 
+pytestmark = pytest.mark.root
 PROJECT = Path(__file__).resolve().parents[3]
 MEASURE = """
 import os, re, sys, threading

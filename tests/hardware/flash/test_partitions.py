@@ -67,6 +67,7 @@ def test_what_sfdisk_says_of_many_partitions_is_what_we_read(tmp_path: Path) -> 
         assert [one.bootable for one in table_of(path).partitions] == [False, False, False, True]
 
 
+@pytest.mark.root
 def test_a_disk_of_4096_byte_sectors_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a"
     with path.open("wb") as file:

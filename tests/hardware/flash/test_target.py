@@ -24,6 +24,8 @@ from hardware.flash.target import DiskTarget, FileTarget
 from tests.hardware.flash.conftest import Disks
 from tests.hardware.flash.disk_images import MIB, loop_device, mounted, noise, run, soiled
 
+pytestmark = pytest.mark.root
+
 PROJECT = Path(__file__).resolve().parents[3]
 
 

@@ -21,6 +21,8 @@ from tests.hardware.flash.disk_images import MIB, noise, run, soiled
 from tests.hardware.flash.faulty import Plain, Slow
 from tests.hardware.flash.test_target import identity
 
+pytestmark = pytest.mark.root
+
 
 def jobs(*targets: BlockTarget, verifies: bool = True) -> list[FlashJob]:
     return [FlashJob(target, threading.Event(), verifies) for target in targets]
@@ -180,6 +182,15 @@ def test_disks_of_the_same_speed_keep_together(
     targets = [Slow(storage(LARGE), 40e6) for _ in range(4)]
     assert succeeded(flash(image, block_map, jobs(*targets, verifies=False)))
     assert len(passes) == 2
+
+
+def test_no_buffer_lies_idle_while_the_reader_waits_for_one(
+    large: tuple[Path, BlockMap], storage: Files, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(writer, "LOOK_SECONDS", 10.0)  # whoever is not told of something would sleep so long
+    image, block_map = large
+    (outcome,) = flash(image, block_map, jobs(storage(LARGE)))
+    assert outcome.write_seconds < 5
 
 
 # Progress

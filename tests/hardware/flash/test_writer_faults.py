@@ -31,6 +31,7 @@ from tests.hardware.flash.faulty import BadBlock, Faulty, Hanging, Lying, Pulled
 from tests.hardware.flash.test_target import identity
 from tests.hardware.flash.test_writer import jobs, succeeded
 
+pytestmark = pytest.mark.root
 PROJECT = Path(__file__).resolve().parents[3]
 
 
