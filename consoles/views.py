@@ -123,7 +123,10 @@ def timeline_json(contents: Contents) -> dict[str, Any]:
 @require_GET
 @viewer
 def recording_data(request: ActorRequest, board: str, number: int) -> JsonResponse:
-    """Pieces of a recording for the player: `?from=` or `?cursor=`."""
+    """Pieces of a recording for the player: what came before `?at=`, or what follows `?from=` or `?cursor=`."""
+    at = moment(request.GET.get("at", ""))
+    if at is not None:
+        return JsonResponse(history.page_json(history.lead(request.actor, board, number, at)))
     start, to = moment(request.GET.get("from", "")), moment(request.GET.get("to", ""))
     cursor = request.GET.get("cursor", "")
     page = history.records(request.actor, board, number, cursor=cursor, start=start, to=to)

@@ -1,16 +1,19 @@
 """Reading a recording: what there is, and what was said when. Nothing here loads a whole segment."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 
 from consoles.markers import DROPPED, Marker
-from consoles.recordings.segments import Opened, Record, open_all
+from consoles.recordings.segments import Opened, Record, open_all, segments
 
 DELETED_MEANWHILE = "What was said before this was deleted while it was read: the recording had reached its quota."
 PAGE_BYTES = 256 * 1024
 PAGE_RECORDS = 4096
+LEAD_BYTES = 64 * 1024  # of what came before a moment: several screens of any terminal
 MARKERS_SHOWN = 1000
 MARKS_BYTES = 512 * 1024  # of a segment's markers, at most this much is looked at
 
@@ -93,6 +96,26 @@ def page(directory: Path, cursor: str = "", to: float | None = None, limit_bytes
             size += record.end - record.start
             moments += read(opened, record)
     return Page(moments)
+
+
+def lead(directory: Path, at: float, size: int = LEAD_BYTES) -> Page:
+    """What was said before the moment `at` (unix seconds), however long before: its last `size` bytes or a little more,
+    and at most `PAGE_RECORDS` records. `next` is the cursor of the moment itself, None if nothing came after it."""
+    place = locate(directory, at)
+    segment, number = _parse(place) if place else (None, 0)
+    pieces: list[list[Moment]] = []
+    bytes_left, records_left = size, PAGE_RECORDS
+    for each in reversed(segments(directory)):
+        if (segment is not None and each.number > segment) or bytes_left <= 0 or records_left <= 0:
+            continue
+        with suppress(FileNotFoundError), Opened(each) as opened:
+            until = number if each.number == segment else opened.count
+            end = opened.entry(until - 1)[1]
+            first = max(0, until - records_left, opened.number_of(end - bytes_left) if end > bytes_left else 0)
+            pieces.append([m for r in islice(opened.records(first), until - first) for m in read(opened, r)])
+            bytes_left -= end - opened.entry(first - 1)[1]
+            records_left -= until - first
+    return Page([moment for piece in reversed(pieces) for moment in piece], place or None)
 
 
 def read(opened: Opened, record: Record) -> list[Moment]:

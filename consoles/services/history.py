@@ -85,6 +85,12 @@ def records(
         raise refusals.BadRequest(str(error), code="invalid-cursor") from error
 
 
+def lead(actor: Actor, board: str, slot: int, at: datetime) -> Page:
+    """What stood on the terminal `at` that moment: the last 64 KiB before it, however old; `next` goes on from there,
+    None at the end. Raises `NotPermitted`, `NotFound`."""
+    return reading.lead(_readable(actor, board, slot), seconds(at))
+
+
 @dataclass(frozen=True)
 class Results:
     """Hits, newest first. Where time or room ended, `older` goes on, and `reached` is the time back to which all was

@@ -1,9 +1,12 @@
-// Plays a recording with its real timing. A moment is shown by drawing, at once, what came in the time before it.
+// Plays a recording with its real timing. A moment is shown by drawing, at once, the 64 KiB that came before it, however
+// long before: what stood on the terminal then.
 
-import { clock, dayAndClock, drawTimeline, stagesOf } from "./timeline.js";
+import { clock, dayAndClock, drawTimeline, isEvent, stagesOf } from "./timeline.js";
 import { makeTerminal, mark } from "./terminal.js";
 
-const BEFORE_SECONDS = 120; // of context that is drawn for a moment
+const STEP_SECONDS = 5; // of an arrow key; with Shift
+const LONG_STEP_SECONDS = 60;
+const DRAG_MS = 80; // that the slider stands still before its moment is read
 const QUIET_SECONDS = 3; // after which a silence may be skipped
 const AHEAD = 400; // records that are kept ready
 const STEPS = 1000; // of the slider
@@ -61,23 +64,20 @@ class Player {
     }
   }
 
+  // What stood on the terminal then, however long before it was said; then what was said at that very moment.
   async load(wish) {
-    const booted = this.line.markers.findLast((one) => one.detail.stage === "boot-loader" && one.at <= this.at);
-    const from = Math.max(this.at - BEFORE_SECONDS, Math.min(this.at, booted?.at ?? 0) - 1);
-    let page = await this.fetch({ from: new Date(from * 1000).toISOString() });
+    let page = await this.fetch({ at: new Date(this.at * 1000).toISOString() });
     if (wish !== this.wish) return;
     await this.drawing;
     this.term.reset();
-    while (wish === this.wish) {
-      const later = page.records.findIndex((record) => record.t > this.at);
-      const due = later < 0 ? page.records : page.records.slice(0, later);
-      for (const record of due) this.draw(record);
+    this.records = [];
+    for (let later = -1; wish === this.wish; ) {
+      later = page.records.findIndex((record) => record.t > this.at);
+      for (const record of later < 0 ? page.records : page.records.slice(0, later)) this.draw(record);
       await this.drawing;
-      if (later >= 0 || !page.next) {
-        this.records = later < 0 ? [] : page.records.slice(later);
-        this.following = page.next;
-        return;
-      }
+      this.following = page.next;
+      if (later >= 0) this.records = page.records.slice(later);
+      if (later >= 0 || !page.next) return;
       page = await this.fetch({ cursor: page.next });
     }
   }
@@ -126,6 +126,12 @@ class Player {
     this.show();
   }
 
+  // The nearest boot, panic or gap after this moment, or before it.
+  event(later) {
+    const times = this.line.markers.filter(isEvent).map((one) => one.at).sort((a, b) => a - b);
+    return later ? times.find((at) => at > this.at + 0.001) : times.findLast((at) => at < this.at - 0.001);
+  }
+
   skip() {
     if (this.records.length) this.at = this.records[0].t;
     this.last = performance.now();
@@ -171,12 +177,46 @@ class Player {
     if (quiet) skip.textContent = `Quiet until ${clock(this.records[0].t)}: skip`;
     const seek = document.getElementById("seek");
     const { from, to } = this.window;
-    if (document.activeElement !== seek || this.playing) seek.value = String(Math.round((STEPS * (this.at - from)) / Math.max(0.001, to - from)));
+    if (!this.dragging) seek.value = String(Math.round((STEPS * (this.at - from)) / Math.max(0.001, to - from)));
     seek.setAttribute("aria-valuetext", dayAndClock(this.at));
     drawTimeline(document.getElementById("timeline"), this.line, this.window, this.at);
     const stage = stagesOf(this.line.markers, this.end).findLast((one) => one.at <= this.at);
     document.getElementById("stage-now").textContent = stage ? `here: ${STAGE_WORDS[stage.stage] ?? stage.stage}` : "";
   }
+}
+
+const MOVES = {
+  ArrowLeft: (player, step) => player.at - step,
+  ArrowRight: (player, step) => player.at + step,
+  Home: (player) => player.start,
+  End: (player) => player.end,
+  n: (player) => player.event(true),
+  p: (player) => player.event(false),
+};
+const FIELDS = "input:not(#seek), select, textarea:not(.xterm-helper-textarea), dialog";
+
+// Keys of the player, wherever the focus is but in a field. (The terminal takes no keys here; it must not eat these.)
+function key(player, seekTo, event) {
+  if (event.ctrlKey || event.altKey || event.metaKey || event.target.closest?.(FIELDS)) return;
+  if (event.key === " " && !event.target.closest?.("a, button, summary")) player.toggle();
+  else if (MOVES[event.key]) {
+    const at = MOVES[event.key](player, event.shiftKey ? LONG_STEP_SECONDS : STEP_SECONDS);
+    if (at !== undefined) seekTo(at);
+  } else return;
+  event.preventDefault();
+  event.stopPropagation();
+}
+
+function drag(player, seek, seekTo, moment) {
+  let timer = 0;
+  seek.addEventListener("pointerdown", () => { player.dragging = true; });
+  for (const end of ["pointerup", "pointercancel", "blur"]) seek.addEventListener(end, () => { player.dragging = false; });
+  seek.addEventListener("input", () => {
+    const at = moment();
+    clearTimeout(timer);
+    player.say(dayAndClock(at));
+    timer = setTimeout(() => seekTo(at), DRAG_MS);
+  });
 }
 
 function start() {
@@ -205,7 +245,9 @@ function start() {
     const box = svg.getBoundingClientRect();
     seekTo(inWindow((event.clientX - box.left) / box.width));
   });
-  document.getElementById("seek").addEventListener("input", (event) => seekTo(inWindow(Number(event.target.value) / STEPS)));
+  const seek = document.getElementById("seek");
+  drag(player, seek, seekTo, () => inWindow(Number(seek.value) / STEPS));
+  document.addEventListener("keydown", (event) => key(player, seekTo, event), true);
   document.getElementById("jump").addEventListener("submit", (event) => {
     event.preventDefault();
     const when = Date.parse(document.getElementById("jump-to").value);

@@ -2,6 +2,7 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 const ENDS = new Set(["panic", "halt"]);
+const GAPS = new Set(["dropped", "daemon-away", "broker-lost", "overrun", "port-away", "recording-stopped"]); // something is missing
 const HEIGHT = 12;
 
 function draw(name, attributes, text) {
@@ -17,6 +18,10 @@ export const dayAndClock = (at) => {
   const today = when.toDateString() === new Date().toDateString();
   return today ? clock(at) : `${when.toLocaleDateString("en-GB", { day: "numeric", month: "short" })} ${clock(at)}`;
 };
+
+const isGap = (marker) => GAPS.has(marker.kind);
+const isPanic = (marker) => marker.kind === "stage" && marker.detail.stage === "panic";
+export const isEvent = (marker) => marker.kind === "stage" || isGap(marker);
 
 // Stages as stretches of time: each lasts until the next, or to the end of what is recorded.
 export function stagesOf(markers, end) {
@@ -41,8 +46,10 @@ export function drawTimeline(svg, { stretches, markers }, window, at) {
     parts.push(draw("rect", { class: `stage ${one.stage}`, x: x(one.at), y: 4, width: width(one.at, until), height: HEIGHT }));
     if (one.stage === "panic") parts.push(draw("line", { class: "ev", x1: x(one.at), x2: x(one.at), y1: 0, y2: 20 }));
   }
+  const shown = markers.filter((one) => inside(one.at, one.at));
+  for (const one of shown.filter(isGap)) parts.push(draw("line", { class: "gap", x1: x(one.at), x2: x(one.at), y1: 0, y2: 20 }));
   parts.push(draw("text", { x: 0, y: 32 }, dayAndClock(window.from)), draw("text", { x: "100%", y: 32, "text-anchor": "end" }, dayAndClock(window.to)));
   if (inside(at, at)) parts.push(draw("line", { class: "head", x1: x(at), x2: x(at), y1: 0, y2: 20 }));
   svg.replaceChildren(...parts);
-  svg.setAttribute("aria-label", `Recording from ${dayAndClock(window.from)} to ${dayAndClock(window.to)}; shown is ${dayAndClock(at)}`);
+  svg.setAttribute("aria-label", `Recording from ${dayAndClock(window.from)} to ${dayAndClock(window.to)}; shown is ${dayAndClock(at)}; panics: ${shown.filter(isPanic).length}, gaps: ${shown.filter(isGap).length}`);
 }
