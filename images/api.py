@@ -149,14 +149,19 @@ def edit_image(request: ActorRequest, image_id: UUID, body: ImageIn) -> dict[str
     """Change the name, the notes, or which SOM types it is for; what is left out stays."""
     image = library.find(image_id)
     actor = begin_act(request, "image.edit", image.resource)
-    names = body.som_types if body.som_types is not None else image.som_types.values_list("name", flat=True)
+    name = image.name if body.name is None else body.name
+    notes = image.notes if body.notes is None else body.notes
+    types = None if body.som_types is None else named_types(body.som_types)
+    library.describe(image, actor, name=name, notes=notes, som_types=types)
+    return image_json(library.find(image_id))
+
+
+def named_types(names: list[str]) -> list[SomType]:
+    """The SOM types of these names. Raises `BadRequest` naming the first that there is not."""
     known = {som_type.name: som_type for som_type in SomType.objects.all()}
     if unknown := sorted(set(names) - known.keys()):
         raise refusals.BadRequest(f"There is no SOM type {unknown[0]}.", code="unknown-som-type")
-    types = [known[name] for name in set(names)]
-    name = image.name if body.name is None else body.name
-    library.describe(image, name, image.notes if body.notes is None else body.notes, types, actor)
-    return image_json(library.find(image_id))
+    return [known[name] for name in set(names)]
 
 
 @router.post("/images/{uuid:image_id}/retire", response={200: ImageOut, **ERRORS})

@@ -5,7 +5,6 @@ since room for it is reserved then. Source: https://tus.io/protocols/resumable-u
 """
 
 import base64
-import binascii
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -78,7 +77,7 @@ def metadata(text: str) -> dict[str, str]:
             raise BadRequest(f"Upload-Metadata names {key} twice.", code="bad-header")
         try:
             found[key] = base64.b64decode(value, validate=True).decode()
-        except (binascii.Error, UnicodeDecodeError):
+        except ValueError:
             raise BadRequest(f"Upload-Metadata: {key} is not base64 of UTF-8.", code="bad-header") from None
     return found
 
@@ -97,5 +96,5 @@ def checksum(text: str | None) -> Checksum | None:
         raise BadRequest(f"Upload-Checksum takes {', '.join(DIGESTS)}.", code="bad-header")
     try:
         return Checksum(algorithm, base64.b64decode(value, validate=True))
-    except binascii.Error:
+    except ValueError:
         raise BadRequest("Upload-Checksum is not base64.", code="bad-header") from None

@@ -112,8 +112,7 @@ def image_page(request: ActorRequest, image_id: UUID) -> HttpResponse:
         roles.require(begin_act(request, "image.edit", image.resource), "image.edit", "portal")
     form = ImageForm(request.POST or None, instance=library.find(image_id), locked=not may_edit)
     if request.method == "POST" and form.is_valid():
-        said = form.cleaned_data
-        library.describe(image, said["name"], said["notes"], said["som_types"], request.actor)
+        library.describe(image, request.actor, **form.cleaned_data)
         messages.success(request, f"What is said of {image.name} is kept.")
         return redirect("images:image", image_id=image_id)
     context = {

@@ -78,18 +78,20 @@ def block_map(image: FirmwareImage) -> BlockMap:
         raise Unavailable(f"The block map of {image.name} cannot be read.", code="image-unreadable") from error
 
 
-def describe(image: FirmwareImage, name: str, notes: str, som_types: Iterable[SomType], actor: Actor) -> None:
-    """Keep what people say about an image: its name, notes, and the SOM types that it is for. Raises `NotPermitted`."""
+def describe(
+    image: FirmwareImage, actor: Actor, *, name: str, notes: str, som_types: Iterable[SomType] | None = None
+) -> None:
+    """Keep what people say about an image: its name, notes, and the SOM types that it is for (None leaves them as they
+    are; naming them makes even a guess somebody's choice). Raises `NotPermitted`, `BadRequest`."""
     roles.require(actor, "image.edit", "portal")
     if not name.strip() or "\0" in name + notes:
         raise refusals.BadRequest("An image needs a name, and neither it nor the notes take a NUL.", code="bad-name")
     with transaction.atomic():
         before = _said(find(image.pk))
         image.name, image.notes = name.strip(), notes
-        chosen = sorted(som_types, key=lambda som_type: som_type.name)
-        if [som_type.name for som_type in chosen] != before["som_types"]:
+        if som_types is not None:
             image.fit_chosen_by = actor.name
-        image.som_types.set(chosen)
+            image.som_types.set(som_types)
         image.save(update_fields=["name", "notes", "fit_chosen_by"])
         detail = {"id": str(image.pk), "before": before, "after": _said(image)}
         audit.record("image.edit", actor=actor, target=image.resource, detail=detail)
@@ -98,7 +100,7 @@ def describe(image: FirmwareImage, name: str, notes: str, som_types: Iterable[So
 
 def _said(image: FirmwareImage) -> dict[str, object]:
     names = image.som_types.order_by("name").values_list("name", flat=True)
-    return {"name": image.name, "notes": image.notes, "som_types": list(names)}
+    return {"name": image.name, "notes": image.notes, "som_types": list(names), "chosen_by": image.fit_chosen_by}
 
 
 def retire(image: FirmwareImage, actor: Actor) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
+from tests.images.rig import raw_image
+
 pytestmark = pytest.mark.browser
 MIB = 1 << 20
 SLOW = 6 * MIB  # bytes per second: a chunk takes longer than a person needs to reload
@@ -16,8 +18,9 @@ SLOW = 6 * MIB  # bytes per second: a chunk takes longer than a person needs to 
 
 @pytest.fixture(scope="module")
 def image_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """20 MiB that do not pack, in 32 MiB that are otherwise empty: two chunks and a half. With its checksum file."""
-    raw = random.Random(4).randbytes(20 * MIB) + bytes(12 * MIB)
+    """A disk of 32 MiB with 20 that do not pack: two chunks and a half. With its checksum file."""
+    raw = bytearray(raw_image(32))
+    raw[2 * MIB : 22 * MIB] = random.Random(4).randbytes(20 * MIB)
     path = tmp_path_factory.mktemp("images") / "2026-11-raspios-lite.img.xz"
     path.write_bytes(lzma.compress(raw, preset=0))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -65,14 +68,14 @@ def test_an_upload_survives_a_reload_half_way_and_ends_in_the_library(visit, por
     expect(page.locator("#library")).to_contain_text("No image yet")
     send_at(page, SLOW)
     row = begin(page, image_file, image_file.with_name(image_file.name + ".sha256"))
-    expect(row).to_contain_text(re.compile(r"Receiving\s*(9|1\d)\.?\d* MB of 21 MB"))
+    expect(row).to_contain_text(re.compile(r"Receiving\s*(9|1\d)\.?\d* MB of 21.2 MB"))
     expect(row).to_contain_text(re.compile(r"MB/s"))
     picture(page, "upload")
 
     page.reload()
 
     expect(row).to_contain_text("Waiting for its file")
-    expect(row).to_contain_text("8.39 MB of 21 MB")
+    expect(row).to_contain_text("8.39 MB of 21.2 MB")
     sent: list[int] = []
     page.on("request", lambda one: sent.append(int(one.headers["upload-offset"])) if one.method == "PATCH" else None)
     send_at(page, -1)
@@ -84,6 +87,7 @@ def test_an_upload_survives_a_reload_half_way_and_ends_in_the_library(visit, por
     picture(page, "images")
     page.get_by_role("link", name="2026-11-raspios-lite").click()
     expect(page.get_by_role("main")).to_contain_text("as was given")
+    expect(page.get_by_role("row", name=re.compile("bootfs"))).to_contain_text("boot partition")
     expect(page.get_by_role("main")).to_contain_text("33.6 MB (33554432 bytes)")
     picture(page, "image")
 
@@ -121,7 +125,7 @@ def test_an_upload_goes_on_by_itself_when_the_portal_comes_back(visit, portal, t
 def test_an_upload_can_be_paused_and_go_on(visit, portal, tmp_path):
     page = visit("/images/", "olga")
     send_at(page, SLOW)
-    row = begin(page, noise(tmp_path / "paused.img", 20))
+    row = begin(page, noise(tmp_path / "paused.img", 12))
     page.get_by_role("button", name="Pause the upload of paused.img").click()
     expect(row).to_contain_text("Paused")
     send_at(page, -1)

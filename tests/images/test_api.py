@@ -64,6 +64,7 @@ def test_what_is_said_of_an_image_is_changed_field_by_field(image, olga):
     url = f"{API}/{image.pk}"
     answer = olga.patch(url, {"som_types": ["CM5"]}, content_type="application/json")
     assert answer.status_code == 200
+    assert olga.patch(url, {"notes": "y"}, content_type="application/json").json()["notes"] == "y"
     assert (answer.json()["som_types"], answer.json()["fit_chosen_by"]) == (["CM5"], "olga")
     assert olga.patch(url, {"notes": "x"}, content_type="application/json").json()["som_types"] == ["CM5"]
     unknown = olga.patch(url, {"som_types": ["CM9"]}, content_type="application/json")

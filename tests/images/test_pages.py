@@ -102,6 +102,13 @@ def test_what_it_is_for_is_guessed_then_chosen(image, olga):
     assert "Chosen by olga." in text_of(olga, url)
 
 
+def test_a_guess_that_somebody_keeps_is_their_choice(image, olga):
+    types = [som_type.pk for som_type in image.som_types.all()]
+    olga.post(f"{PAGE}{image.pk}/", {"name": image.name, "som_types": types, "notes": ""})
+    image.refresh_from_db()
+    assert image.fit_chosen_by == "olga"
+
+
 def test_an_image_without_a_name_is_refused_in_place(image, olga):
     answer = olga.post(f"{PAGE}{image.pk}/", {"name": " ", "som_types": []})
     assert answer.status_code == 400
