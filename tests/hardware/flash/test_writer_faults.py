@@ -238,9 +238,9 @@ def test_a_disk_that_does_not_answer_has_failed(
     storage: Files, packed: dict[str, Path], facts: dict[str, ImageFacts]
 ) -> None:
     hanging = Hanging(storage())
-    silent, other = flash(packed["xz"], facts["xz"].block_map, jobs(hanging, storage()), stall_seconds=1.5)
+    silent, other = flash(packed["xz"], facts["xz"].block_map, jobs(hanging, storage()), stall_seconds=0.8)
     assert (silent.state, silent.contents, silent.is_stuck) == ("failed", "unknown", True)
-    assert "has not answered for 1.5 s" in str(silent.error)
+    assert "has not answered for 0.8 s" in str(silent.error)
     assert succeeded((other,))
     hanging.let_go.set()
 
