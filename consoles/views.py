@@ -164,7 +164,7 @@ def search(request: ActorRequest, board: str) -> HttpResponse:
     """Find a text in all recordings that one may read."""
     begin_act(request, "console.searched", board)
     row = places.find_board(board)
-    query, older = request.GET.get("q", ""), request.GET.get("older", "")
+    query, older = request.GET.get("q", "").strip(), request.GET.get("older", "")
     shown = [place for place in places.places(request.actor, row) if place.may_read]
     names = {place.number: place.name for place in shown}
     slot = request.GET.get("slot", "")

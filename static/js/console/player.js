@@ -238,7 +238,9 @@ function start() {
   });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-at]");
-    if (button) seekTo(Date.parse(button.dataset.at) / 1000);
+    if (!button) return;
+    root.scrollIntoView({ block: "nearest" }); // on a phone the list stands below
+    seekTo(Date.parse(button.dataset.at) / 1000);
   });
   const svg = document.getElementById("timeline");
   svg.addEventListener("click", (event) => {
