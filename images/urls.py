@@ -5,6 +5,7 @@ from images import views
 app_name = "images"
 urlpatterns = [
     path("images/", views.library_page, name="library"),
+    path("images/room", views.room, name="room"),
     path("images/uploads", views.uploads_panel, name="uploads"),
     path("images/uploads/<uuid:upload_id>/cancel", views.cancel_upload, name="cancel"),
     path("images/import", views.import_file, name="import"),

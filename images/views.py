@@ -56,8 +56,19 @@ def library_page(request: ActorRequest) -> HttpResponse:
     }
     if request.htmx:  # type: ignore[attr-defined]
         return render(request, "images/_library.html", context)
-    context |= {**uploads_context(request), "asked": asked, "types": SomType.objects.all(), "space": space.measure()}
-    return render(request, "images/library.html", {**context, "count": FirmwareImage.objects.count()})
+    context |= {**uploads_context(request), **room_context(), "asked": asked, "types": SomType.objects.all()}
+    return render(request, "images/library.html", context)
+
+
+def room_context() -> dict[str, Any]:
+    return {"count": FirmwareImage.objects.count(), "space": space.measure()}
+
+
+@require_GET
+@viewer
+def room(request: ActorRequest) -> HttpResponse:
+    """How much the library has and takes, for refreshing."""
+    return render(request, "images/_room.html", room_context())
 
 
 def uploads_context(request: ActorRequest) -> dict[str, Any]:

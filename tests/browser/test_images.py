@@ -84,6 +84,7 @@ def test_an_upload_survives_a_reload_half_way_and_ends_in_the_library(visit, por
     listed(page, "2026-11-raspios-lite")
     expect(page.locator("#uploads")).to_be_hidden()
     assert sent == [8 * MIB, 16 * MIB], "from the last chunk that the portal has, each once"
+    expect(page.locator("#room")).to_contain_text("1 image, 21.2 MB of")
     picture(page, "images")
     page.get_by_role("link", name="2026-11-raspios-lite").click()
     expect(page.get_by_role("main")).to_contain_text("as was given")

@@ -41,6 +41,7 @@ def test_an_empty_library_invites(olga, vera):
     assert "An operator uploads them" in text_of(vera, PAGE)
     assert "You watch. This needs the role operator" in text_of(vera, PAGE)
     assert "0 images, 0 B of 1.07 GB used" in text_of(olga, PAGE)
+    assert text_of(olga, "/images/room").startswith("0 images, 0 B of 1.07 GB used")
 
 
 def test_an_image_is_listed_with_what_matters_of_it(image, vera):
