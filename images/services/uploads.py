@@ -67,15 +67,14 @@ def begin(wish: Wish, actor: Actor) -> Upload:
     upload.created_at = upload.touched_at = now
     upload.expires_at = now + LIVES
     with transaction.atomic():
-        # Reserved first and measured with it included, so that two at once cannot both have the last of the room.
         upload.save(force_insert=True)
-        mine = Upload.objects.filter(state__in=TAKES_ROOM, actor=actor.name)
-        if mine.count() > MOST_OPEN_EACH:
-            raise refusals.Conflict(f"{actor.name} has {MOST_OPEN_EACH} uploads open already.", code="too-many-uploads")
-        space.refuse_if_overbooked(wish.size_bytes)
         act = "image.import" if wish.origin else "image.upload"
         detail = {"id": str(upload.pk), "size_bytes": wish.size_bytes, "sha256": sha256, "origin": wish.origin}
         audit.record(act, actor=actor, target=upload.resource, outcome="requested", detail=detail)
+        # The entry holds the log's head until the commit: whoever else reserves waits, and then counts us.
+        if Upload.objects.filter(state__in=TAKES_ROOM, actor=actor.name).count() > MOST_OPEN_EACH:
+            raise refusals.Conflict(f"{actor.name} has {MOST_OPEN_EACH} uploads open already.", code="too-many-uploads")
+        space.refuse_if_overbooked(wish.size_bytes)
         events.hint("images")
     return upload
 
@@ -118,22 +117,30 @@ def append(
     another chunk is being written, `BadRequest`, `ChecksumMismatch` (nothing of the chunk counts then) and `NoRoom` for
     a full disk. Blocks for as long as the disk takes.
     """
-    if upload.state != UploadState.RECEIVING or offset != upload.received_bytes:
-        raise refusals.Conflict(f"The next byte is {upload.received_bytes}, not {offset}.", code="wrong-offset")
+    _refuse_unless_next(upload, offset)
     if length > upload.size_bytes - offset:
         raise refusals.BadRequest("The chunk goes beyond the size that was announced.", code="beyond-the-end")
     try:
         with _turn(), store.open_incoming(upload.pk, fresh=offset == 0) as descriptor:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            upload.refresh_from_db(fields=["state", "received_bytes"])  # another chunk may have been the next meanwhile
+            _refuse_unless_next(upload, offset)
             arrived = _write(descriptor, offset, length, read, checksum)
             os.fdatasync(descriptor)
             return _advance(upload, offset, arrived)
+    except Upload.DoesNotExist:
+        raise refusals.Gone("This upload was given up meanwhile.", code="upload-gone") from None
     except BlockingIOError:
         raise refusals.Busy("Another chunk of this upload is being written.", code="upload-busy") from None
     except FileNotFoundError:
         raise refusals.Gone("What had arrived of this upload is gone; begin it anew.", code="upload-lost") from None
     except OSError as error:
         raise refusals.NoRoom(f"The portal's disk does not take it: {error.strerror}. The upload can go on.") from error
+
+
+def _refuse_unless_next(upload: Upload, offset: int) -> None:
+    if upload.state != UploadState.RECEIVING or offset != upload.received_bytes:
+        raise refusals.Conflict(f"The next byte is {upload.received_bytes}, not {offset}.", code="wrong-offset")
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ from images.models import Upload, UploadState
 from images.services import uploads
 from nanoportal.handler import THREADS
 from operations.models import AuditEntry
-from operations.refusals import Conflict
+from operations.refusals import Conflict, Gone
 from tests.images.rig import UPLOADS, TusClient, files, id_of, person
 
 
@@ -231,3 +231,21 @@ def test_a_client_that_leaves_in_the_middle_of_a_chunk_costs_that_chunk_only(tus
     with pytest.raises(Conflict):
         uploads.append(Upload.objects.get(), 4, 4, closed)
     assert tus.patch(url, 4, b"4567").status_code == 204
+
+
+def test_a_request_that_looked_before_another_chunk_counted_does_not_write_over_it(tus):
+    url = tus.begin(8)
+    late = Upload.objects.get()
+    tus.patch(url, 0, b"0123")
+    with pytest.raises(Conflict, match="The next byte is 4"):
+        uploads.append(late, 0, 4, lambda _size: b"????")
+    assert store.incoming(late.pk).read_bytes() == b"0123"
+
+
+def test_a_chunk_of_an_upload_that_was_given_up_meanwhile_is_gone(tus, operator):
+    url = tus.begin(8)
+    tus.patch(url, 0, b"0123")
+    late = Upload.objects.get()
+    Upload.objects.all().delete()
+    with pytest.raises(Gone, match="given up meanwhile"):
+        uploads.append(late, 4, 4, lambda _size: b"4567")
