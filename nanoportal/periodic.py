@@ -39,7 +39,7 @@ def begin() -> None:
             Periodic("probes", max(1, 10 / scale), watch.probe),
             worker.heartbeat_job(me),  # before the sweep: a worker that was stopped for a minute is not silent itself
             Periodic("inspections", 1, inspector.start_if_needed),
-            Periodic("uploads", 60, inspector.tidy),
+            Periodic("uploads", 60, inspector.tidy_if_needed),
             Periodic("silent", 20, _sweep),
         ],
     )

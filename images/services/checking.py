@@ -66,12 +66,16 @@ class Report:
 
 
 def run() -> int:
-    """Inspect whatever waits until nothing does; returns how many that were, at once if another process does it.
+    """Tidy up, then inspect whatever waits until nothing does; returns how many that were, at once if another process
+    does it.
 
     Raises `Orphaned`.
     """
     done = 0
     with _alone() as alone, _ends_with_its_parent() as stop:
+        if alone:
+            uploads.expire()
+            uploads.sweep()
         while alone and (upload := Upload.objects.filter(state__in=WAITING).order_by("touched_at").first()):
             check(upload, stop)
             done += 1

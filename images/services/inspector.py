@@ -1,4 +1,8 @@
-"""The process that inspects: started by the worker when something waits, ended when nothing does."""
+"""The process that inspects and tidies up: started by the worker when there is something to do, ended when not.
+
+A process, not a thread: expanding an image, or freeing gigabytes of a disk, must not take turns with a press that is
+due.
+"""
 
 import subprocess
 import sys
@@ -12,21 +16,20 @@ _process: "subprocess.Popen[bytes] | None" = None
 
 
 def start_if_needed() -> None:
-    """Start an inspection if something waits for one and ours has ended. Does not wait for it.
-
-    A process, not a thread: expanding an image in the worker would take turns with a press that is due.
-    """
-    global _process
-    if _process is not None and _process.poll() is None:
-        return
-    _process = None
+    """Start an inspection if something waits for one. Does not wait for it."""
     if Upload.objects.filter(state__in=checking.WAITING).exists():
-        _process = subprocess.Popen(
-            [sys.executable, "manage.py", "check_images"], cwd=settings.BASE_DIR, stdin=subprocess.DEVNULL
-        )
+        _start()
 
 
-def tidy() -> None:
-    """End uploads that nobody goes on with, and remove files that no row knows."""
-    uploads.expire()
-    uploads.sweep()
+def tidy_if_needed() -> None:
+    """The same if an upload has expired, or a crash has left files that no row knows."""
+    if uploads.abandoned().exists() or uploads.strays():
+        _start()
+
+
+def _start() -> None:
+    """Start the process unless ours still runs."""
+    global _process
+    if _process is None or _process.poll() is not None:
+        words = [sys.executable, "manage.py", "check_images"]
+        _process = subprocess.Popen(words, cwd=settings.BASE_DIR, stdin=subprocess.DEVNULL)

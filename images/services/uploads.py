@@ -14,6 +14,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from images import store, tus
@@ -216,26 +217,35 @@ def cancel(upload_id: UUID, actor: Actor) -> None:
     store.drop(upload.pk)
 
 
+def abandoned() -> QuerySet[Upload]:
+    """Uploads that nobody goes on with."""
+    return Upload.objects.filter(state=UploadState.RECEIVING, expires_at__lt=timezone.now())
+
+
 def expire() -> None:
-    """End uploads that nobody went on with, and put away refusals that everybody has seen."""
-    now = timezone.now()
-    for upload in Upload.objects.filter(state=UploadState.RECEIVING, expires_at__lt=now):
+    """End uploads that nobody goes on with, and put away refusals that everybody has seen."""
+    for upload in abandoned():
         with transaction.atomic():
-            if not Upload.objects.filter(pk=upload.pk, expires_at__lt=now).delete()[0]:
+            if not abandoned().filter(pk=upload.pk).delete()[0]:
                 continue
             detail = {"id": str(upload.pk), "of": upload.actor, "received_bytes": upload.received_bytes}
             audit.record("image.upload", actor=PORTAL, target=upload.resource, outcome="expired", detail=detail)
             events.hint("images")
         store.drop(upload.pk)
-    Upload.objects.filter(state=UploadState.REFUSED, touched_at__lt=now - REFUSAL_SHOWN).delete()
+    Upload.objects.filter(state=UploadState.REFUSED, touched_at__lt=timezone.now() - REFUSAL_SHOWN).delete()
 
 
-def sweep() -> None:
-    """Remove files that no row knows: what a crash left behind."""
+def strays() -> set[UUID]:
+    """The ids of files that no row knows: what a crash left behind."""
     # On the disk first, then the uploads, then the images: the order in which an upload becomes one.
     found = store.ids_on_disk()
     known = set(Upload.objects.exclude(state=UploadState.REFUSED).values_list("pk", flat=True))
     known |= set(FirmwareImage.objects.values_list("pk", flat=True))
-    for stray in found - known:
+    return found - known
+
+
+def sweep() -> None:
+    """Remove the strays' files. Blocks for as long as the disk takes to free gigabytes."""
+    for stray in strays():
         with contextlib.suppress(OSError):  # the next turn tries again
             store.drop(stray)

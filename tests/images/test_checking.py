@@ -246,21 +246,55 @@ def test_a_refusal_is_shown_for_a_week(operator):
     assert Upload.objects.count() == 0
 
 
-def test_the_worker_starts_one_inspection_when_something_waits(operator, monkeypatch):
-    started = []
+@pytest.fixture
+def started(monkeypatch):
+    """The processes that the worker would have started, all of them still running."""
+    found = []
 
     class Process:
+        def __init__(self, words, **_):
+            found.append(words)
+
         def poll(self):
             return None
 
-    monkeypatch.setattr(inspector.subprocess, "Popen", lambda words, **_: started.append(words) or Process())
+    monkeypatch.setattr(inspector.subprocess, "Popen", Process)
     monkeypatch.setattr(inspector, "_process", None)
+    return found
+
+
+ONE = [[sys.executable, "manage.py", "check_images"]]
+
+
+def test_the_worker_starts_one_inspection_when_something_waits(operator, started):
     inspector.start_if_needed()
     assert started == []
     uploaded(raw_image(2), operator, "pi.img")
     inspector.start_if_needed()
     inspector.start_if_needed()
-    assert started == [[sys.executable, "manage.py", "check_images"]]
+    assert started == ONE
+
+
+def test_the_worker_has_tidied_up_what_is_left_over_and_frees_no_disk_itself(operator, started):
+    kept_image(raw_image(2), operator, "pi.img")
+    waiting = uploads.begin(uploads.Wish("b.img", 10), operator)
+    inspector.tidy_if_needed()
+    assert started == []
+    Upload.objects.filter(pk=waiting.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+    inspector.tidy_if_needed()
+    assert started == ONE
+    assert Upload.objects.count() == 1
+    checking.run()
+    assert Upload.objects.count() == 0
+
+
+def test_files_that_no_row_knows_call_for_the_same(operator, started):
+    store.prepare()
+    (store.root() / "incoming" / f"{'0123' * 8}.part").write_bytes(b"?")
+    inspector.tidy_if_needed()
+    assert started == ONE
+    checking.run()
+    assert files() == set()
 
 
 def test_a_bomb_is_refused_while_it_expands(operator, monkeypatch):

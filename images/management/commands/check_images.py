@@ -1,4 +1,4 @@
-"""`manage.py check_images`: inspect the uploads that are whole, and end."""
+"""`manage.py check_images`: remove what is left over, inspect the uploads that are whole, and end."""
 
 import os
 from typing import Any
