@@ -5,20 +5,10 @@ from typing import Any
 from django import forms
 
 from consoles.models import BAUD_RATES, ConsolePort, Stage, StageRule
+from operations.forms import Dressed
 from operations.roles import ADMINISTRATOR, OPERATOR, VIEWER
 
 BAUD_CHOICES = [(baud, f"{baud}") for baud in BAUD_RATES]
-
-
-class Dressed(forms.ModelForm):
-    """A form whose fields look like the portal's; `locked` shows it without letting anything be changed."""
-
-    def __init__(self, *args: Any, locked: bool = False, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            if not isinstance(field.widget, forms.CheckboxInput):
-                field.widget.attrs["class"] = "input"
-            field.disabled = field.disabled or locked
 
 
 class PortForm(Dressed):

@@ -1,22 +1,10 @@
 """What people type about slots and boards, checked."""
 
-from typing import Any
-
 from django import forms
 
 from hardware.errors import TraitsError
+from operations.forms import Dressed
 from slots.models import Board, Som, SomType
-
-
-class Dressed(forms.ModelForm):
-    """A form whose fields look like the portal's; `locked` shows it without letting anything be changed."""
-
-    def __init__(self, *args: Any, locked: bool = False, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            if not isinstance(field.widget, forms.CheckboxInput):
-                field.widget.attrs["class"] = "input"
-            field.disabled = field.disabled or locked
 
 
 class SomForm(Dressed):
@@ -68,7 +56,7 @@ class SomTypeForm(Dressed):
 
     class Meta:
         model = SomType
-        exclude = ("shipped", "verified")  # noqa: DJ006  every figure of the traits is asked for
+        exclude = ("shipped", "verified")
         labels = {
             "line_kind": "Reset line",
             "pulse_seconds": "Reset pulse, s",
