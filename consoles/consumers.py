@@ -23,10 +23,11 @@ from consoles.presence import Present
 from consoles.services import attending
 from consoles.services.attending import READ, WRITE, Seat
 from consoles.session import Session, Stalled, TailFailed
+from consoles.state import DAEMON_AWAY, NO_DAEMON
 from consoles.tail import JournalTail, tails
 from consoles.window import STALL_SECONDS
 from operations.http import record_refusal
-from operations.refusals import BadRequest, BrokerUnavailable, NotFound, NotPermitted, Refused
+from operations.refusals import BadRequest, BrokerUnavailable, NotFound, NotPermitted, Refused, Unavailable
 
 # (an application may close with codes from 3000 on; those below are the protocol's own)
 NOT_ALLOWED, NO_SUCH_SLOT, STALLED, FAILED = 4403, 4404, 4408, 4500
@@ -144,6 +145,9 @@ class ConsoleConsumer:
         if not self.session.may_type:
             await self._refuse("keys", NotPermitted("You may watch this console, but not type.", code="not-permitted"))
             return
+        if self.tail.keeper.state.port["reach"] == NO_DAEMON:
+            await self._refuse("keys", Unavailable(DAEMON_AWAY, code="daemon-away"))
+            return  # the next daemon types nothing that was sent before it began
         keys = self.keys
         call = keyboard.type_keys(keys.board, keys.slot, self.socket, self.seat.actor.name, data)
         try:

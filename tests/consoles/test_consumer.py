@@ -170,6 +170,7 @@ async def test_without_a_daemon_the_page_learns_it_and_goes_on_when_there_is_one
 
 
 async def test_everybody_watches_until_they_take_the_keyboard(line: Line, visit: Visit):
+    line.say()
     page = await visit()
     await page.until_said("hello", typist=None)
     await page.type(b"ls\r")
@@ -188,7 +189,21 @@ async def test_everybody_watches_until_they_take_the_keyboard(line: Line, visit:
     ]
 
 
+async def test_what_is_typed_while_there_is_no_daemon_is_refused_in_words_and_not_kept(line: Line, visit: Visit):
+    line.say()
+    page = await visit()
+    await page.say("take")
+    await page.until_said("lease", yours=True)
+    line.client.delete(line.keys.port)
+    line.tell("port")
+    await page.until_said("port", reach="daemon-away")
+    await page.type(b"reboot\r")
+    assert "nothing can be typed" in (await page.until_said("refused", code="daemon-away"))["message"]
+    assert line.typed() == []
+
+
 async def test_a_take_over_tells_the_loser_who_and_why_and_stops_their_keys(line: Line, visit: Visit):
+    line.say()
     olga, alice = await visit(), await visit("alice", "administrator")
     await olga.say("take")
     await olga.until_said("lease", yours=True)

@@ -1,7 +1,7 @@
 // All consoles of a board, small and live. Nobody types here: a click opens one.
 
 import { Feed } from "./feed.js";
-import { portTrouble, showPeople } from "./status.js";
+import { followCompany, portTrouble, showPeople } from "./status.js";
 import { makeTerminal } from "./terminal.js";
 
 function startCell(cell) {
@@ -10,21 +10,12 @@ function startCell(cell) {
   const feed = new Feed(cell.dataset.socket, term);
   feed.startAtEnd(cell.dataset.epoch, Number(cell.dataset.end));
   const trouble = cell.querySelector("[data-trouble]");
-  let people = [];
   const showPort = (port) => {
     const words = portTrouble(port);
     trouble.textContent = words;
     trouble.hidden = !words;
   };
-  feed.addEventListener("message", ({ detail: message }) => {
-    if (message.type === "hello") {
-      showPort(message.port);
-      people = message.present;
-    } else if (message.type === "port") showPort(message);
-    else if (message.type === "presence") people = message.people;
-    else if (message.type === "lease") {
-      people = people.map((one) => ({ ...one, mode: one.socket === message.typist?.socket ? "type" : "watch" }));
-    } else return;
+  followCompany(feed, showPort, (people) => {
     showPeople([cell.querySelector("[data-people]")], people.filter((one) => one.socket !== feed.name), cell.dataset.person);
   });
   feed.addEventListener("state", ({ detail }) => {

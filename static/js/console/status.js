@@ -57,6 +57,22 @@ export function portTrouble(port) {
   return "";
 }
 
+// What `feed` says of the port, and of the people as they come, go and type.
+export function followCompany(feed, showPort, showCompany) {
+  let people = [];
+  feed.addEventListener("message", ({ detail: message }) => {
+    if (message.type === "hello") {
+      showPort(message.port);
+      people = message.present;
+    } else if (message.type === "port") showPort(message);
+    else if (message.type === "presence") people = message.people;
+    else if (message.type === "lease") {
+      people = people.map((one) => ({ ...one, mode: one.socket === message.typist?.socket ? "type" : "watch" }));
+    } else return;
+    showCompany(people);
+  });
+}
+
 function showStage(place, stage) {
   place.hidden = !stage;
   if (!stage) return;
@@ -75,7 +91,6 @@ export function startStatus(root, term, feed) {
   const me = root.dataset.person;
   const since = timeOfDay(now());
   let rateFrom = { time: performance.now(), offset: null };
-  let people = [];
   let trouble = "";
 
   function showPort(port) {
@@ -122,15 +137,7 @@ export function startStatus(root, term, feed) {
     showMissing();
   }, 1000);
 
-  feed.addEventListener("message", ({ detail: message }) => {
-    if (message.type === "hello") {
-      showPort(message.port);
-      people = message.present;
-    } else if (message.type === "port") showPort(message);
-    else if (message.type === "presence") people = message.people;
-    else if (message.type === "lease") {
-      people = people.map((one) => ({ ...one, mode: one.socket === message.typist?.socket ? "type" : "watch" }));
-    } else return;
+  followCompany(feed, showPort, (people) => {
     const rows = showPeople(root.querySelectorAll("[data-people]"), people, me);
     for (const place of root.querySelectorAll("[data-people-count]")) place.textContent = String(rows.length);
   });
