@@ -40,6 +40,7 @@ INSTALLED_APPS = [
     "slots",
     "consoles",
     "images",
+    "flashing",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

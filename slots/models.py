@@ -27,6 +27,14 @@ class Basis(models.TextChoices):
     PERSON = "person"
 
 
+class Contents(models.TextChoices):
+    """What the portal knows of the storage of a slot's SOM; "" is nothing, as long as it has written nothing to it."""
+
+    IMAGE = "image", "Image, verified"
+    UNVERIFIED = "unverified", "Image, not verified"
+    UNKNOWN = "unknown", "Contents unknown"
+
+
 class Board(models.Model):
     slug = models.SlugField(max_length=40, unique=True)
     name = models.CharField(max_length=60)
@@ -113,6 +121,9 @@ class Slot(models.Model):
     contradiction = models.CharField(max_length=200, blank=True, default="")
     contradiction_at = models.DateTimeField(null=True)
     panicked_at = models.DateTimeField(null=True)  # its console showed a panic, and no boot since
+    contents = models.CharField(max_length=10, blank=True, default="", choices=Contents.choices)
+    contents_words = models.CharField(max_length=200, blank=True, default="")  # which image, or why nobody knows
+    contents_at = models.DateTimeField(null=True)
     uart = models.BooleanField(default=False)  # the board file maps a serial port
     probe = models.CharField(max_length=80, blank=True, default="")  # "host:port" that answers while the SOM is up
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-APPS = ("operations", "accounts", "slots", "consoles", "images")
+APPS = ("operations", "accounts", "slots", "consoles", "images", "flashing")
 PACKAGES = (*APPS, "hardware", "nanoportal")
 
 

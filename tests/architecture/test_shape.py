@@ -21,6 +21,7 @@ OWN = {
     "accounts": {"access", "actors", "sockets"},
     "slots": {"questions"},
     "images": {"checksums", "fitting", "store", "tus"},
+    "flashing": {"guidance", "sealing"},
     "consoles": {
         *("daemon", "desk", "escapes", "greeting", "journal", "journal_writer", "keyboard", "lines", "link"),
         *("markers", "pace", "recordings", "remembered", "resp", "scripts", "stages", "uplink", "watch"),

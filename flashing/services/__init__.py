@@ -1,0 +1,1 @@
+"""What may be asked of flashing, and its execution in the flash worker."""
