@@ -59,6 +59,7 @@ class Portal:
         }
         self.log_file = data / "portal.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self._sessions: dict[str, Client] = {}
 
     def start(self, *, ready: bool = True) -> "Portal":
         """Start it; with `ready`, return once every component is there."""
@@ -115,6 +116,13 @@ class Portal:
         if not client.sign_in(name):
             self.add_person(name, role)
             assert client.sign_in(name), "the new person could not sign in"
+        return client
+
+    def session_of(self, name: str) -> "Client":
+        """A client with a session of that person's, which its callers share; a new one if the last was ended."""
+        client = self._sessions.get(name)
+        if client is None or client.get("/account/").status_code != 200:
+            client = self._sessions[name] = self.sign_in(name)
         return client
 
     def children(self) -> dict[str, int]:

@@ -51,7 +51,7 @@ def visit(chromium: Browser, portal: Portal) -> Iterator[Callable[..., Page]]:
         width, height = WIDTHS[size]
         context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
         contexts.append(context)
-        client = portal.sign_in(name)
+        client = portal.session_of(name)
         context.add_cookies([{"name": k, "value": v, "url": portal.url} for k, v in client.http.cookies.items()])
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -48,8 +48,8 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     booted: list[tuple[float, bytes | Marker]] = [
         (0, b"U-Boot 2023.01 (Jan 01 2026)\r\n"),
         stage(0, "boot-loader"),
-        (4, b"[    0.000000] Linux version 6.1.0\r\n"),
-        stage(4, "kernel"),
+        (2, b"[    0.000000] Linux version 6.1.0\r\n"),
+        stage(2, "kernel"),
         (12, b"\r\nmerlin login: "),
         stage(12, "login"),
         (5000, Marker(DAEMON_AWAY, at(5000), "Nobody listened for 9 s: an unknown number of bytes is missing here.")),
