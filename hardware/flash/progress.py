@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Literal
 
-Phase = Literal["waiting", "writing", "verifying", "done", "failed", "cancelled"]
+Phase = Literal["waiting", "writing", "verifying", "finishing", "done", "failed", "cancelled"]
 RATE_SECONDS = 8.0  # the rate is of this last while: long enough for a card that pauses, short enough to be of now
 
 
@@ -12,6 +12,7 @@ RATE_SECONDS = 8.0  # the rate is of this last while: long enough for a card tha
 class Progress:
     """One target at one moment. `done_bytes` are on the device (or, verifying, were read from it), of `total_bytes`.
 
+    Finishing, both stay what they were before, since nobody knows how much that will be.
     `eta_seconds` is None while there is no telling. `is_behind`: it was too slow for the others and now goes alone.
     """
 

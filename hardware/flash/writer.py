@@ -17,7 +17,7 @@ from hardware.flash.image import ImageReader
 from hardware.flash.lanes import Errand, Lane
 from hardware.flash.pieces import HEAD_BYTES, Piece, Pool, body_spans, page_aligned
 from hardware.flash.progress import Phase, Progress
-from hardware.flash.sinks import ChecksumSink, Contents, TargetSink
+from hardware.flash.sinks import ChecksumSink, Contents, Finish, TargetSink
 
 POOL_PIECES = 16
 LATE_POOL_PIECES = 8
@@ -32,24 +32,33 @@ REPORT_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class FlashJob:
-    """One target of a flash. Setting `stop` ends this one alone; `verifies` reads it back afterwards."""
+    """One target of a flash. Setting `stop` ends this one alone; `verifies` reads it back afterwards.
+
+    `finish` is called with the target once the image is on it and verified, in a thread of its own for each target, so
+    that a slow one delays no other. It may write and read; its HardwareError ends this target as failed. A cancel
+    reaches it as Stopped from its next access.
+    """
 
     target: BlockTarget
     stop: threading.Event
     verifies: bool = True
+    finish: Finish | None = None
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How one target ended. `state` is "done", "failed" or "cancelled"; `error` says why if it is not "done".
 
-    `contents` is what the target holds: "untouched", "unknown" (and not bootable: its head is blank) or "image".
-    `is_stuck`: its last write has not come back from the kernel yet.
+    `contents` is what the target holds: "untouched", "unknown", "unverified" (the image was written, and not read back
+    as a whole) or "image" (it was, and is right). `may_boot`: something may be started from it; False if its head is
+    blank, as it is while the image is being written. `is_stuck`: its last access has not come back from the kernel yet;
+    it must not be closed as long as this process lives, or what opens next would take its number.
     """
 
     state: Phase
     error: HardwareError | None
     contents: Contents
+    may_boot: bool
     written_bytes: int
     write_seconds: float
     verify_seconds: float
@@ -200,7 +209,7 @@ class _Run:
         with ImageReader(image) as reader:
             self._may_read_twice = reader.decoder_window_bytes <= LATE_WINDOW_BYTES
             reader.readinto(head)
-        self._sinks = [TargetSink(job.target, block_map, head, job.verifies) for job in jobs]
+        self._sinks = [TargetSink(job.target, block_map, head, job.verifies, job.finish) for job in jobs]
         self._lanes = [
             Lane(f"writer of {job.target.name}", sink, self.changed)
             for job, sink in zip(jobs, self._sinks, strict=True)
@@ -233,7 +242,7 @@ class _Run:
 
     def _begin(self) -> None:
         for lane, sink in zip(self._lanes, self._sinks, strict=True):
-            sink.raise_if_cancelled = lane.raise_if_cancelled
+            sink.target.raise_if_cancelled = lane.raise_if_cancelled
             lane.start()
         self._checks.start()
         self._passes.append(_Pass(self, list(self._lanes), self._checks, Pool(POOL_PIECES), 0))
@@ -264,7 +273,7 @@ class _Run:
 
     def _is_stalled(self, lane: Lane, sink: TargetSink) -> bool:
         """The target, and not we, has had it for too long."""
-        silent_seconds = time.monotonic() - sink.active_at
+        silent_seconds = time.monotonic() - sink.target.active_at
         return not lane.finished and not lane.is_idle and silent_seconds > self._stall_seconds
 
     def _progress(self) -> tuple[Progress, ...]:
@@ -283,11 +292,16 @@ class _Run:
         error = lane.error
         if not lane.finished:
             waited = f"the device has not answered for {self._stall_seconds:g} s"
-            error = Stopped("The flash") if state == "cancelled" else WriteError(sink.name, sink.position, waited)
+            error = (
+                Stopped("The flash")
+                if state == "cancelled"
+                else WriteError(sink.target.name, sink.target.position, waited)
+            )
         return Outcome(
             state=state,
             error=error if isinstance(error, HardwareError) else None,
             contents=sink.contents,
+            may_boot=sink.may_boot,
             written_bytes=sink.written_bytes,
             write_seconds=sink.write_seconds,
             verify_seconds=sink.verify_seconds,

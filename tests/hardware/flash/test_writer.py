@@ -13,7 +13,8 @@ from hardware.errors import TargetTooSmall
 from hardware.flash import writer
 from hardware.flash.blockmap import BLOCK_BYTES, BlockMap
 from hardware.flash.image import ImageFacts, ImageReader, inspect
-from hardware.flash.progress import Progress
+from hardware.flash.progress import Phase, Progress
+from hardware.flash.sinks import Finish
 from hardware.flash.target import DiskTarget
 from hardware.flash.writer import FlashJob, Outcome, flash
 from tests.hardware.flash.conftest import LARGE, Disks, Files
@@ -28,8 +29,8 @@ def jobs(*targets: BlockTarget, verifies: bool = True) -> list[FlashJob]:
     return [FlashJob(target, threading.Event(), verifies) for target in targets]
 
 
-def succeeded(outcomes: tuple[Outcome, ...]) -> bool:
-    return all(one.state == "done" and one.contents == "image" and one.error is None for one in outcomes)
+def succeeded(outcomes: tuple[Outcome, ...], contents: str = "image") -> bool:
+    return all(one.state == "done" and one.contents == contents and one.error is None for one in outcomes)
 
 
 @pytest.fixture
@@ -165,7 +166,7 @@ def test_a_slow_disk_slows_only_itself(
         on_progress=seen.append,
         patience_seconds=0.1,
     )
-    assert succeeded((slow, *quick))
+    assert succeeded((slow, *quick), "unverified")
     assert slow.write_seconds > LARGE / 35e6
     assert max(one.write_seconds for one in quick) < slow.write_seconds - 0.3
     assert any(one[0].is_behind for one in seen)
@@ -180,7 +181,7 @@ def test_disks_of_the_same_speed_keep_together(
 ) -> None:
     image, block_map = large
     targets = [Slow(storage(LARGE), 80e6) for _ in range(4)]
-    assert succeeded(flash(image, block_map, jobs(*targets, verifies=False)))
+    assert succeeded(flash(image, block_map, jobs(*targets, verifies=False)), "unverified")
     assert len(passes) == 2
 
 
@@ -191,6 +192,50 @@ def test_no_buffer_lies_idle_while_the_reader_waits_for_one(
     image, block_map = large
     (outcome,) = flash(image, block_map, jobs(storage(LARGE)))
     assert outcome.write_seconds < 5
+
+
+# First-boot files and the like
+
+
+def test_each_disk_is_finished_with_what_is_its_own_after_it_was_verified(
+    storage: Files, packed: dict[str, Path], facts: dict[str, ImageFacts], expected: bytes, shelf: Path
+) -> None:
+    seen: dict[str, set[Phase]] = {"kestrel": set(), "merlin": set()}
+
+    def put(name: str) -> Finish:
+        def finish(target: BlockTarget) -> None:
+            found = memoryview(bytearray(MIB))
+            target.read(0, found)
+            assert found == expected[:MIB], "the whole image is there by now"
+            target.write(5 * MIB, memoryview(name.encode()))
+            target.sync()
+            time.sleep(0.25)  # so that a report sees it
+
+        return finish
+
+    def look(progress: tuple[Progress, ...]) -> None:
+        for phases, one in zip(seen.values(), progress, strict=True):
+            phases.add(one.phase)
+            assert one.phase != "finishing" or one.done_bytes == one.total_bytes > 0
+
+    work = [FlashJob(storage(), threading.Event(), finish=put(name)) for name in seen]
+    assert succeeded(flash(packed["xz"], facts["xz"].block_map, work, on_progress=look))
+    for number, name in enumerate(seen, start=1):
+        found = (shelf / f"emmc{number}").read_bytes()
+        assert found == expected[: 5 * MIB] + name.encode() + expected[5 * MIB + len(name) :]
+
+
+def test_a_disk_that_takes_long_to_be_finished_delays_no_other(
+    storage: Files, packed: dict[str, Path], facts: dict[str, ImageFacts]
+) -> None:
+    first_is_done = threading.Event()
+    waits = FlashJob(storage(), threading.Event(), finish=lambda target: assert_set(first_is_done))
+    tells = FlashJob(storage(), threading.Event(), finish=lambda target: first_is_done.set())
+    assert succeeded(flash(packed["xz"], facts["xz"].block_map, [waits, tells]))
+
+
+def assert_set(event: threading.Event) -> None:
+    assert event.wait(5)
 
 
 # Progress
