@@ -242,13 +242,18 @@ def _finish(operation: Operation, settle: Settle, state: OperationState, code: s
         raise
 
 
+def right_to(operation: Operation) -> str:
+    """The action that a person must be allowed in order to cancel `operation`: what it took to ask for it."""
+    return {"flash.write": "flash"}.get(operation.kind, "power")
+
+
 def cancel(operation: Operation, actor: Actor) -> None:
     """End at once what waits; ask the worker to end what runs as soon as its line is safe.
 
     Cancelling a press releases the button now; a shortened press may have acted as a short one. Raises
     `NotPermitted`, and `Conflict` if it has ended already.
     """
-    roles.require(actor, "power", operation.resource)
+    roles.require(actor, right_to(operation), operation.resource)
     with transaction.atomic():
         # In the order in which an operation moves on, so that one which starts in between is not missed.
         words = f"Cancelled by {actor.name} before it began."

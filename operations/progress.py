@@ -40,6 +40,8 @@ def progress_of(operation: Operation) -> Progress | None:
         return _before("Waits for a worker.", operation.expires_at, "expires in")
     if operation.state != OperationState.RUNNING:
         return None
+    if _is_in_phases(operation):
+        return _progress_in_phases(operation)
     steps = Sequence.from_json(operation.plan).steps
     cancel, consequence = _way_out(operation, steps)
     words = operation.progress or "The worker has taken it."
@@ -57,6 +59,27 @@ def progress_of(operation: Operation) -> Progress | None:
         cancel=cancel,
         consequence=consequence,
     )
+
+
+WRITING = "write"  # the phase of a plan from which on a storage is being changed
+
+
+def _is_in_phases(operation: Operation) -> bool:
+    """Whether its plan names phases instead of what a line is taken through: nobody knows how long each will take."""
+    return all(isinstance(step, str) for step in operation.plan.get("steps", [None]))
+
+
+def _progress_in_phases(operation: Operation) -> Progress:
+    phases: list[str] = operation.plan["steps"]
+    words = operation.progress or "The worker has taken it."
+    if operation.step:
+        words = f"Step {operation.step} of {len(phases)}: {words}"
+    if operation.cancel_requested_by:
+        return Progress(words, consequence=f"{operation.cancel_requested_by} has asked it to stop.")
+    begun = WRITING in phases and operation.step > phases.index(WRITING)
+    lost = "Stops it within a second. What its storage holds is unknown then, and does not boot."
+    kept = "Nothing has been written yet, and nothing will be."
+    return Progress(words, since=operation.started_at, cancel="Cancel", consequence=lost if begun else kept)
 
 
 def _before(words: str, deadline: datetime | None, deadline_words: str) -> Progress:
@@ -105,7 +128,7 @@ class PlannedStep:
 
 def plan_words(operation: Operation) -> list[PlannedStep]:
     """The plan, step by step. Of an operation that has ended, what it had begun counts as done."""
-    steps = Sequence.from_json(operation.plan).steps
+    steps = operation.plan["steps"] if _is_in_phases(operation) else Sequence.from_json(operation.plan).steps
     here = operation.step if operation.state == OperationState.RUNNING else 0
     done = len(steps) if operation.state == OperationState.SUCCEEDED else operation.step
     return [
@@ -114,8 +137,10 @@ def plan_words(operation: Operation) -> list[PlannedStep]:
     ]
 
 
-def _step_words(step: Step) -> str:
+def _step_words(step: Step | str) -> str:
     match step:
+        case str():
+            return step.replace("-", " ")
         case Drive(level):
             return f"drive the line {'low' if level is Level.LOW else 'high'} and read it back"
         case Wait(seconds, why):

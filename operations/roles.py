@@ -22,6 +22,10 @@ LEAST_ROLE = {
     "image.upload": OPERATOR,
     "image.edit": OPERATOR,  # name, notes, fit; retire and bring back
     "image.delete": ADMINISTRATOR,
+    "flash": OPERATOR,
+    "flash.unverified": ADMINISTRATOR,
+    "profile.view": VIEWER,
+    "profile.edit": OPERATOR,
     "power": OPERATOR,
     "slot.mark": OPERATOR,
     "slot.edit": OPERATOR,

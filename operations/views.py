@@ -114,7 +114,7 @@ def operation_page(request: ActorRequest, operation_id: uuid.UUID) -> HttpRespon
         "progress": progress_of(operation),
         "plan": plan_words(operation),
         "log": operation.log.all(),
-        "may_power": may(request.actor, "power", operation.resource),
+        "may_power": may(request.actor, lifecycle.right_to(operation), operation.resource),
         "board_slug": board,
         "slot_number": rest.removeprefix("slot:") if rest.startswith("slot:") else "",
     }

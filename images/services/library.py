@@ -3,7 +3,7 @@
 import fcntl
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -123,13 +123,20 @@ def bring_back(image: FirmwareImage, actor: Actor) -> None:
         _record("image.bring-back", image, actor)
 
 
+#: Asked before an image is deleted, by whoever builds upon images: why it is still needed, or "".
+needed_by: list[Callable[[FirmwareImage], str]] = []
+
+
 def delete(image: FirmwareImage, actor: Actor) -> None:
     """Remove a retired image for good, the row first, then its files.
 
-    Raises `NotPermitted`, `Conflict` unless it is retired, `Busy` while somebody reads it.
+    Raises `NotPermitted`, `Conflict` unless it is retired, `Busy` while somebody reads it or waits to.
     """
     roles.require(actor, "image.delete", "portal")
     with _nobody_reads(image), transaction.atomic():
+        FirmwareImage.objects.select_for_update().filter(pk=image.pk).first()  # nobody begins to need it from here on
+        for why in filter(None, (ask(image) for ask in needed_by)):
+            raise Busy(why, code="image-busy")
         if not FirmwareImage.objects.filter(pk=image.pk, retired_at__isnull=False).delete()[0]:
             raise Conflict(f"{image.name} is in use for new flashes: retire it first.", code="not-retired")
         _record("image.delete", image, actor)

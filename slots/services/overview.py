@@ -236,12 +236,18 @@ def actions(slot: Slot, operation: Operation | None = None) -> list[Action]:
     which it blocks stay where they are."""
     if not hasattr(slot, "som"):
         return []
-    state = PowerState(operation.power.believed) if operation else power.believed(slot)
+    state = _state_before(slot, operation)
     offers = {offer.reset_type: offer for offer in _offers(slot, state)}
     order = list(LABELS)
     if state == PowerState.UNKNOWN and not offers[ResetType.ON].offered:
         order.sort(key=lambda reset_type: reset_type != ResetType.PUSH_POWER_BUTTON)
     return [_action(slot, state, offers[reset_type]) for reset_type in order]
+
+
+def _state_before(slot: Slot, operation: Operation | None) -> PowerState:
+    """What was believed when the open operation was asked for; other kinds than power commands do not keep it."""
+    details = getattr(operation, "power", None)
+    return PowerState(details.believed) if details else power.believed(slot)
 
 
 def _offers(slot: Slot, state: PowerState) -> list[Offer]:
@@ -255,7 +261,7 @@ def may_be_marked_off(slot: Slot, operation: Operation | None = None) -> bool:
     the SOM, the page offers it beside that press instead."""
     if not hasattr(slot, "som"):
         return False
-    state = PowerState(operation.power.believed) if operation else power.believed(slot)
+    state = _state_before(slot, operation)
     return state != PowerState.OFF and (state != PowerState.UNKNOWN or not power.traits_of(slot).is_button)
 
 

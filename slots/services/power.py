@@ -131,7 +131,7 @@ def plan(slot: Slot, ask: Ask) -> Sequence:
     try:
         sequence = _sequence(slot, ask.reset_type)
     except SequenceRefused as refused:
-        raise _as_refusal(refused) from refused
+        raise as_refusal(refused) from refused
     if sequence.latches and not ask.accept_stranding:
         raise refusals.StrandingNotAccepted(
             f"Force off holds the button of slot {slot.number} for {traits.force_off_seconds:g} s; a {traits.name} "
@@ -158,7 +158,8 @@ def still_fits(slot: Slot, reset_type: str, sequence: Sequence) -> bool:
         return False
 
 
-def _as_refusal(refused: SequenceRefused) -> refusals.Refused:
+def as_refusal(refused: SequenceRefused) -> refusals.Refused:
+    """A planner's refusal as one of the portal's, with its sentence and code."""
     kind: type[refusals.Refused] = refusals.NotOffered
     if isinstance(refused, AmbiguousSequence):
         kind = refusals.AmbiguousPowerState
@@ -230,20 +231,21 @@ def record_request(operation: Operation, ask: Ask, actor: Actor) -> None:
     )
 
 
-def hand_over(operations: list[Operation]) -> None:
+def hand_over(operations: list[Operation], words: str = BROKER_WORDS) -> None:
     """Give the first of one or several committed operations to the broker, or end all and raise `BrokerUnavailable`.
 
     A client that repeats the request with its Idempotency-Key then asks anew, since nothing came of the first time.
+    `words` says for a person that the broker is away and that nothing was done.
     """
     try:
         dispatch.send(operations[0])
     except dispatch.BrokerAway:
-        ended = [lifecycle.fail_before_start(one, "broker-unavailable", BROKER_WORDS) for one in operations]
+        ended = [lifecycle.fail_before_start(one, "broker-unavailable", words) for one in operations]
         if not ended[0]:
             return  # a worker has begun it all the same: what was lost is the broker's answer only
         for operation in operations:
             idempotency.forget(operation)
-        raise refusals.BrokerUnavailable(f"{BROKER_WORDS} Try again soon.") from None
+        raise refusals.BrokerUnavailable(f"{words} Try again soon.") from None
 
 
 def send_due() -> None:

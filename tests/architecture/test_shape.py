@@ -16,7 +16,7 @@ FRAME = {"__init__", "management", "migrations"}
 OWN = {
     "operations": {
         *("audit", "claims", "dispatch", "events", "http", "idempotency", "lifecycle", "progress", "reading"),
-        *("refusals", "restrictions", "roles", "scribe", "worker"),
+        *("refusals", "restrictions", "roles", "scribe", "wishes", "worker"),
     },
     "accounts": {"access", "actors", "sockets"},
     "slots": {"questions"},

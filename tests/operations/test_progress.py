@@ -97,3 +97,28 @@ def test_the_plan_is_told_in_words_with_where_it_is():
     assert steps[0].words == "drive the line low and read it back"
     assert steps[3].words.startswith("wait up to 90 s until observed Off")
     assert [step.at for step in plan_words(running(CM5, ResetType.FORCE_OFF, 1))] == ["now", "next", "next"]
+
+
+def in_phases(step: int, **more) -> Operation:
+    plan = {"steps": ["prepare", "boot-mode", "write", "verify", "restore"]}
+    row = {"state": OperationState.RUNNING, "steps": 5, "started_at": timezone.now(), "progress": "at work"}
+    return Operation(title="t", plan=plan, step=step, **{**row, **more})
+
+
+@pytest.mark.parametrize(("step", "word"), [(1, "Nothing"), (2, "Nothing"), (3, "unknown"), (4, "unknown")])
+def test_an_act_in_phases_says_what_a_cancel_would_leave(step, word):
+    progress = progress_of(in_phases(step))
+    assert progress.words == f"Step {step} of 5: at work"
+    assert (progress.total_seconds, progress.cancel) == (0, "Cancel")
+    assert word in progress.consequence
+    assert progress_of(in_phases(step, cancel_requested_by="olga")).consequence == "olga has asked it to stop."
+
+
+def test_its_plan_names_the_phases():
+    assert [(step.words, step.at) for step in plan_words(in_phases(3))] == [
+        ("prepare", "done"),
+        ("boot mode", "done"),
+        ("write", "now"),
+        ("verify", "next"),
+        ("restore", "next"),
+    ]

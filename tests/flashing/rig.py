@@ -1,0 +1,76 @@
+"""Images, storages and requests for the tests of flashing."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+from flashing.models import FlashJob, FlashRun, Method
+from flashing.services import requests
+from flashing.services.requests import Ask, TargetAsk
+from images.models import FirmwareImage
+from nanoportal import celery  # noqa: F401  makes it the current Celery app, as in the web process
+from operations.models import Operation
+from operations.roles import Actor
+from slots.models import Board, Slot
+from slots.services import power
+from tests.images import rig as images
+
+SLUG = "demo"
+MIB = 1 << 20
+STORAGE_BYTES = 8 * MIB
+
+
+def make_storage(folder: Path, number: int) -> Path:
+    """A file that stands for a slot's storage, full of what was there before."""
+    path = folder / f"slot-{number}.disk"
+    path.write_bytes(random.Random(number).randbytes(STORAGE_BYTES))
+    return path
+
+
+def raw_image() -> bytes:
+    return images.raw_image(4)
+
+
+def kept_image(actor: Actor, **more: Any) -> FirmwareImage:
+    """The image in the library, for no SOM in particular."""
+    kept = images.kept_image(images.xz_image(4), actor, **more)
+    kept.som_types.clear()
+    return kept
+
+
+def slot(number: int) -> Slot:
+    return power.find_slot(SLUG, number)
+
+
+def name(number: int) -> str:
+    return requests.name_of(slot(number))
+
+
+def wish(image: FirmwareImage, *numbers: int, method: Method = Method.FILE, medium: str = "file", **more: Any) -> Ask:
+    """A wish for these slots, confirmed."""
+    targets = tuple(TargetAsk(number, method, medium) for number in numbers)
+    return Ask(**{"image_id": image.pk, "targets": targets, "typed": {n: name(n) for n in numbers}, **more})
+
+
+def request(image: FirmwareImage, actor: Actor, *numbers: int, key: str = "", **more: Any) -> FlashRun:
+    """A run as the pages ask for it."""
+    return requests.request_flash(Board.objects.get(slug=SLUG), wish(image, *numbers, **more), actor, key)
+
+
+def jobs(run: FlashRun) -> list[FlashJob]:
+    """Its jobs with their operations as the database has them now."""
+    return list(FlashJob.objects.filter(run=run).select_related("operation", "slot"))
+
+
+def job(run: FlashRun, number: int = 2) -> FlashJob:
+    return FlashJob.objects.select_related("operation", "slot", "run").get(run=run, number=number)
+
+
+def ended(job: FlashJob) -> tuple[str, str]:
+    """State and code of its operation."""
+    operation = Operation.objects.get(pk=job.operation_id)
+    return operation.state, operation.code
+
+
+def log(job: FlashJob) -> list[str]:
+    return [line.text for line in Operation.objects.get(pk=job.operation_id).log.all()]
