@@ -10,6 +10,7 @@ import stat
 import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Self
 
 from hardware.errors import (
     DeviceNotFound,
@@ -59,7 +60,7 @@ class DiskTarget:
         another disk is, TargetInUse if it is mounted, part of something, held by another program or the portal's own,
         TargetRefused if it is write-protected. Nothing has been written then.
         """
-        disk = _planned(wanted, find_disks(sys))
+        disk = planned_disk(wanted, find_disks(sys))
         _refuse_unless_free(disk, uses_of(disk, protected=protected, sys=sys, proc=proc))
         file = _open_exclusively(disk)
         with contextlib.ExitStack() as undo:
@@ -76,7 +77,7 @@ class DiskTarget:
         return target
 
     def write(self, offset: int, data: memoryview) -> None:
-        with _write_errors(self.name, offset):
+        with write_errors(self.name, offset):
             if self._is_aligned(offset, data):
                 _write_all(self._file, data, offset)
             else:
@@ -111,11 +112,11 @@ class DiskTarget:
         return True
 
     def sync(self) -> None:
-        with _write_errors(self.name, self._written_to):
+        with write_errors(self.name, self._written_to):
             os.fdatasync(self._file)
 
     def read(self, offset: int, buffer: memoryview) -> None:
-        with _read_errors(self.name, offset):
+        with read_errors(self.name, offset):
             if not self.is_direct:
                 _drop_cache(self._file, offset, len(buffer))
             if self._is_aligned(offset, buffer):
@@ -147,7 +148,7 @@ class FileTarget:
         self._written_to = 0
 
     @classmethod
-    def open(cls, path: Path) -> "FileTarget":
+    def open(cls, path: Path) -> Self:
         """Raises DeviceNotFound, TargetRefused if it is no ordinary file, TargetInUse if its lock is held."""
         try:
             file = os.open(path, os.O_RDWR | os.O_CLOEXEC | os.O_NOCTTY)
@@ -167,7 +168,7 @@ class FileTarget:
         return cls(file, path)
 
     def write(self, offset: int, data: memoryview) -> None:
-        with _write_errors(self.name, offset):
+        with write_errors(self.name, offset):
             if offset + len(data) > self.size_bytes:  # a disk would refuse it; a file would grow
                 raise OSError(errno.ENOSPC, "")
             _write_all(self._file, data, offset)
@@ -176,15 +177,15 @@ class FileTarget:
     def clear(self, offset: int, length: int) -> bool:
         if not self.clears:
             return False
-        self.clears = _punch_hole(self._file, offset, length)
+        self.clears = punch_hole(self._file, offset, length)
         return self.clears
 
     def sync(self) -> None:
-        with _write_errors(self.name, self._written_to):
+        with write_errors(self.name, self._written_to):
             os.fdatasync(self._file)
 
     def read(self, offset: int, buffer: memoryview) -> None:
-        with _read_errors(self.name, offset):
+        with read_errors(self.name, offset):
             _drop_cache(self._file, offset, len(buffer))
             _read_all(self._file, buffer, offset)
 
@@ -195,7 +196,7 @@ class FileTarget:
 # Finding and opening
 
 
-def _planned(wanted: DiskIdentity, disks: Sequence[Disk]) -> Disk:
+def planned_disk(wanted: DiskIdentity, disks: Sequence[Disk]) -> Disk:
     there = [disk for disk in disks if disk.identity.place == wanted.place]
     same = [disk for disk in there if disk.identity == wanted]
     if len(same) > 1:
@@ -265,7 +266,7 @@ def _is_page_aligned(data: memoryview) -> bool:
     return not data.readonly and ctypes.addressof(ctypes.c_char.from_buffer(data)) % mmap.PAGESIZE == 0
 
 
-def _punch_hole(file: int, offset: int, length: int) -> bool:
+def punch_hole(file: int, offset: int, length: int) -> bool:
     mode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
     return bool(_libc.fallocate(file, mode, ctypes.c_int64(offset), ctypes.c_int64(length)) == 0)
 
@@ -274,7 +275,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 @contextlib.contextmanager
-def _write_errors(name: str, offset: int) -> Iterator[None]:
+def write_errors(name: str, offset: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -282,7 +283,7 @@ def _write_errors(name: str, offset: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _read_errors(name: str, offset: int) -> Iterator[None]:
+def read_errors(name: str, offset: int) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`python -m hardware.simulator`: run one simulated board, or `ctl`: ask things of a running one."""
+"""`python -m hardware.simulator`: run one simulated board, or `ctl`: ask things of a running one, or `rpiboot`."""
 
 import argparse
 import json
@@ -20,6 +20,8 @@ def main(arguments: list[str]) -> int:
     try:
         if arguments[:1] == ["ctl"]:
             return _ctl(arguments[1:])
+        if arguments[:1] == ["rpiboot"]:
+            return _rpiboot(arguments[1:])
         return _serve(arguments)
     except (places.PlaceError, control.CtlError) as refusal:
         print(refusal, file=sys.stderr)
@@ -86,6 +88,19 @@ def _ctl(arguments: list[str]) -> int:
     return 0
 
 
+def _rpiboot(arguments: list[str]) -> int:
+    from hardware.simulator import rpiboot
+
+    parser = argparse.ArgumentParser(
+        prog="python -m hardware.simulator rpiboot",
+        description="Stand in for rpiboot: wait for a simulated SOM's boot ROM and make it a USB disk.",
+    )
+    _add_place(parser)
+    rpiboot.add_arguments(parser)
+    options = parser.parse_args(arguments)
+    return rpiboot.run(places.board_directory(options.data, options.board), options.path, _time_scale())
+
+
 def _add_place(parser: argparse.ArgumentParser) -> None:
     default = os.environ.get("NANOPORTAL_DATA") or Path(__file__).resolve().parents[2] / "var"
     parser.add_argument("--data", metavar="DIR", type=Path, default=default, help="the portal's data directory")
@@ -108,6 +123,9 @@ def _addresses(board: Board, server: Server) -> dict[str, object]:
         "board": board.name,
         "i2c": f"sim:{server.i2c_path}",
         "uarts": {str(number): str(slot.uart.link) for number, slot in board.slots.items() if slot.uart},
+        "usb": {
+            str(slot.number): f"sim:{board.directory}#{slot.usb.path}" for slot in board.slots.values() if slot.usb
+        },
         "control": str(server.control_path),
         "pid": os.getpid(),
     }

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zlib import crc32
 
 from hardware.simulator.bus import Bus
 from hardware.simulator.chips import Jl6108Model, Pca9557Model
@@ -10,9 +11,11 @@ from hardware.simulator.clock import Scheduler
 from hardware.simulator.faults import Fault, Faults
 from hardware.simulator.login import LoginConsole
 from hardware.simulator.som import KINDS, BootStage, Power, Som
+from hardware.simulator.storage import Storage
 from hardware.simulator.switch_memory import FIRMWARE_WORDS, OTHER_CHIP_WORDS
 from hardware.simulator.trace import Trace
 from hardware.simulator.uart import Uart
+from hardware.simulator.usb import Face, Kernel, Socket, usb_path
 
 if TYPE_CHECKING:  # it loads much that a board without peers has no use for
     from hardware.simulator.peers import Peer
@@ -32,10 +35,12 @@ class BoardError(Exception):
 
 
 class Slot:
-    """A position on the board: perhaps a SOM, perhaps a UART, and a port of the switch."""
+    """A position on the board: perhaps a SOM with its storage, perhaps a UART, and a port of the switch."""
 
-    def __init__(self, number: int, board: "Board", uart: Uart | None) -> None:
+    def __init__(self, number: int, board: "Board", uart: Uart | None, usb: Socket | None) -> None:
         self.number = number
+        self.usb = usb
+        self.storage: Storage | None = None
         #: Slot s is wired to switch port 8 - s (nanocluster.md section 5).
         self.port = 8 - number
         self.uart = uart
@@ -44,13 +49,15 @@ class Slot:
         self.peer: Peer | None = None
         self._board = board
         self._console: LoginConsole | None = None
+        self._soms = 0
 
     def insert(self, kind: str) -> None:
         """Put a SOM in; it stays off until its line moves."""
-        hostname = f"{kind.lower()}-{self.number}"
-        self.som = Som(KINDS[kind], hostname, self._board.scheduler, self)
+        self.som = Som(KINDS[kind], f"{kind.lower()}-{self.number}", self._board.scheduler, self)
         self.som.has_peer = self.peer is not None
-        self._console = LoginConsole(hostname, self.say, self._act)
+        self._console = LoginConsole(self.som.hostname, self.say, self._act)
+        self.storage = self._board.new_storage(self.number, KINDS[kind].emmc_bytes)
+        self._soms += 1
 
     def connect(self, peer: "Peer") -> None:
         """Put a real system behind the UART; the SOM, if there is one, is off."""
@@ -60,23 +67,43 @@ class Slot:
             self.som.has_peer = True
 
     def remove(self) -> None:
-        """Take the SOM out, whatever it is doing."""
+        """Take the SOM out, whatever it is doing, and its storage with it."""
         if self.som is not None:
             self.som.lose_power()
-        self.som = self._console = None
+        if self.storage is not None:
+            self.storage.discard()
+        self.som = self._console = self.storage = None
 
     def power_changed(self, power: Power) -> None:
         if power is Power.ON and self._console is not None:
             self._console.forget()
         if self.peer is not None:
-            if power is Power.ON:
-                self.peer.power_on()
+            if power is Power.ON and self.som is not None and self.som.stage is BootStage.PEER:
+                written = self.storage.first_written() if self.storage is not None else None
+                self.peer.power_on(written.file if written is not None else None)
             elif power is Power.OFF:
                 self.peer.power_off()
         self._board.trace.record(slot=self.number, power=power)
 
     def link_changed(self, mbps: int) -> None:
         self._board.switch.set_partner(self.port, mbps)
+
+    def face_changed(self, face: Face | None) -> None:
+        if self.usb is None or self.storage is None:
+            return
+        if face is None:
+            self.usb.hide()
+        else:
+            # Another SOM has another serial number, and the same one keeps its own over restarts of the simulator.
+            serial = f"{crc32(f'{self._board.name} {self.number} {self._soms}'.encode()):08x}"
+            self.usb.show(face, serial, self.storage.make())
+
+    def find_system(self) -> str | None:
+        assert self.som is not None
+        factory = self.som.hostname
+        hostname = factory if self.storage is None else self.storage.system_name(factory)
+        self._console = LoginConsole(hostname or factory, self.say, self._act)
+        return hostname
 
     def say(self, text: str) -> None:
         if self.uart is not None:
@@ -119,17 +146,27 @@ class Slot:
             "line": level,
             "port": self.port,
             "uart": uart and {"path": str(uart.link), "sent": uart.sent_bytes, "dropped": uart.dropped_bytes},
+            **(self._outside() if self.usb is not None else {}),
             **({"peer": {"kind": self.peer.kind, "pid": self.peer.pid}} if self.peer else {}),
+        }
+
+    def _outside(self) -> dict[str, Any]:
+        media = self.storage.media() if self.storage is not None else []
+        return {
+            "usb": self.usb and self.usb.as_json(),
+            "boot_button": self.som is not None and self.som.is_boot_held,
+            "media": {each.name: {"bytes": each.size_bytes, "written": not each.is_as_it_came} for each in media},
         }
 
 
 class Board:
     """Everything on one board. Time passes through `scheduler`, all that happens is in `trace`."""
 
-    def __init__(self, name: str, scheduler: Scheduler, trace: Trace, uart_directory: Path | None = None) -> None:
+    def __init__(self, name: str, scheduler: Scheduler, trace: Trace, directory: Path | None = None) -> None:
         """Give the board power: slot 1 runs, the rest is off.
 
-        UARTs appear in `uart_directory` as uart-2 to uart-7 (None: the board has none). Raises OSError.
+        UARTs appear in `directory` as uart-2 to uart-7, storage in its `disks`, USB devices in its `sys` and `dev`
+        (None: the board has neither). Raises OSError.
         """
         self.name = name
         self.scheduler = scheduler
@@ -142,7 +179,9 @@ class Board:
         self.bus.attach(EXPANDER_ADDRESS, self.expander)
         self.bus.attach(SWITCH_ADDRESS, self.switch)
         self._has_mains = True
-        self.slots = {number: Slot(number, self, self._uart(number, uart_directory)) for number in range(1, 8)}
+        self.directory = directory
+        self._kernel = Kernel(directory) if directory is not None else None
+        self.slots = {number: Slot(number, self, self._uart(number), self._socket(number)) for number in range(1, 8)}
         for number, kind in POPULATION.items():
             self.slots[number].insert(kind)
         self.switch.set_partner(UPLINK_PORT, UPLINK_MBPS)
@@ -152,12 +191,14 @@ class Board:
         self.faults.changed = self._apply_faults
 
     def close(self) -> None:
-        """End peers, take the UARTs away and end the trace."""
+        """End peers, take UARTs and USB devices away and end the trace; what SOMs have stored stays."""
         for slot in self.slots.values():
             if slot.peer is not None:
                 slot.peer.power_off()
             if slot.uart is not None:
                 slot.uart.unplug()
+        if self._kernel is not None:
+            self._kernel.clean()
         self.trace.close()
 
     def cycle_mains(self) -> None:
@@ -191,6 +232,9 @@ class Board:
         slot = self.slots[number]
         if slot.som is not None:
             raise BoardError(f"Slot {number} holds a {slot.som.kind.name} already.")
+        left_over = self.new_storage(number, 0)
+        if left_over is not None:
+            left_over.discard()  # a new SOM brings its own
         slot.insert(kind)
         self._apply_faults()
 
@@ -213,7 +257,8 @@ class Board:
             if not som.ask_for_shutdown():
                 raise BoardError(f"No system is up in slot {number} that could shut down.")
         elif not som.stop_system(panic=what == "panic"):
-            raise BoardError(f"The SOM in slot {number} is off.")
+            is_off = som.power is Power.OFF
+            raise BoardError(f"The SOM in slot {number} is {'off' if is_off else 'in its download mode'}.")
 
     def overrun(self, number: int, count: int) -> None:
         """Let a slot's UART count lost input; raises BoardError."""
@@ -260,10 +305,17 @@ class Board:
         words = self.switch.memory.differences()
         return {f"0x{address:06X}": [f"0x{word:08X}" for word in run] for address, run in words.items()}
 
-    def _uart(self, number: int, directory: Path | None) -> Uart | None:
-        if directory is None or number not in SLOTS_WITH_UART:
+    def new_storage(self, number: int, emmc_bytes: int) -> Storage | None:
+        """Return the storage of a SOM in that slot; None where the board has no place for it."""
+        return None if self.directory is None else Storage(self.directory / "disks", number, emmc_bytes)
+
+    def _uart(self, number: int) -> Uart | None:
+        if self.directory is None or number not in SLOTS_WITH_UART:
             return None
-        return Uart(directory / f"uart-{number}")
+        return Uart(self.directory / f"uart-{number}")
+
+    def _socket(self, number: int) -> Socket | None:
+        return None if self._kernel is None else Socket(usb_path(number), self._kernel, self.trace.record)
 
     def _pin_changed(self, line: int, level: int) -> None:
         self.trace.record(line=line, level=level)
@@ -293,7 +345,18 @@ class Board:
             if slot.som is not None:
                 is_asked_for = self.faults.is_active("short-press-shuts-down", number)
                 slot.som.press_shuts_down = slot.som.kind.press_shuts_down or is_asked_for
+            if slot.usb is not None:
+                slot.usb.upset(self._disk_faults(number))
         self._apply_switch_faults()
+
+    def _disk_faults(self, number: int) -> dict[str, int | float | bool]:
+        values = {
+            "bad_from": self.faults.value("disk-bad-block", number),
+            "unreadable_from": self.faults.value("disk-unreadable", number),
+            "mb_per_s": self.faults.value("disk-slow", number),
+            "lies": self.faults.is_active("disk-lies", number) or None,
+        }
+        return {name: value for name, value in values.items() if value is not None}
 
     def _apply_switch_faults(self) -> None:
         words = dict(FIRMWARE_WORDS)

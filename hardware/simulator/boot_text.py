@@ -33,9 +33,13 @@ _TIMES = {
 }
 
 
-def boot_script(kind: str, hostname: str) -> list[Step]:
-    """Return the steps of a boot of this type of SOM, the earliest first."""
+def boot_script(kind: str, hostname: str | None) -> list[Step]:
+    """Return the steps of a boot of this type of SOM, the earliest first; a host name of None finds nothing to boot."""
     loader, kernel, services, login = _TIMES[kind]
+    if hostname is None:
+        # All but the last line: that one says what it loads.
+        found = "".join(_LOADERS[kind].splitlines(keepends=True)[:-1])
+        return [(loader, "boot-loader", found), (kernel, "stopped", _lines("No bootable device", "System halted"))]
     machine, cores, link = _MACHINES[kind]
     kernel_text = _lines(
         f"[    0.000000] Booting Linux on {machine} (simulated)",

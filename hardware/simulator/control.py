@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hardware.simulator import hands
 from hardware.simulator.board import EXPANDER_ADDRESS, Board, BoardError
 from hardware.simulator.bus import TransferError
 from hardware.simulator.faults import KINDS, FaultError
@@ -131,6 +132,46 @@ def _mains_cycle(board: Board, arguments: list[str]) -> Any:
     return board.state()
 
 
+def _boot_button(board: Board, arguments: list[str]) -> Any:
+    number, what = _slot(arguments[0]), arguments[1]
+    hands.press_boot_button(board, number, _either(what, "hold", "release"))
+    return board.state()["slots"][str(number)]
+
+
+def _usb(board: Board, arguments: list[str]) -> Any:
+    number, what = _slot(arguments[0]), arguments[1]
+    hands.plug_usb(board, number, _either(what, "plug", "unplug"))
+    return board.state()["slots"][str(number)]
+
+
+def _reset_button(board: Board, arguments: list[str]) -> Any:
+    hands.press_reset_button(board)
+    return board.state()["slots"]["1"]
+
+
+def _media(board: Board, arguments: list[str]) -> Any:
+    number, name, size = _slot(arguments[0]), arguments[1], arguments[2]
+    if not size.isascii() or not size.isdigit():
+        raise BoardError(f"BYTES is a whole number, not {size!r}.")
+    hands.put_medium(board, number, name, int(size))
+    return board.state()["slots"][str(number)]
+
+
+def _nvme(board: Board, arguments: list[str]) -> Any:
+    return _media(board, [arguments[0], "nvme", *(arguments[1:] or [str(hands.NVME_BYTES)])])
+
+
+def _boot_files(board: Board, arguments: list[str]) -> Any:
+    hands.send_boot_files(board, arguments[0])
+    return {"sent": arguments[0]}
+
+
+def _either(what: str, yes: str, no: str) -> bool:
+    if what not in (yes, no):
+        raise BoardError(f"It is {yes} or {no}, not {what!r}.")
+    return what == yes
+
+
 def _foreign_write(board: Board, arguments: list[str]) -> Any:
     register, value = (_byte(argument) for argument in arguments)
     try:
@@ -166,5 +207,11 @@ VERBS = {
     "os": Verb(("SLOT", "hang|panic|shutdown"), "upset the system that runs on a SOM", _os),
     "overrun": Verb(("SLOT", "COUNT"), "let a UART count that it lost input", _overrun),
     "mains-cycle": Verb((), "cut the board's power and give it back", _mains_cycle),
+    "boot-button": Verb(("SLOT", "hold|release"), "hold BOOT on the SOM's adapter, or let it go", _boot_button),
+    "usb": Verb(("SLOT", "plug|unplug"), "connect the SOM's Type-C to the portal's machine, or pull it", _usb),
+    "reset-button": Verb((), "press RESET on the board: slot 1 starts anew", _reset_button),
+    "media": Verb(("SLOT", "emmc|nvme", "BYTES"), "give the SOM a blank medium of that size; 0: none", _media),
+    "nvme": Verb(("SLOT", "[BYTES]"), "put a blank NVMe drive on the SOM's adapter", _nvme),
+    "boot-files": Verb(("PATH",), "do what rpiboot does to the boot ROM at that USB path", _boot_files),
     "foreign-write": Verb(("REG", "VALUE"), "write to the expander as somebody else", _foreign_write),
 }

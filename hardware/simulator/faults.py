@@ -28,6 +28,10 @@ KINDS = {
     "switch-busy": FaultKind(("POLLS",), "the switch's bridge reads busy this many times per access"),
     "switch-lsb": FaultKind((), "the switch is strapped to the low-byte-first wire mode"),
     "wrong-chip": FaultKind((), "the switch is of the JL6105/6107 family"),
+    "disk-bad-block": FaultKind(("SLOT", "OFFSET"), "the SOM's USB disk fails writes and reads from that byte on"),
+    "disk-unreadable": FaultKind(("SLOT", "OFFSET"), "the SOM's USB disk fails reads from that byte on"),
+    "disk-slow": FaultKind(("SLOT", "MB_PER_S"), "the SOM's USB disk takes and gives so many million bytes a second"),
+    "disk-lies": FaultKind(("SLOT",), "the SOM's USB disk says it has what it was sent, and has something else"),
 }
 
 
@@ -64,7 +68,7 @@ class Faults:
             for parameter, argument in zip(kind.parameters, arguments, strict=False)
         }
         target = next((values[key] for key in ("CHIP", "LINE", "SLOT") if key in values), None)
-        number = next((values[key] for key in ("SECONDS", "LEVEL", "POLLS") if key in values), None)
+        number = next((values[key] for key in _VALUES if key in values), None)
         fault = Fault(name, target, number, values.get("TIMES"))
         self._faults[name, target] = fault
         self.changed()
@@ -88,9 +92,9 @@ class Faults:
         """Return True if this fault is in force; does not use it up."""
         return (name, target) in self._faults
 
-    def value(self, name: str) -> int | float | None:
+    def value(self, name: str, target: str | int | None = None) -> int | float | None:
         """Return the number given with a fault, None when it is not in force."""
-        fault = self._faults.get((name, None))
+        fault = self._faults.get((name, target))
         return fault.value if fault else None
 
     def strikes(self, name: str, target: str | int | None = None) -> bool:
@@ -106,7 +110,12 @@ class Faults:
         return True
 
 
-_LIMITS = {"LINE": (0, 7), "SLOT": (1, 7), "LEVEL": (0, 1), "TIMES": (1, 1_000_000), "POLLS": (1, 1_000)}
+#: The parameters that are a fault's value; the others but TIMES say what it strikes.
+_VALUES = ("SECONDS", "LEVEL", "POLLS", "OFFSET", "MB_PER_S")
+_LIMITS = {
+    **{"LINE": (0, 7), "SLOT": (1, 7), "LEVEL": (0, 1), "TIMES": (1, 1_000_000), "POLLS": (1, 1_000)},
+    "OFFSET": (0, 2**43),
+}
 
 
 def _parse(parameter: str, argument: str) -> Any:
@@ -115,14 +124,14 @@ def _parse(parameter: str, argument: str) -> Any:
         if argument not in ("expander", "switch"):
             raise FaultError(f"CHIP is expander or switch, not {argument!r}.")
         return argument
-    if parameter == "SECONDS":
+    if parameter in ("SECONDS", "MB_PER_S"):
         try:
-            seconds = float(argument)
+            number = float(argument)
         except ValueError:
-            seconds = -1.0
-        if not 0 < seconds <= 3600:
-            raise FaultError(f"SECONDS is a number above 0 and up to 3600, not {argument!r}.")
-        return seconds
+            number = -1.0
+        if not 0 < number <= 3600:
+            raise FaultError(f"{parameter} is a number above 0 and up to 3600, not {argument!r}.")
+        return number
     lowest, highest = _LIMITS[parameter]
     if not argument.isascii() or not argument.isdigit() or not lowest <= int(argument) <= highest:
         raise FaultError(f"{parameter} is a number from {lowest} to {highest}, not {argument!r}.")

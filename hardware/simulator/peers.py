@@ -64,6 +64,12 @@ def command(kind: str) -> list[str]:
     return [*words, "-append", "console=ttyAMA0,115200"]
 
 
+def _disk(file: Path) -> list[str]:
+    """Return what gives a peer that file as its disk; a comma in the path is written twice (qemu(1))."""
+    path = str(file).replace(",", ",,")
+    return ["-drive", f"file={path},format=raw,if=none,id=storage", "-device", "virtio-blk-device,drive=storage"]
+
+
 class Peer:
     """One real system at the other end of a UART, without power at first. Lives in the simulator's one thread."""
 
@@ -91,15 +97,15 @@ class Peer:
         """The process that runs it; None without power."""
         return self._process.pid if self._process is not None else None
 
-    def power_on(self) -> None:
-        """Boot from cold; nothing happens if it has power."""
+    def power_on(self, storage: Path | None = None) -> None:
+        """Boot from cold, with what the SOM has stored as its disk; nothing happens if it has power."""
         if self._process is not None:
             return
         self._line, its_line = socket.socketpair()
         self._monitor, its_monitor = socket.socketpair()
         with its_line, its_monitor:
             self._process = subprocess.Popen(
-                self._command,
+                [*self._command, *(_disk(storage) if storage is not None else [])],
                 stdin=its_line.fileno(),
                 stdout=its_line.fileno(),
                 stderr=its_monitor.fileno(),

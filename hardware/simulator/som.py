@@ -7,13 +7,16 @@ from enum import StrEnum
 from functools import partial
 from typing import NamedTuple, Protocol
 
-from hardware.simulator.boot_text import SHUTDOWN_TEXT, boot_script, panic_text
+from hardware.simulator.boot_text import SHUTDOWN_TEXT, Step, boot_script, panic_text
 from hardware.simulator.clock import Action, Scheduler, Timer
+from hardware.simulator.usb import BCM2711_ROM, BCM2712_ROM, GADGET, UMS, Face
 
 #: A press shorter than this is a bounce that no power controller acts on [inferred].
 SHORTEST_PRESS_SECONDS = 0.2
 #: An 8 s press forces off (3.2). The controller acts a little earlier, while the button is still held [inferred].
 FORCE_OFF_SECONDS = 7.5
+#: rpiboot's two stages: the boot ROM leaves the bus, and comes back as a disk [inferred].
+GADGET_GONE_SECONDS, GADGET_READY_SECONDS = 1.0, 2.0
 
 
 class Power(StrEnum):
@@ -25,9 +28,10 @@ class Power(StrEnum):
 
 
 class BootStage(StrEnum):
-    """How far a SOM that is on has come; `STOPPED` is a system that hangs or has panicked.
+    """How far a SOM that is on has come; `STOPPED` is a system that hangs, has panicked or is not there to boot.
 
-    `PEER` is a real system: how far it has come nobody here knows.
+    `PEER` is a real system: how far it has come nobody here knows. `ROM` waits for boot files on USB, `STORAGE` shows
+    the media there as disks, or is about to.
     """
 
     NONE = "none"
@@ -36,6 +40,17 @@ class BootStage(StrEnum):
     LOGIN = "login"
     STOPPED = "stopped"
     PEER = "peer"
+    ROM = "boot-rom"
+    STORAGE = "usb-storage"
+
+
+class Download(NamedTuple):
+    """What a SOM does instead of booting while its BOOT button is held: after a while it shows itself on USB."""
+
+    stage: BootStage
+    face: Face
+    seconds: float
+    only_in_controller: bool = False
 
 
 class SomKind(NamedTuple):
@@ -43,7 +58,7 @@ class SomKind(NamedTuple):
 
     `power_on_press_seconds` is how long the button is pressed until an off SOM starts, None for a level line.
     `press_shuts_down` tells whether a short press asks a running system for a shutdown, `latches` whether a force-off
-    keeps the SOM off until the board loses power.
+    keeps the SOM off until the board loses power. `download` is None where the simulator has no such mode.
     """
 
     name: str
@@ -53,16 +68,31 @@ class SomKind(NamedTuple):
     power_on_press_seconds: float | None = None
     press_shuts_down: bool = False
     latches: bool = False
+    download: Download | None = None
+    emmc_bytes: int = 31_268_536_320  # sold as 32 GB
+    has_nvme: bool = False
 
+
+# nanocluster.md section 7; how long each takes is [inferred].
+_UMS = Download(BootStage.STORAGE, UMS, 3.0, only_in_controller=True)
+_ROM_2711 = Download(BootStage.ROM, BCM2711_ROM, 0.5)
+_ROM_2712 = Download(BootStage.ROM, BCM2712_ROM, 0.5)
 
 KINDS = {
     # A press of 1 s starts it, 8 s stop it; a press while it runs is [unknown] and ignored here.
-    "LM3H": SomKind("LM3H", 100, 4.0, 8.0, power_on_press_seconds=0.8),
+    "LM3H": SomKind("LM3H", 100, 4.0, 8.0, power_on_press_seconds=0.8, download=_UMS),
     # [unknown], treated as a level reset.
-    "M4N": SomKind("M4N", 1000, 5.0, 8.0),
-    "CM4": SomKind("CM4", 1000, 4.0, 8.0),
+    "M4N": SomKind("M4N", 1000, 5.0, 8.0, has_nvme=True),
+    "CM4": SomKind("CM4", 1000, 4.0, 8.0, download=_ROM_2711, has_nvme=True),
     # Raspberry Pi OS Lite: one press shuts down, in about 12 s. After 8 s nothing starts it until power is cut.
-    "CM5": SomKind("CM5", 1000, 3.0, 12.0, SHORTEST_PRESS_SECONDS, press_shuts_down=True, latches=True),
+    "CM5": SomKind(
+        *("CM5", 1000, 3.0, 12.0, SHORTEST_PRESS_SECONDS),
+        press_shuts_down=True,
+        latches=True,
+        download=_ROM_2712,
+        emmc_bytes=62_537_072_640,  # sold as 64 GB
+        has_nvme=True,
+    ),
 }
 
 
@@ -78,6 +108,12 @@ class Surroundings(Protocol):
     def say(self, text: str) -> None:
         """The SOM writes to its UART."""
 
+    def face_changed(self, face: Face | None) -> None:
+        """The SOM shows itself on USB as this, or not at all."""
+
+    def find_system(self) -> str | None:
+        """Return the host name of the system that the SOM finds to boot; None if it finds none."""
+
 
 class Som:
     """One SOM, off at first."""
@@ -90,6 +126,8 @@ class Som:
         self.is_latched = False
         #: A real system runs on it: no boot is played, and a shutdown ends by the time that this kind takes.
         self.has_peer = False
+        #: Somebody holds the BOOT button.
+        self.is_boot_held = False
         #: Overrides the kind: a fault can make a short press matter.
         self.press_shuts_down = kind.press_shuts_down
         self._scheduler = scheduler
@@ -115,12 +153,14 @@ class Som:
         """Begin to boot; nothing happens if the SOM is on already."""
         if self.power is not Power.OFF:
             return
-        self.power, self.stage = Power.ON, BootStage.PEER if self.has_peer else BootStage.BOOT_LOADER
-        self._slot.power_changed(self.power)
-        if not self.has_peer:
-            for seconds, stage, text in boot_script(self.kind.name, self.hostname):
-                self._later(seconds, partial(self._boot_step, BootStage(stage), text))
-        self._later(self.kind.link_seconds, partial(self._slot.link_changed, self.kind.link_mbps))
+        self.power = Power.ON
+        if self.is_boot_held and self.kind.download is not None:
+            self._download(self.kind.download)
+        elif self.has_peer:
+            self._boot(BootStage.PEER, [])
+        else:
+            hostname = self._slot.find_system()
+            self._boot(BootStage.BOOT_LOADER, boot_script(self.kind.name, hostname), has_link=hostname is not None)
 
     def start_booted(self) -> None:
         """Be on, with a system that has been running for long."""
@@ -132,6 +172,8 @@ class Som:
         for timer in self._timers:
             timer.cancel()
         self._timers = []
+        if self.stage in (BootStage.ROM, BootStage.STORAGE):
+            self._slot.face_changed(None)
         self.stage = BootStage.NONE
         self._starts_again = False
         if self.power is not Power.OFF:
@@ -168,9 +210,15 @@ class Som:
         """Let a running system shut down and boot."""
         self._starts_again = self.ask_for_shutdown()
 
+    def take_gadget(self) -> None:
+        """Let a boot ROM run the storage gadget that it was sent: it leaves the bus and comes back as a disk."""
+        self.stage = BootStage.STORAGE
+        self._later(GADGET_GONE_SECONDS, partial(self._slot.face_changed, None))
+        self._later(GADGET_READY_SECONDS, partial(self._slot.face_changed, GADGET))
+
     def stop_system(self, panic: bool) -> bool:
-        """Make the system hang or panic; its link stays up. Return False when the SOM is not on."""
-        if self.power is Power.OFF:
+        """Make the system hang or panic; its link stays up. Return False when none runs."""
+        if self.power is Power.OFF or self.stage in (BootStage.ROM, BootStage.STORAGE):
             return False
         for timer in self._timers:
             timer.cancel()
@@ -214,6 +262,19 @@ class Som:
         else:
             # A press that started or stopped the SOM ends here, too, and finds no system that could hear it.
             self.ask_for_shutdown()
+
+    def _download(self, download: Download) -> None:
+        self.stage = download.stage
+        self._slot.power_changed(self.power)
+        self._later(download.seconds, partial(self._slot.face_changed, download.face))
+
+    def _boot(self, stage: BootStage, script: list[Step], has_link: bool = True) -> None:
+        self.stage = stage
+        self._slot.power_changed(self.power)
+        for seconds, step_stage, text in script:
+            self._later(seconds, partial(self._boot_step, BootStage(step_stage), text))
+        if has_link:
+            self._later(self.kind.link_seconds, partial(self._slot.link_changed, self.kind.link_mbps))
 
     def _boot_step(self, stage: BootStage, text: str) -> None:
         self.stage = stage

@@ -31,8 +31,8 @@ _SOURCE_ROOT = Path(__file__).resolve().parents[2]
 class SimulatedBoard:
     """One simulated board in a process of its own, with a trace; a context manager that starts and stops it.
 
-    Attributes: `address` of its I2C bus ("sim:..."), `uarts` (path by slot number), `control_path`, `trace_path`,
-    `pid`, `process`.
+    Attributes: `address` of its I2C bus ("sim:..."), `uarts` (path by slot number), `usb` (address by slot number),
+    `control_path`, `trace_path`, `pid`, `process`.
     """
 
     START_SECONDS = 10.0
@@ -57,6 +57,7 @@ class SimulatedBoard:
         self.address = ""
         self.control_path = Path()
         self.uarts: dict[int, Path] = {}
+        self.usb: dict[int, str] = {}
         self.pid = 0
         self.process: subprocess.Popen[bytes] | None = None
         self._peers = [word for slot, kind in (peers or {}).items() for word in ("--peer", f"{slot}={kind}")]
@@ -92,6 +93,7 @@ class SimulatedBoard:
         addresses = json.loads(line)
         self.address = addresses["i2c"]
         self.uarts = {int(slot): Path(path) for slot, path in addresses["uarts"].items()}
+        self.usb = {int(slot): address for slot, address in addresses["usb"].items()}
         self.control_path = Path(addresses["control"])
         self.pid = addresses["pid"]
         return self
@@ -163,11 +165,11 @@ class SimulatedBoard:
 class InProcessBoard:
     """One simulated board in this process. `board` has everything; `clock.wait(seconds)` lets its time pass."""
 
-    def __init__(self, clock: VirtualClock | None = None, uart_directory: Path | None = None) -> None:
+    def __init__(self, clock: VirtualClock | None = None, directory: Path | None = None) -> None:
         self.clock = clock or VirtualClock()
         scheduler = ClockScheduler(self.clock)
         self._trace = Trace(scheduler.monotonic, keep=True)
-        self.board = Board(DEFAULT_BOARD, scheduler, self._trace, uart_directory)
+        self.board = Board(DEFAULT_BOARD, scheduler, self._trace, directory)
 
     def smbus(self) -> SimulatedSMBus:
         """Return what a driver opens; its transfers reach the chips at once."""

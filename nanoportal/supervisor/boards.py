@@ -44,8 +44,10 @@ def _demo_text(addresses: dict[str, Any]) -> str:
         *("", "[i2c]", f"bus = {bus}", f'expander = "{EXPANDER_ADDRESS}"'),
         *("", "[switch]", f"bus = {bus}", f'address = "{SWITCH_ADDRESS}"'),
     ]
-    for slot, uart in addresses["uarts"].items():
-        lines += ["", f"[slots.{slot}]", f"uart = {_quoted(uart)}"]
+    for slot, usb in addresses["usb"].items():
+        lines += ["", f"[slots.{slot}]", f"usb = {_quoted(usb)}"]
+        if slot in addresses["uarts"]:
+            lines.append(f"uart = {_quoted(addresses['uarts'][slot])}")
     return "\n".join(lines) + "\n"
 
 

@@ -312,6 +312,8 @@ def test_every_fault_can_be_injected_with_what_its_help_names_and_cleared(board:
         "LEVEL": "1",
         "SLOT": "6",
         "POLLS": "1",
+        "OFFSET": "4096",
+        "MB_PER_S": "40",
     }
     for name, kind in KINDS.items():
         board.board.inject(name, [examples[parameter] for parameter in kind.parameters])

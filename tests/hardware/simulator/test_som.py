@@ -6,6 +6,7 @@ from hardware.clock import VirtualClock
 from hardware.simulator.boot_text import boot_script
 from hardware.simulator.som import KINDS, BootStage, Power, Som
 from hardware.simulator.testing import ClockScheduler
+from hardware.simulator.usb import Face
 from hardware.som import PowerState
 
 
@@ -17,6 +18,8 @@ class Bench:
         self.powers: list[str] = []
         self.links: list[int] = []
         self.text = ""
+        self.faces: list[str | None] = []
+        self.system: str | None = "host"
         self.som = Som(KINDS[kind], "host", ClockScheduler(self.clock), self)
 
     def power_changed(self, power: Power) -> None:
@@ -27,6 +30,12 @@ class Bench:
 
     def say(self, text: str) -> None:
         self.text += text
+
+    def face_changed(self, face: Face | None) -> None:
+        self.faces.append(face and face.ids)
+
+    def find_system(self) -> str | None:
+        return self.system
 
     def press(self, seconds: float) -> None:
         self.som.line_changed(0)
