@@ -1,0 +1,106 @@
+"""SOMs that run Linux and are flashed over SSH: the portal's key, whose host keys are accepted, and their disks.
+
+`host` is what a person typed: "root@cm5.lan", "pi@10.0.0.7:2222". There is no row for it: what is accepted stands in
+DATA/ssh, where ssh itself reads it. All of it blocks for the network, up to half a minute.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from django.conf import settings
+from django.db import transaction
+
+from hardware.errors import HardwareError, RemoteRefused
+from hardware.flash import network
+from hardware.flash.network import RemoteDisk
+from hardware.flash.sshkeys import RemoteAddress, SshKeys, scan_host_key
+from operations import audit, roles
+from operations.refusals import BadRequest, Conflict, Unavailable
+from operations.roles import Actor
+
+
+@dataclass(frozen=True)
+class HostKeySight:
+    """The host key that a machine shows now, and what is thought of it; `accepted` is the accepted fingerprint or "".
+
+    `state`: "new" (nobody has accepted any), "accepted" (this one), "changed" (another one: the machine was set up anew
+    or is not the one that it was).
+    """
+
+    address: RemoteAddress
+    kind: str
+    fingerprint: str
+    accepted: str
+    state: Literal["new", "accepted", "changed"]
+
+
+def keys() -> SshKeys:
+    """What the portal's connections are made with."""
+    return SshKeys(Path(settings.DATA_DIR) / "ssh")
+
+
+def public_key() -> str:
+    """The line that belongs into ~/.ssh/authorized_keys of every SOM; made at the first call. Raises Unavailable."""
+    with _as_refusals():
+        return keys().public_key()
+
+
+def fingerprint(host: str, actor: Actor) -> HostKeySight:
+    """Asks the machine for its host key. Raises NotPermitted, BadRequest for the address, Unavailable."""
+    roles.require(actor, "flash", "portal")
+    address = _address(host)
+    with _as_refusals():
+        shown, known = scan_host_key(address), keys().known(address)
+    state: Literal["new", "accepted", "changed"] = "new" if not known else "accepted" if known == shown else "changed"
+    return HostKeySight(address, shown.kind, shown.fingerprint, known.fingerprint if known else "", state)
+
+
+def trust(host: str, fingerprint: str, actor: Actor) -> None:
+    """Accepts the host key with the fingerprint that the person has compared, instead of any other before it.
+
+    Raises NotPermitted, BadRequest for the address, Conflict if the machine shows another one by now, Unavailable.
+    """
+    roles.require(actor, "flash", "portal")
+    address = _address(host)
+    with _as_refusals():
+        shown, before = scan_host_key(address), keys().known(address)
+    if shown.fingerprint != fingerprint.strip():
+        raise Conflict(
+            f"{address} shows the host key {shown.fingerprint}, which is not the one that was compared.",
+            code="host-key-changed",
+        )
+    detail = {"kind": shown.kind, "before": before.fingerprint if before else "", "after": shown.fingerprint}
+    with transaction.atomic():
+        keys().trust(address, shown)
+        audit.record("flash.trust-host", actor=actor, target=f"host:{address.known_as}", detail=detail)
+
+
+def disks(host: str, actor: Actor) -> tuple[RemoteDisk, ...]:
+    """The disks of the SOM there, those that may be written to first; the others say why not (`uses`).
+
+    Raises NotPermitted, BadRequest for the address, Unavailable with the code of what was in the way (host-key-unknown,
+    host-key-changed, remote-refused, remote-unavailable, program-missing).
+    """
+    roles.require(actor, "flash", "portal")
+    address = _address(host)
+    with _as_refusals():
+        found = network.list_disks(address, keys())
+    return tuple(sorted(found, key=lambda disk: bool(disk.uses)))
+
+
+def _address(host: str) -> RemoteAddress:
+    try:
+        return RemoteAddress.parse(host)
+    except RemoteRefused as error:
+        raise BadRequest(str(error), code="bad-address") from error
+
+
+@contextmanager
+def _as_refusals() -> Iterator[None]:
+    try:
+        yield
+    except HardwareError as error:
+        raise Unavailable(str(error), code=error.code) from error
