@@ -22,14 +22,17 @@ SLUG = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 SWITCH_MODES = ("auto", "msb", "lsb")
 
 _I2C_BUS = re.compile(r"/dev/i2c-\d+|sim:/.+")
+_USB = re.compile(r"(sim:/[^#]+#)?\d+-\d+(\.\d+)*")
 _PROBE = re.compile(r"[^\s:]+:\d{1,5}|\[[0-9A-Fa-f:.%a-z]+\]:\d{1,5}")
 
 
 @dataclass(frozen=True)
 class SlotWiring:
-    """What a slot is wired to. `line` is the expander's, `port` the switch's; `uart` and `usb` are device paths.
+    """What a slot is wired to. `line` is the expander's, `port` the switch's; `uart` is a device path.
 
-    `probe` is "host:port" of something on the SOM that accepts connections while it runs.
+    `usb` is the kernel's path of the socket in which the SOM's download mode, or a card reader for it, is plugged in
+    ("1-1.2"; slots may share one socket). `probe` is "host:port" of something on the SOM that accepts connections while
+    it runs. `storage` is a file that stands for the SOM's storage.
     """
 
     slot: int
@@ -38,6 +41,7 @@ class SlotWiring:
     uart: str | None = None
     usb: str | None = None
     probe: str | None = None
+    storage: str | None = None
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,7 @@ class BoardSpec:
     """A validated board file. `supply` is a name of `budget.SUPPLIES`, or "custom" with the watts that the file names.
 
     `controller_restart` is the command that restarts the machine in the controller slot; empty if none is given.
+    `rpiboot_gadget` is the directory of rpiboot's mass-storage gadget, None for where its packages put it.
     `verified` says that the file was tried on the board it describes.
     """
 
@@ -69,6 +74,7 @@ class BoardSpec:
     slots: Mapping[int, SlotWiring]
     uplink_port: int
     controller_restart: tuple[str, ...]
+    rpiboot_gadget: str | None
     verified: bool
 
 
@@ -168,6 +174,7 @@ def _board(path: Path, table: _Table) -> BoardSpec:
         slots=_slots(table, uplink_port),
         uplink_port=uplink_port,
         controller_restart=_controller_restart(table),
+        rpiboot_gadget=_rpiboot_gadget(table),
         verified=verified,
     )
     table.finish()
@@ -255,8 +262,9 @@ def _slot(section: _Table, slot: int) -> SlotWiring:
         line=section.number("line", slot, range(1, 8)),  # vendor: bits 1 to 7 reset slots 1 to 7
         port=section.number("port", 8 - slot, range(1, 9)),  # vendor: port 1 is slot 7, port 7 is slot 1
         uart=_device_path(section, "uart"),
-        usb=section.text("usb"),
+        usb=_usb_path(section),
         probe=probe,
+        storage=_device_path(section, "storage"),
     )
     section.finish()
     return wiring
@@ -267,6 +275,23 @@ def _device_path(section: _Table, key: str) -> str | None:
     if path is not None and not path.startswith("/"):
         raise section.wrong(key, f'must be an absolute path such as "/dev/serial/by-path/...", not {path!r}')
     return path
+
+
+def _usb_path(section: _Table) -> str | None:
+    path = section.text("usb")
+    if path is not None and not _USB.fullmatch(path):
+        raise section.wrong("usb", f'must be a USB path as in /sys/bus/usb/devices, such as "1-1.2", not {path!r}')
+    return path
+
+
+def _rpiboot_gadget(table: _Table) -> str | None:
+    """`[rpiboot] gadget = "/usr/share/rpiboot/mass-storage-gadget64"`."""
+    section = table.table("rpiboot")
+    if section is None:
+        return None
+    gadget = _device_path(section, "gadget")
+    section.finish()
+    return gadget
 
 
 def _controller_restart(table: _Table) -> tuple[str, ...]:

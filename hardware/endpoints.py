@@ -1,17 +1,20 @@
 """From an address in a board file to the part it names: the one place that knows a real and a simulated world.
 
 "/dev/i2c-1" is a bus of this machine, "sim:/path/to/socket" that of a simulated board; "0x18" an expander on that bus,
-"gpiochip:LABEL" one that the kernel owns.
+"gpiochip:LABEL" one that the kernel owns; "1-1.2" a USB socket, "sim:/path/to/board#1-1.2" one of a simulated board.
 """
 
 import hashlib
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from hardware.buslock import BusLock
 from hardware.contracts import Expander, ForeignChange, I2cBus, SwitchChip
 from hardware.errors import BusUnavailable
+from hardware.flash.rpiboot import Rpiboot
+from hardware.flash.usbport import UsbPort
 from hardware.ledger import LineLedger
 
 SIMULATED = "sim:"
@@ -67,3 +70,20 @@ def open_switch(data: Path, bus: str, address: int, mode: str) -> SwitchChip:
 
     modes = None if mode == "auto" else WireMode(mode)
     return Jl6108(I2cBridge(open_bus(bus), address, bus_lock(data, bus), modes))
+
+
+def open_usb_port(address: str, rpiboot_gadget: str | None = None) -> UsbPort:
+    """The USB socket of that address. Opens nothing; `rpiboot_gadget` is a board file's, for sockets of this machine.
+
+    A simulated board's directory is laid out like DATA/sim/BOARD, and holds what its kernel would tell in `sys`.
+    """
+    if not address.startswith(SIMULATED):
+        return UsbPort(address, rpiboot=Rpiboot(gadget=Path(rpiboot_gadget) if rpiboot_gadget else None))
+    from hardware.simulator.disk import open_disk
+
+    name, _, path = address.removeprefix(SIMULATED).partition("#")
+    board = Path(name)
+    place = ("--data", str(board.parents[1]), "--board", board.name)
+    program = (sys.executable, "-m", "hardware.simulator", "rpiboot", *place)
+    rpiboot = Rpiboot(program, gadget=board / "gadget", checks_gadget=False)
+    return UsbPort(path, sys=board / "sys", rpiboot=rpiboot, opener=open_disk)

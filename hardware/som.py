@@ -9,6 +9,7 @@ guides); "owner" an owner's published measurement or report; UNVERIFIED marks ou
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -57,6 +58,7 @@ class SomTraits:
         latches_after_hold: after that long press the button is dead until the whole board loses power.
         graceful: a short press asks the running operating system to shut down.
         flash_path: "rpiboot", "ums", "axdl", "network" or what a third party's tool is called.
+        boot_rom: the USB ids under which its boot ROM asks to be fed, "0a5c:2711"; empty if nobody waits for it.
         boot_seconds, shutdown_seconds: from release to a login prompt, from press to power off.
         source: where the figures come from; `verified`: whether we measured them on silicon ourselves.
     """
@@ -73,6 +75,7 @@ class SomTraits:
     peak_watts: float
     baud: int
     flash_path: str
+    boot_rom: str
     boot_seconds: float
     shutdown_seconds: float
     link_mbps: int
@@ -110,6 +113,7 @@ class SomTraits:
 
 
 _TEXTS = ("name", "flash_path", "source")
+_USB_IDS = re.compile(r"([0-9a-f]{4}:[0-9a-f]{4})?")
 _FLAGS = ("latches_after_hold", "graceful", "verified")
 _INTEGERS = ("baud", "link_mbps")
 
@@ -123,6 +127,10 @@ def _checked(name: str, key: str, value: Any) -> Any:
     if key in _TEXTS:
         if not isinstance(value, str) or not value.strip():
             raise TraitsError(name, key, f"must be a text that is not empty, not {value!r}")
+        return value
+    if key == "boot_rom":
+        if not isinstance(value, str) or not _USB_IDS.fullmatch(value):
+            raise TraitsError(name, key, f'must be USB ids such as "0a5c:2711", or empty, not {value!r}')
         return value
     if key in _FLAGS:
         if not isinstance(value, bool):
@@ -175,6 +183,7 @@ LM3H = SomTraits(
     peak_watts=3.7,
     baud=115_200,
     flash_path="ums",
+    boot_rom="",  # U-Boot itself makes the disk
     boot_seconds=25.0,  # UNVERIFIED
     shutdown_seconds=8.0,  # UNVERIFIED
     link_mbps=100,
@@ -195,6 +204,7 @@ M4N = SomTraits(
     peak_watts=9.0,
     baud=115_200,  # UNVERIFIED, inferred
     flash_path="axdl",
+    boot_rom="",
     boot_seconds=30.0,  # UNVERIFIED
     shutdown_seconds=8.0,  # UNVERIFIED
     link_mbps=1000,
@@ -215,6 +225,7 @@ CM4 = SomTraits(
     peak_watts=4.6,
     baud=115_200,
     flash_path="rpiboot",
+    boot_rom="0a5c:2711",  # vendor's flashing guide; Raspberry Pi's rpiboot waits for it
     boot_seconds=20.0,  # UNVERIFIED
     shutdown_seconds=6.0,  # UNVERIFIED
     link_mbps=1000,
@@ -235,6 +246,7 @@ CM5 = SomTraits(
     peak_watts=8.0,
     baud=115_200,
     flash_path="rpiboot",
+    boot_rom="0a5c:2712",  # the same
     boot_seconds=15.0,  # UNVERIFIED
     shutdown_seconds=6.0,  # UNVERIFIED
     link_mbps=1000,

@@ -69,6 +69,7 @@ class SomTypeForm(Dressed):
             "peak_watts": "Peak, W",
             "baud": "Console speed, baud",
             "flash_path": "Way to flash it",
+            "boot_rom": "USB ids of its boot ROM",
             "boot_seconds": "Usual time to boot, s",
             "shutdown_seconds": "Usual time to shut down, s",
             "link_mbps": "Link speed, Mb/s",
@@ -80,6 +81,7 @@ class SomTypeForm(Dressed):
             "press_seconds": "Of a button; 0 for a level line.",
             "force_off_seconds": "Leave it empty for a level line, or if no hold is known to do it.",
             "peak_watts": "What the supply's budget counts with.",
+            "boot_rom": "What lsusb shows in its download mode, 0a5c:2711 for instance; empty if it has none.",
             "source": "A data sheet, a measurement, a person.",
         }
 

@@ -85,6 +85,7 @@ class SomType(models.Model):
     peak_watts = models.FloatField()
     baud = models.PositiveIntegerField(default=115200)
     flash_path = models.CharField(max_length=20, default="network")
+    boot_rom = models.CharField(max_length=9, blank=True, default="")  # USB ids of its boot ROM, "0a5c:2711"
     boot_seconds = models.FloatField(default=60)
     shutdown_seconds = models.FloatField(default=30)
     link_mbps = models.PositiveIntegerField(default=1000)
