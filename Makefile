@@ -6,6 +6,8 @@ PYTHON      ?= python3
 BENCH       ?=
 WITHOUT     ?=
 PYTEST_ARGS ?=
+# Processes that run tests, a file each at a time; what needs the machine for itself waits for the others (tests/turns.py).
+TESTS_AT_ONCE ?= 2
 
 VENV := .venv
 TERMINAL := terminal/xterm.js
@@ -38,7 +40,7 @@ run: $(VENV)/.portal $(TERMINAL) $(if $(findstring linux,$(NANOPORTAL_SIM_PEERS)
 	@exec $(PY) -m nanoportal.supervisor
 
 test: $(VENV)/.tools $(TERMINAL) programs $(PEERS)
-	@$(PY) -m pytest -m "$(SELECTED) and not soak" $(PYTEST_ARGS)
+	@$(PY) -m pytest -n $(TESTS_AT_ONCE) --dist loadfile --no-loadscope-reorder -m "$(SELECTED) and not soak" $(PYTEST_ARGS)
 
 soak: $(VENV)/.tools $(TERMINAL) programs $(PEERS)
 	@$(PY) -m pytest -m "$(SELECTED) and soak" $(PYTEST_ARGS)

@@ -14,6 +14,7 @@ import pytest
 from django.conf import settings
 
 from tests.postgresql import PostgresqlRun
+from tests.turns import Turns
 
 # Before Django reads its settings: the suite's own data directory, and time that runs fast enough to wait for.
 if settings.configured:
@@ -32,12 +33,45 @@ def pytest_configure(config: pytest.Config) -> None:
     # Processes that are started from here name it themselves; those of pytest-xdist would read the settings too early.
     os.environ.pop("DJANGO_SETTINGS_MODULE", None)
     (DATA / "boards").mkdir(exist_ok=True)
+    if config.getoption("numprocesses", None):
+        os.environ["TESTS_TAKE_TURNS_IN"] = str(DATA)  # inherited by the processes that run the tests
+    config.stash[TURNS] = Turns(os.environ.get("TESTS_TAKE_TURNS_IN"))
+
+
+# With several processes each takes the next file when it has done one: the long ones come first, and the suites on
+# PostgreSQL, for which one of them only waits, before all.
+LONG = ("tests/flows/test_postgresql", "tests/browser", "tests/flows", "tests/nanoportal")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def place(item: pytest.Item) -> int:
+        return next((at for at, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG))
+
+    items.sort(key=place)
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """What runs again on PostgreSQL begins at once, beside everything else, if its test is among the selected."""
-    if any(item.get_closest_marker("postgres") for item in session.items) and not session.config.option.collectonly:
-        session.config.stash[POSTGRESQL] = PostgresqlRun()
+    config = session.config
+    if _is_one_of_several() or config.option.collectonly:
+        return
+    if any(item.get_closest_marker("postgres") for item in session.items):
+        config.stash[POSTGRESQL] = PostgresqlRun()
+
+
+def _is_one_of_several() -> bool:
+    return "PYTEST_XDIST_WORKER" in os.environ
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[object]:
+    if item.get_closest_marker("postgres"):  # it waits for processes of its own, and would keep all others waiting
+        return (yield)
+    with item.config.stash[TURNS].take(alone=item.get_closest_marker("quiet") is not None):
+        return (yield)
+
+
+TURNS = pytest.StashKey[Turns]()
 
 
 POSTGRESQL = pytest.StashKey[PostgresqlRun]()
@@ -46,6 +80,8 @@ POSTGRESQL = pytest.StashKey[PostgresqlRun]()
 @pytest.fixture
 def postgresql_result(pytestconfig: pytest.Config) -> tuple[int, str]:
     """Exit status and output of the suites that run on PostgreSQL."""
+    if POSTGRESQL not in pytestconfig.stash:
+        pytestconfig.stash[POSTGRESQL] = PostgresqlRun()
     return pytestconfig.stash[POSTGRESQL].result()
 
 

@@ -18,6 +18,7 @@ from tests.flows.scene import Scene
 from tests.simulated import SimulatedBoard
 from tests.viewers import Viewers
 
+pytestmark = pytest.mark.quiet
 SLOTS = list(range(1, 8))
 CROWDED = 3  # the console with fifty viewers
 CATCH_UP_SECONDS = 40.0
