@@ -9,6 +9,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
+from django.db.models import Count, Max, QuerySet
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -46,7 +47,7 @@ def viewer(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
 def library_page(request: ActorRequest) -> HttpResponse:
     """Uploads and images, filtered by name or hash, SOM type and state; or the list alone for refreshing."""
     asked = {name: request.GET.get(name, "").strip() for name in FILTERS}
-    found = library.search(asked["q"], asked["som_type"], asked["state"])
+    found = with_use(library.search(asked["q"], asked["som_type"], asked["state"]))
     page = Paginator(found, IMAGES_PER_PAGE).get_page(request.GET.get("page"))
     context: dict[str, Any] = {
         "page": page,
@@ -58,6 +59,13 @@ def library_page(request: ActorRequest) -> HttpResponse:
         return render(request, "images/_library.html", context)
     context |= {**uploads_context(request), **room_context(), "asked": asked, "types": SomType.objects.all()}
     return render(request, "images/library.html", context)
+
+
+def with_use(images: QuerySet[FirmwareImage]) -> QuerySet[Any]:
+    """Each with how many slots it was flashed on (`used`) and when last (`used_at`): rows that a floor above hangs on
+    images."""
+    used = images.annotate(used=Count("runs__jobs", distinct=True), used_at=Max("runs__created_at"))
+    return used.order_by("-added_at")  # rows that are counted over lose the order that they had
 
 
 def room_context() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.security import SessionAuth
 
 from consoles.api import router as consoles_router
+from flashing.api import router as flashing_router
 from images.api import router as images_router
 from operations.api import router as operations_router
 from operations.http import note_refusal, problem, status_of
@@ -35,6 +36,7 @@ api.add_router("", slots_router)
 api.add_router("", consoles_router)
 api.add_router("", operations_router)
 api.add_router("", images_router)
+api.add_router("", flashing_router)
 
 
 @api.exception_handler(Refused)

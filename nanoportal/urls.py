@@ -13,6 +13,7 @@ urlpatterns = [
     path("", include("consoles.urls")),
     path("", include("operations.urls")),
     path("", include("images.urls")),
+    path("", include("flashing.urls")),
 ]
 handler400 = "accounts.views.bad_request"
 handler403 = "accounts.views.permission_denied"

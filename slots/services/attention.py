@@ -1,6 +1,6 @@
 """What on a board wants a person, gravest first."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -9,7 +9,7 @@ from django.utils import timezone
 from hardware.budget import Budget
 from hardware.som import PowerState
 from operations.models import Operation, OperationState
-from slots.models import Board, Slot
+from slots.models import Board, Contents, Slot
 
 # A failure is shown until the next operation on the same slot or switch, and no longer than this.
 SHOWN_FOR = timedelta(hours=12)
@@ -32,10 +32,16 @@ class Attention:
 
 
 def attention(
-    board: Board, slots: Iterable[Slot], counted: Budget, *, ended: list[Operation] | None = None
+    board: Board,
+    slots: Iterable[Slot],
+    counted: Budget,
+    *,
+    ended: list[Operation] | None = None,
+    busy: Collection[str] = (),
 ) -> list[Attention]:
-    """In the order of the design: what stops everything, contradictions, panics, failed operations, latched, over
-    budget, old readings. Reads the last operations of the board unless `ended` gives them."""
+    """In the order of the design: what stops everything, contradictions, panics, failed operations, latched, contents
+    unknown, over budget, old readings. Reads the last operations of the board unless `ended` gives them; of what is
+    `busy` (resources) nothing is said that its operation may be about to change."""
     rows = [slot for slot in slots if hasattr(slot, "som")]
     latest = latest_failures(board.slug) if ended is None else ended
     return [
@@ -45,6 +51,11 @@ def attention(
         *[_panic(slot) for slot in rows if _has_panicked(slot)],
         *[_failed(operation) for operation in latest],
         *[_latched(slot) for slot in rows if slot.latched],
+        *[
+            _contents(slot)
+            for slot in rows
+            if slot.contents == Contents.UNKNOWN and slot.resource(board.slug) not in busy
+        ],
         *_over_budget(counted),
         *_switch(board),
         *_not_read(board),
@@ -112,6 +123,16 @@ def _latched(slot: Slot) -> Attention:
         at=slot.latched_at,
         short=f"Slot {slot.number} latched",
     )
+
+
+def _is_doubtful(slot: Slot) -> bool:
+    return slot.contents == Contents.UNKNOWN
+
+
+def _contents(slot: Slot) -> Attention:
+    headline, short = f"Contents of slot {slot.number} unknown.", f"Slot {slot.number} contents"
+    text = slot.contents_words or "A flash of it did not end."
+    return Attention("contents", "contents", headline, text, slot.number, at=slot.contents_at, short=short)
 
 
 def _over_budget(counted: Budget) -> list[Attention]:

@@ -180,7 +180,7 @@ def board_view(board: Board) -> BoardView:
         budget=counted,
         segments=segments([(view.number, view.look, view.peak_watts) for view in views]),
         scale=scale_of(counted),
-        attention=attention(board, rows, counted),
+        attention=attention(board, rows, counted, busy=by_resource),
         operations=operations,
     )
 

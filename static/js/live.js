@@ -30,6 +30,7 @@ function keysOf(hint) {
   if (hint.board) keys.push(`board:${hint.board}`, `${hint.topic}@${hint.board}`);
   if (hint.board && hint.slot) keys.push(`slot:${hint.board}:${hint.slot}`);
   if (hint.operation) keys.push(`operation:${hint.operation}`);
+  if (hint.run) keys.push(`run:${hint.run}`);
   return keys;
 }
 

@@ -1,0 +1,1 @@
+"""Pages of flashing: the wizard, a run, the runs of a board, first-boot profiles."""
