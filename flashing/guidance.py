@@ -159,7 +159,7 @@ def not_supported(traits: SomTraits) -> NotSupported | None:
     if traits.flash_path == "axdl":
         return NotSupported(
             f"An {traits.name} is flashed with Axera's download protocol (AXDL), which the portal does not speak yet.",
-            "Flash its .axp package with Axera's own tool: BOOT held, its adapter's Type-C at that tool's machine. Once "
+            "Flash its .axp package with Axera's tool: BOOT held, its adapter's Type-C at that tool's machine. Once "
             f"Linux runs on the {traits.name}, the portal can write a disk of it over the network, though never the "
             "one it runs from.",
         )
