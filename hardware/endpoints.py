@@ -12,7 +12,7 @@ from pathlib import Path
 
 from hardware.buslock import BusLock
 from hardware.contracts import Expander, ForeignChange, I2cBus, SwitchChip
-from hardware.errors import BusUnavailable
+from hardware.errors import BusUnavailable, TargetRefused
 from hardware.flash.rpiboot import Rpiboot
 from hardware.flash.usbport import UsbPort
 from hardware.ledger import LineLedger
@@ -87,3 +87,19 @@ def open_usb_port(address: str, rpiboot_gadget: str | None = None) -> UsbPort:
     program = (sys.executable, "-m", "hardware.simulator", "rpiboot", *place)
     rpiboot = Rpiboot(program, gadget=board / "gadget", checks_gadget=False)
     return UsbPort(path, sys=board / "sys", rpiboot=rpiboot, opener=open_disk)
+
+
+def use_simulated_hands(address: str, slot: int, is_holding: bool) -> None:
+    """Lets the simulated board whose USB socket this is plug the cable in and hold that slot's BOOT, or let go of it.
+
+    Blocks for milliseconds. Raises TargetRefused if that board does not answer, or has no such button.
+    """
+    from hardware.simulator import control
+
+    board = Path(address.removeprefix(SIMULATED).partition("#")[0])
+    try:
+        if is_holding:
+            control.ask(board, "usb", str(slot), "plug")
+        control.ask(board, "boot-button", str(slot), "hold" if is_holding else "release")
+    except control.CtlError as refusal:
+        raise TargetRefused(str(refusal)) from refusal
