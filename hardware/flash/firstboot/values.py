@@ -95,7 +95,7 @@ def render_hostname(template: str, context: SlotContext) -> str:
     """
     name = _PLACEHOLDER.sub(lambda found: _word(found[1], template, context), template.strip()).lower()
     if name and (problem := _hostname_problem(name)):
-        where = f" for slot {context.number}" if name != template else ""
+        where = f" for slot {context.number}" if context.number and name != template else ""
         raise FirstBootInvalid(f"“{name}” cannot be a host name{where}: {problem}.")
     return name
 
