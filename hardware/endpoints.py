@@ -89,10 +89,12 @@ def open_usb_port(address: str, rpiboot_gadget: str | None = None) -> UsbPort:
     return UsbPort(path, sys=board / "sys", rpiboot=rpiboot, opener=open_disk)
 
 
-def use_simulated_hands(address: str, slot: int, is_holding: bool) -> None:
+def use_simulated_hands(address: str, slot: int, is_holding: bool, presses_reset: bool = False) -> None:
     """Lets the simulated board whose USB socket this is plug the cable in and hold that slot's BOOT, or let go of it.
 
-    Blocks for milliseconds. Raises TargetRefused if that board does not answer, or has no such button.
+    `presses_reset`: then they press RESET, which is slot 1's. Blocks for milliseconds.
+
+    Raises TargetRefused if that board does not answer, or has no such button.
     """
     from hardware.simulator import control
 
@@ -101,5 +103,7 @@ def use_simulated_hands(address: str, slot: int, is_holding: bool) -> None:
         if is_holding:
             control.ask(board, "usb", str(slot), "plug")
         control.ask(board, "boot-button", str(slot), "hold" if is_holding else "release")
+        if presses_reset:
+            control.ask(board, "reset-button")
     except control.CtlError as refusal:
         raise TargetRefused(str(refusal)) from refusal

@@ -18,6 +18,7 @@ _MTOOLS_SECONDS = 2.0
 #: Where images look for the host name on their first boot, and how it is written there (cloud-init, Raspberry Pi OS).
 _HOSTNAME_SOURCES = {
     "user-data": re.compile(r"^hostname:\s*[\"']?([\w.-]+)", re.MULTILINE),
+    "vendor-data": re.compile(r"^hostname:\s*[\"']?([\w.-]+)", re.MULTILINE),
     "meta-data": re.compile(r"^local-hostname:\s*[\"']?([\w.-]+)", re.MULTILINE),
     "custom.toml": re.compile(r"^\s*hostname\s*=\s*[\"']([\w.-]+)", re.MULTILINE),
 }
