@@ -10,8 +10,8 @@ from enum import StrEnum
 from flashing.models import Method
 from hardware.som import SomTraits
 
-#: The step of `steps(Method.RPIBOOT, ...)` in which BOOT is held and the portal presses the line.
-HOLD_BOOT, AWAIT_BOOT_ROM, AWAIT_DISK = 1, 2, 3
+#: The steps of `steps(Method.RPIBOOT, ...)`; in the first the portal presses the line. Other methods have one step.
+HOLD_BOOT, AWAIT_BOOT_ROM, FEED, AWAIT_DISK = 1, 2, 3, 4
 
 
 class EndsWith(StrEnum):
@@ -19,6 +19,7 @@ class EndsWith(StrEnum):
 
     WORD = "word"  # a person says so: nothing else could tell
     BOOT_ROM = "boot-rom"
+    PROGRAM = "program"  # rpiboot has done its part
     DISK = "disk"
 
 
@@ -71,7 +72,13 @@ def _rpiboot(slot: int, traits: SomTraits, path: str) -> tuple[Step, ...]:
         ),
         Step(
             "Let go of BOOT, and leave the cable in until the slot has ended",
-            "rpiboot now starts a small system on it that shows its storage as USB disks; some ten seconds.",
+            "rpiboot sends it a small system that shows its storage as USB disks; some ten seconds.",
+            "What rpiboot says stands in the log.",
+            EndsWith.PROGRAM,
+        ),
+        Step(
+            "Wait for its storage",
+            "The small system starts and looks for the eMMC and an NVMe drive; some ten seconds more.",
             f"A disk of the right size at USB {path}.",
             EndsWith.DISK,
         ),

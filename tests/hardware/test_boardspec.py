@@ -47,12 +47,14 @@ def test_every_key_is_read(tmp_path: Path) -> None:
             i2c = {bus = "sim:/tmp/i2c.sock", expander = "gpiochip:pca9557"}
             switch = {bus = "/dev/i2c-3", address = "0x5D", mode = "lsb"}
             controller = {restart = ["systemctl", "reboot"]}
+            rpiboot = {gadget = "/opt/usbboot/mass-storage-gadget64"}
             [slots.3]
             line = 4
             port = 4
             uart = "/dev/serial/by-path/x"
             usb = "1-1.2"
             probe = "slot3.local:22"
+            storage = "/srv/slot3.img"
             [slots.4]
             line = 3
             port = 5
@@ -66,7 +68,14 @@ def test_every_key_is_read(tmp_path: Path) -> None:
     assert spec.controller_restart == ("systemctl", "reboot")
     third = spec.slots[3]
     assert (third.line, third.port, third.uart, third.usb) == (4, 4, "/dev/serial/by-path/x", "1-1.2")
-    assert third.probe == "slot3.local:22"
+    assert (third.probe, third.storage) == ("slot3.local:22", "/srv/slot3.img")
+    assert spec.rpiboot_gadget == "/opt/usbboot/mass-storage-gadget64"
+
+
+@pytest.mark.parametrize("usb", ["1-1", "1-1.2.4", "10-4", "sim:/var/x/sim/demo#1-1.2"])
+def test_a_usb_path_is_the_kernels_here_or_on_a_simulated_board(tmp_path: Path, usb: str) -> None:
+    spec = load_board(write(tmp_path, MINIMAL + f'[slots.3]\nusb = "{usb}"\n[slots.4]\nusb = "{usb}"\n'))
+    assert (spec.slots[3].usb, spec.slots[4].usb, spec.slots[5].usb) == (usb, usb, None)
 
 
 def test_a_supply_may_be_given_in_watts(tmp_path: Path) -> None:
@@ -113,6 +122,12 @@ def test_the_switch_has_its_usual_address_unless_told_otherwise(tmp_path: Path) 
         (MINIMAL + "[slots.3]\nport = 8\n", "slots.3.port", "is port 8, which the uplink has already"),
         ("uplink_port = 5\n" + MINIMAL, "slots.3.port", "is port 5, which the uplink has already"),
         (MINIMAL + '[slots.3]\nuart = "ttyUSB0"\n', "slots.3.uart", "must be an absolute path"),
+        (MINIMAL + '[slots.3]\nusb = "sda"\n', "slots.3.usb", "must be a USB path as in /sys/bus/usb/devices"),
+        (MINIMAL + '[slots.3]\nusb = "1-1.2/../1-1.3"\n', "slots.3.usb", "must be a USB path"),
+        (MINIMAL + '[slots.3]\nusb = "sim:/tmp/board"\n', "slots.3.usb", "must be a USB path"),
+        (MINIMAL + '[slots.3]\nstorage = "slot3.img"\n', "slots.3.storage", "must be an absolute path"),
+        (MINIMAL + '[rpiboot]\ngadget = "gadget"\n', "rpiboot.gadget", "must be an absolute path"),
+        (MINIMAL + '[rpiboot]\nprogram = "x"\n', "rpiboot.program", "is not known"),
         (MINIMAL + '[slots.3]\nprobe = "slot3"\n', "slots.3.probe", 'must be "host:port"'),
         (MINIMAL + "[slots.3]\nled = 1\n", "slots.3.led", "is not known"),
         (MINIMAL + '[controller]\nrestart = "reboot"\n', "controller.restart", "must be a list"),

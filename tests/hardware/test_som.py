@@ -46,6 +46,8 @@ def test_a_missing_key_is_named(key: str) -> None:
         (CM5, "idle_watts", "4", "must be a number"),
         (CM5, "idle_watts", float("nan"), "must be a number"),
         (CM5, "idle_watts", -1, "must be a number of at least 0"),
+        (CM5, "boot_rom", "0A5C:2712", 'must be USB ids such as "0a5c:2711", or empty'),
+        (CM5, "boot_rom", None, "must be USB ids"),
         (CM5, "press_seconds", 0, "must be above 0 for a button line"),
         (CM5, "force_off_seconds", 1.0, "must be longer than press_seconds"),
         (CM5, "force_off_seconds", None, "needs force_off_seconds"),
@@ -65,3 +67,8 @@ def test_a_row_that_cannot_be_is_refused_with_one_sentence(base: SomTraits, key:
 def test_whole_numbers_will_do_where_seconds_and_watts_are_meant() -> None:
     traits = SomTraits.from_mapping({**CM5.to_mapping(), "press_seconds": 1, "peak_watts": 8})
     assert traits == CM5
+
+
+def test_the_boot_roms_are_those_that_the_vendors_guide_names() -> None:
+    ids = {name: traits.boot_rom for name, traits in TRAITS.items()}
+    assert ids == {"LM3H": "", "M4N": "", "CM4": "0a5c:2711", "CM5": "0a5c:2712"}

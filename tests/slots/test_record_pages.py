@@ -130,7 +130,11 @@ def test_figures_of_a_third_partys_som_are_added_checked_and_shipped_ones_kept(a
     }
     bad = administrator_client.post("/som-types/new/", fields)
     assert (bad.status_code, "must not fall in that order" in bad.content.decode()) == (400, True)
-    assert administrator_client.post("/som-types/new/", {**fields, "peak_watts": "6"}).status_code == 302
+    good = {**fields, "peak_watts": "6", "boot_rom": "1234:5678"}
+    wrong = administrator_client.post("/som-types/new/", {**good, "boot_rom": "1234"})
+    assert (wrong.status_code, "must be USB ids such as" in wrong.content.decode()) == (400, True)
+    assert administrator_client.post("/som-types/new/", good).status_code == 302
+    assert SomType.objects.get(name="X1").traits().boot_rom == "1234:5678"
     assert "its data sheet" in page(administrator_client, f"{BOARD}settings/")
     kept = administrator_client.post("/som-types/CM5/", {**fields, "peak_watts": "6"})
     assert kept.status_code == 409
