@@ -327,7 +327,7 @@ def _values(profile: Profile, context: SlotContext, hostname: str) -> Values:
         )
     except sealing.SealBroken as error:
         raise Unavailable(
-            f"The secrets of {profile.name} cannot be opened: the portal’s key is another one. Enter them again.",
+            f"The secrets of {profile.name} cannot be opened: the portal's key is another one. Enter them again.",
             code="profile-sealed",
         ) from error
 

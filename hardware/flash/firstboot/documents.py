@@ -6,6 +6,8 @@ configuration, version 2".
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -40,10 +42,10 @@ def network_problem(text: str) -> str:
         return problem
     try:
         # Aliases would let a few lines stand for millions.
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+        if any(isinstance(event, yaml.AliasEvent) for event in _events(text)):
             return "The network settings use a YAML alias (*name): write out what it stands for."
         network = _network_of(_load(text))
-    except (_Malformed, yaml.YAMLError) as error:
+    except _Malformed as error:
         return f"The network settings are no YAML{error}."
     if not isinstance(network, dict) or network.get("version") != 2:
         return "The network settings begin with “network:” and within it “version: 2”, as netplan writes them."
@@ -64,10 +66,10 @@ def user_data_problem(text: str) -> str:
     if not text.startswith("#cloud-config"):
         return ""
     try:
-        config = _load(text)
+        root = _events(text)[2:3]  # after the beginning of the stream and of the document
     except _Malformed as error:
         return f"The user-data is no YAML{error}."
-    if not isinstance(config, dict):
+    if not root or not isinstance(root[0], yaml.MappingStartEvent):
         return "The user-data is not a cloud-config: below its first line it needs keys, such as “packages:”."
     return ""
 
@@ -149,13 +151,26 @@ class _Malformed(Exception):
 
 
 def _load(text: str) -> Any:
-    try:
+    with _malformed():
         return yaml.safe_load(text)
+
+
+def _events(text: str) -> list[Any]:
+    """The document's marks without what they stand for."""
+    with _malformed():
+        return list(yaml.parse(text, yaml.SafeLoader))
+
+
+@contextmanager
+def _malformed() -> Iterator[None]:
+    """The parser's own words quote the document, which may hold secrets."""
+    try:
+        yield
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        raise _Malformed(f", see line {mark.line + 1}" if mark else "") from None  # its own words quote the document
+        raise _Malformed(f", see line {mark.line + 1}" if mark else "") from None
     except (yaml.YAMLError, ValueError, RecursionError):
-        raise _Malformed("") from None
+        raise _Malformed from None
 
 
 def _network_of(document: Any) -> Any:

@@ -37,9 +37,9 @@ def put(disk: Path, source: Path, name: str) -> None:
         size, free = source.stat().st_size, _free_bytes(disk)
         if free < size:
             raise BootPartitionError(
-                f"The image’s boot partition is too full: {name} takes {size:,} bytes and {free:,} are free."
+                f"The image's boot partition is too full: {name} takes {size:,} bytes and {free:,} are free."
             )
-        raise BootPartitionError(f"The file {name} could not be put into the image’s boot partition.")
+        raise BootPartitionError(f"The file {name} could not be put into the image's boot partition.")
 
 
 def _free_bytes(disk: Path) -> int:
@@ -52,7 +52,7 @@ def _free_bytes(disk: Path) -> int:
 def _run(program: str, *arguments: str | Path) -> bytes:
     done = _done(program, *arguments)
     if done.returncode:
-        raise BootPartitionError("The image’s boot partition could not be read as a FAT file system.")
+        raise BootPartitionError("The image's boot partition could not be read as a FAT file system.")
     return done.stdout
 
 
@@ -84,5 +84,5 @@ def metadata_bytes(boot_sector: bytes) -> int:
     fat_sectors = int.from_bytes(boot_sector[22:24], "little") or int.from_bytes(boot_sector[36:40], "little")
     fats = boot_sector[16]
     if sector not in (512, 1024, 2048, 4096) or not reserved or not fats or not fat_sectors:
-        raise BootPartitionError("The image’s boot partition has no FAT file system.")
+        raise BootPartitionError("The image's boot partition has no FAT file system.")
     return (reserved + fats * fat_sectors) * sector + -(-entries * 32 // sector) * sector

@@ -81,9 +81,9 @@ def why_not(values: Values, kind: Kind) -> str:
     if deaf := [_FIELDS[name] for name in said if name not in _READS[kind]]:
         told = " and ".join(deaf) if len(deaf) < 3 else f"{', '.join(deaf[:-1])} and {deaf[-1]}"
         why = "it is too old or has been booted before" if kind is Kind.USERCONF else "it has no cloud-init"
-        return f"The image’s first boot cannot be told {told} ({kind.words}: {why})."
+        return f"The image's first boot cannot be told {told} ({kind.words}: {why})."
     if kind is Kind.USERCONF and not values.password_hash:
-        return f"The image’s first boot takes a user only with a password ({kind.words})."
+        return f"The image's first boot takes a user only with a password ({kind.words})."
     try:
         _wlan(values) if kind is Kind.CUSTOM_TOML else None
     except FirstBootRefused as error:

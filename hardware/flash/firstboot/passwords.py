@@ -25,7 +25,7 @@ def crypt_hash(password: str) -> str:
     setting = f"$6$rounds={ROUNDS}${salt}"
     hashed: bytes | None = _crypt()(password.encode(), setting.encode(), ctypes.create_string_buffer(_STATE_BYTES))
     if not hashed or not hashed.decode().startswith(setting):
-        raise FirstBootInvalid("This system’s libcrypt makes no SHA-512 hashes.")
+        raise FirstBootInvalid("This system's libcrypt makes no SHA-512 hashes.")
     return hashed.decode()
 
 
