@@ -199,7 +199,7 @@ def test_the_oldest_raspberry_pi_os_gets_a_user_and_ssh():
 
 
 def test_quotes_and_letters_of_all_kinds_survive_both_formats():
-    comment = 'anna's "desk" \\ Büro 🖥'
+    comment = 'anna\'s "desk" \\ Büro 🖥'
     values = Values(user="anna", ssh_keys=(f"{KEY.rpartition(' ')[0]} {comment}",))
     cloud = yaml.safe_load(files_for(values, Kind.CLOUD_INIT, "x")["user-data"])
     toml = tomllib.loads(files_for(values, Kind.CUSTOM_TOML, "x")["custom.toml"].decode())
