@@ -16,6 +16,8 @@
 LC_ALL=C
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin
 export LC_ALL PATH
+sys=/sys
+proc=/proc
 
 fail() {
     code=$1
@@ -54,6 +56,9 @@ is_ours() {
     return 1
 }
 
+# Everything that is mounted: for all processes, since a container may have mounted what nobody else sees.
+look() { mounts=$(cat "$proc"/[0-9]*/mountinfo 2>/dev/null | sort -u); }
+
 # Why a disk must not be written to: reasons that complete "the disk ...", each with "; " behind it.
 uses() {
     numbers=' ' names=' '
@@ -64,8 +69,7 @@ uses() {
             [ -e "$holder" ] && printf 'belongs to %s; ' "${holder##*/}"
         done
     done
-    # Of all processes, since a container may have mounted what nobody else sees.
-    cat /proc/[0-9]*/mountinfo 2>/dev/null | sort -u | while read -r _ _ number _ point rest; do
+    printf '%s\n' "$mounts" | while read -r _ _ number _ point rest; do
         source=${rest#* - }
         source=${source#* }
         # btrfs and the like have numbers of their own, but name their device.
@@ -77,11 +81,12 @@ uses() {
     done
     while read -r area _; do
         is_ours "$area" && printf 'is swap space (%s); ' "$area"
-    done </proc/swaps
+    done <"$proc/swaps"
 }
 
 disks() {
-    for disk in /sys/block/*; do
+    look
+    for disk in "$sys"/block/*; do
         name=${disk##*/}
         case $name in ram* | zram* | dm-* | md* | sr* | fd* | *boot[0-9] | *rpmb | *!*) continue ;; esac
         [ "$(text "$disk/size")" -gt 0 ] 2>/dev/null || continue
@@ -93,13 +98,14 @@ disks() {
 
 # The disk that is open must still be there, be the one that was planned for, and be in nobody's use.
 check() {
-    disk=/sys/dev/block/$number
+    disk=$sys/dev/block/$number
     [ -r "$disk/size" ] || fail gone
     [ "$(bytes_of "$disk") $(serial_of "$disk")" = "$wanted" ] ||
         fail changed "$(bytes_of "$disk") bytes, serial $(serial_of "$disk")"
     [ "$(text "$disk/ro")" = 0 ] || fail refused "is write-protected"
     # By its own name: that of the link to it is its number.
     disk=$(readlink -f "$disk")
+    look
     used=$(uses "$disk")
     [ -z "$used" ] || fail busy "$used"
     # The kernel's own word, which knows users that the lists above do not show.
@@ -112,15 +118,15 @@ open_disk() {
         command -v "$program" >/dev/null || fail lacks "$program"
     done
     [ "$(printf xy | dd bs=2 count=1 iflag=fullblock 2>/dev/null)" = xy ] || fail lacks "dd with iflag=fullblock"
-    [ -b "$node" ] || fail gone
+    number=$(text "$sys/block/$1/dev")
+    [ -n "$number" ] && [ -b "$node" ] || fail gone
+    check
     said=$({ : 9<>"$node"; } 2>&1) || fail refused "could not be opened: ${said##*: }"
     exec 9<>"$node"
     flock -n 9 || fail busy "is held by another program; "
     # shellcheck disable=SC2046 # its words are what is wanted
     set -- $(ls -lL /proc/self/fd/9)
-    number=${5%,}:$6
-    [ ! -e "/sys/dev/block/$number/partition" ] || fail refused "is a part of a disk"
-    check
+    [ "${5%,}:$6" = "$number" ] || fail changed "the number ${5%,}:$6"
     exec 3<>/proc/self/fd/9
     direct=
     dd if=/dev/null oflag=direct conv=notrunc 2>/dev/null >&3 && direct=oflag=direct

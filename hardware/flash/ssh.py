@@ -35,7 +35,7 @@ class SessionEnded(Exception):
 
     Attributes:
         code, words: the far side's own complaint, or empty.
-        said: what else stood on standard error, in one line.
+        said: the other lines of standard error.
         is_late: nothing has ended, but the deadline has passed.
     """
 
@@ -43,16 +43,16 @@ class SessionEnded(Exception):
         lines = [line for line in map(plain, complaint.splitlines()) if line]
         own = [line for line in lines if line.startswith("nanoportal ")]
         self.code, _, self.words = own[-1].removeprefix("nanoportal ").partition(" ") if own else ("", "", "")
-        self.said = "; ".join(line for line in lines if line not in own)
+        self.said = [line for line in lines if line not in own]
         self.is_late = is_late
-        super().__init__(self.said)
+        super().__init__(complaint)
 
     @property
     def reason(self) -> str:
         """Why, as it stands behind a colon in a sentence."""
         if self.is_late:
             return "it does not answer"
-        return (self.words or self.said or "the connection was lost").rstrip(". ;")
+        return (self.words or "".join(self.said[-1:]) or "the connection was lost").rstrip(". ;")
 
 
 class Session:
@@ -250,7 +250,7 @@ def _command(address: RemoteAddress, keys: SshKeys, length: int) -> list[str]:
         "ControlPath": "none",
         "EscapeChar": "none",
         "RequestTTY": "no",
-        "LogLevel": "ERROR",
+        "LogLevel": "INFO",  # less, and it would not say that the other side has fallen silent
     }
     words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
     # The program comes first on standard input, so that no log-in shell of any kind has to quote it. One byte at a
@@ -275,7 +275,7 @@ def _command(address: RemoteAddress, keys: SshKeys, length: int) -> list[str]:
 
 
 def _not_let_in(address: RemoteAddress, ended: SessionEnded) -> HardwareError:
-    said = ended.said
+    said = "\n".join(ended.said)
     if "IDENTIFICATION HAS CHANGED" in said:
         return HostKeyChanged(str(address))
     if "host key is known" in said or "Host key verification failed" in said:

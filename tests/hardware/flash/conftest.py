@@ -10,8 +10,11 @@ import pytest
 from hardware.flash.blockmap import BlockMap
 from hardware.flash.decoders import FORMATS
 from hardware.flash.image import ImageFacts, inspect
+from hardware.flash.sshkeys import SshKeys, scan_host_key
 from hardware.flash.target import FileTarget
 from tests.hardware.flash.disk_images import MIB, loop_device, make_image, mounted, noise, pack, soiled
+from tests.hardware.flash.network_bench import Bench
+from tests.sshd import SshServer
 
 Disks = Callable[..., Path]
 Files = Callable[..., FileTarget]
@@ -86,3 +89,30 @@ def large(shelf: Path) -> tuple[Path, BlockMap]:
     path = shelf / "large.img"
     path.write_bytes(noise(4 * MIB) * (LARGE // 4 // MIB))
     return path, inspect(path).block_map
+
+
+@pytest.fixture(scope="session")
+def portal_keys(tmp_path_factory: pytest.TempPathFactory) -> SshKeys:
+    keys = SshKeys(tmp_path_factory.mktemp("portal") / "100% ours" / "ssh")
+    keys.public_key()
+    return keys
+
+
+@pytest.fixture
+def som(portal_keys: SshKeys, tmp_path: Path) -> Iterator[SshServer]:
+    """A SOM whose Linux runs and lets the portal in."""
+    directory = tmp_path / "som"
+    directory.mkdir()
+    server = SshServer(directory)
+    server.welcome(portal_keys)
+    portal_keys.trust(server.address, scan_host_key(server.address))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def bench(som: SshServer, portal_keys: SshKeys) -> Iterator[Bench]:
+    made = Bench(som, portal_keys)
+    yield made
+    for target in made.opened:
+        target.close()

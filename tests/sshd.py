@@ -1,0 +1,90 @@
+"""A real SSH server of Debian's on a port that the kernel chose, started anew for each connection."""
+
+import contextlib
+import getpass
+import os
+import signal
+import socket
+import subprocess
+import threading
+from pathlib import Path
+
+from hardware.flash.sshkeys import RemoteAddress, SshKeys
+
+SSHD = "/usr/sbin/sshd"
+CONFIG = """
+HostKey {directory}/host_key
+AuthorizedKeysFile {directory}/authorized_keys
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+PermitRootLogin prohibit-password
+PrintMotd no
+SetEnv PATH={path}
+"""
+PATH = "/usr/local/bin:/usr/bin:/bin"
+
+
+class SshServer:
+    """What stands for a SOM's Linux: this machine, as the user who runs the tests.
+
+    Attributes:
+        processes: the servers of the connections so far, each in a process group of its own.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.address = RemoteAddress(getpass.getuser(), "127.0.0.1", self._listener.getsockname()[1])
+        self.make_host_key()
+        self.configure()
+        (directory / "authorized_keys").touch()
+        if os.geteuid() == 0:
+            Path("/run/sshd").mkdir(exist_ok=True)  # it asks for this one, and boot would have made it
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def configure(self, path: str = PATH, more: str = "") -> None:
+        """For the connections that follow: where the shell finds programs, and further lines of the configuration."""
+        config = CONFIG.format(directory=self._directory, path=path) + more
+        (self._directory / "sshd_config").write_text(config)
+
+    def make_host_key(self) -> None:
+        """A new one, as if the machine had been set up anew."""
+        path = self._directory / "host_key"
+        path.unlink(missing_ok=True)
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True, timeout=30)
+
+    def welcome(self, keys: SshKeys) -> None:
+        """Lets the owner of these keys in."""
+        (self._directory / "authorized_keys").write_text(keys.public_key() + "\n")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Sends a signal to the servers of all connections, but not to what they have started."""
+        for process in self.processes:
+            if process.poll() is None:
+                os.killpg(process.pid, number)
+
+    def close(self) -> None:
+        """Nobody is there from now on."""
+        with contextlib.suppress(OSError):  # closed before
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(10)
+        self.signal(signal.SIGKILL)
+        for process in self.processes:
+            process.wait(10)
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            with connection, (self._directory / "log").open("ab") as log:
+                command = [SSHD, "-i", "-e", "-f", str(self._directory / "sshd_config")]
+                process = subprocess.Popen(
+                    command, stdin=connection, stdout=connection, stderr=log, start_new_session=True
+                )
+                self.processes.append(process)
