@@ -57,7 +57,7 @@ def run(
     deadline = clock.monotonic() + timeout_seconds
     with _running(words, package, clock) as process:
         output = _Lines(process, take)
-        while (status := process.poll()) is None:
+        while not _has_ended(process):
             output.read()
             if clock.monotonic() >= deadline:
                 raise ProgramTimeout(name, timeout_seconds, tail[-1] if tail else "")
@@ -65,8 +65,8 @@ def run(
                 raise Stopped(name)
         output.read()
         output.finish()
-    if status:
-        raise ProgramFailed(name, status, _reason(tail, explain))
+    if process.returncode:
+        raise ProgramFailed(name, process.returncode, _reason(tail, explain))
     return tuple(tail)
 
 
@@ -96,22 +96,20 @@ def _running(words: Sequence[str], package: str, clock: Clock) -> Iterator["subp
         process.stdout.close()
 
 
+def _has_ended(process: "subprocess.Popen[bytes]") -> bool:
+    """Looks without collecting it: until then nobody else can have its number, which is that of its group."""
+    return os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
 def _end(process: "subprocess.Popen[bytes]", clock: Clock) -> None:
-    """Ends the whole group: asks first, and does not ask what is still there afterwards."""
+    """Ends the whole group: asks the program first, then asks nobody, those that outlived it included."""
     deadline = clock.monotonic() + END_SECONDS
-    asked = _signal(process, signal.SIGTERM)
-    while asked and process.poll() is None and clock.monotonic() < deadline:
+    if not _has_ended(process):
+        os.killpg(process.pid, signal.SIGTERM)
+    while not _has_ended(process) and clock.monotonic() < deadline:
         clock.wait(LOOK_SECONDS)
-    _signal(process, signal.SIGKILL)  # also those that outlived the program itself
+    os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-
-
-def _signal(process: "subprocess.Popen[bytes]", number: signal.Signals) -> bool:
-    try:
-        os.killpg(process.pid, number)
-    except ProcessLookupError:
-        return False
-    return True
 
 
 class _Lines:

@@ -56,7 +56,14 @@ def test_arguments_reach_the_program_as_they_are_through_no_shell() -> None:
 
 
 def test_a_program_reads_nothing_from_our_input() -> None:
-    assert run("cat; echo end") == ("end",)
+    ours, (silent, talker) = os.dup(0), os.pipe()
+    os.dup2(silent, 0)
+    try:
+        assert run("cat; echo end", seconds=5) == ("end",)
+    finally:
+        os.dup2(ours, 0)
+        for file in (ours, silent, talker):
+            os.close(file)
 
 
 def test_control_characters_and_endless_lines_do_not_reach_the_log() -> None:
@@ -107,10 +114,11 @@ def test_a_program_that_ignores_being_asked_is_ended_all_the_same() -> None:
     assert programs.END_SECONDS < time.monotonic() - began < programs.END_SECONDS + 5
 
 
-def test_what_a_finished_program_left_running_is_ended_and_holds_nobody_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["sleep 60", "(trap '' TERM; while :; do sleep 0.1; done)"])
+def test_what_a_finished_program_left_running_is_ended_and_holds_nobody_up(tmp_path: Path, how: str) -> None:
     pid = tmp_path / "pid"
     began = time.monotonic()
-    assert run(f"sleep 60 & echo $! > {pid}; echo done") == ("done",)
+    assert run(f"{how} & echo $! > {pid}; echo done") == ("done",)
     assert time.monotonic() - began < 5
     await_that(lambda: not is_alive(int(pid.read_text())))
 
