@@ -7,6 +7,8 @@ import zlib
 from pathlib import Path
 
 MIB = 1024**2
+#: Where Debian has the programs that make disks, whoever runs the tests.
+WITH_SBIN = {**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin:/sbin"}
 BOOT_START = MIB
 #: Says "flashed storage speaks", and then what the file user-data in its boot partition holds.
 TELL = """
@@ -28,8 +30,8 @@ def boot_script(commands: str) -> bytes:
     return header.pack(*fields) + data
 
 
-def make_bootable(path: Path, files: dict[str, bytes], *, size_mib: int = 40, commands: str = TELL) -> Path:
-    """An image with a master boot record and, from its first MiB on, a FAT32 partition with boot.scr and `files`.
+def make_bootable(path: Path, files: dict[str, bytes], *, size_mib: int = 16, commands: str = TELL) -> Path:
+    """An image with a master boot record and, from its first MiB on, a FAT partition with boot.scr and `files`.
 
     Raises CalledProcessError.
     """
@@ -37,12 +39,11 @@ def make_bootable(path: Path, files: dict[str, bytes], *, size_mib: int = 40, co
         image.truncate(size_mib * MIB)
     table = f"label: dos\nstart={BOOT_START // 512}, type=c, bootable\n"
     _run(["sfdisk", "--quiet", str(path)], table.encode())
-    _run(["mkfs.vfat", "-F", "32", "-n", "BOOTFS", "--offset", "2048", str(path), str((size_mib - 1) * 1024)])
+    _run(["mkfs.vfat", "-n", "BOOTFS", "--offset", "2048", str(path), str((size_mib - 1) * 1024)])
     for name, content in {"boot.scr": boot_script(commands), **files}.items():
         _run(["mcopy", "-o", "-i", f"{path}@@{BOOT_START}", "-", f"::{name}"], content)
     return path
 
 
 def _run(command: list[str], text: bytes = b"") -> None:
-    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
-    subprocess.run(command, input=text, capture_output=True, check=True, timeout=60, env={**os.environ, "PATH": path})
+    subprocess.run(command, input=text, capture_output=True, check=True, timeout=60, env=WITH_SBIN)

@@ -96,7 +96,7 @@ class Slot:
         else:
             # Another SOM has another serial number, and the same one keeps its own over restarts of the simulator.
             serial = f"{crc32(f'{self._board.name} {self.number} {self._soms}'.encode()):08x}"
-            self.usb.show(face, serial, self.storage.make())
+            self.usb.show(face, serial, self.storage.make() if face.has_disks else [])
 
     def find_system(self) -> str | None:
         assert self.som is not None
@@ -197,6 +197,8 @@ class Board:
                 slot.peer.power_off()
             if slot.uart is not None:
                 slot.uart.unplug()
+            if slot.storage is not None:
+                slot.storage.tidy()
         if self._kernel is not None:
             self._kernel.clean()
         self.trace.close()

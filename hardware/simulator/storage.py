@@ -7,6 +7,7 @@ What was written stays over restarts of the simulator, as it stays in an eMMC wi
 import os
 import re
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -76,6 +77,14 @@ class Storage:
         """Be gone, with everything on it."""
         for name in self._sizes:
             self._file(name).unlink(missing_ok=True)
+
+    def tidy(self) -> None:
+        """Leave no file behind that holds nothing."""
+        for medium in self.media():
+            if medium.is_as_it_came:
+                medium.file.unlink(missing_ok=True)
+        with suppress(OSError):  # it holds other media, or was never made
+            self._directory.rmdir()
 
     def first_written(self) -> Medium | None:
         """Return the medium that has something to boot, if any was written to."""

@@ -71,14 +71,14 @@ class Kernel:
         return self._attached.get(path, [])
 
     def attach(self, path: str, face: Face, serial: str, media: list[Medium]) -> None:
-        """Let a device appear, with a disk for each medium if it shows them. Raises OSError."""
+        """Let a device appear, with a disk for each medium. Raises OSError."""
         self._last_number += 1
         device = self._place(path)
         texts = {"idVendor": face.vendor, "idProduct": face.product, "manufacturer": face.maker, "product": face.name}
         _write(device, **texts, serial=serial, busnum=path.partition("-")[0], devnum=str(self._last_number))
         _link(self._sys / "bus/usb/devices" / path, device)
         self._attached[path] = []
-        for unit, medium in enumerate(media if face.has_disks else []):
+        for unit, medium in enumerate(media):
             self._attach_disk(path, unit, medium)
 
     def detach(self, path: str) -> None:

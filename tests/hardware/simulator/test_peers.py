@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 import serial
 
+from hardware.flash.disks import find_disks
+from hardware.simulator.disk import open_disk
 from hardware.simulator.testing import SimulatedBoard
+from tests.bootable import make_bootable
 
 ROOT = Path(__file__).resolve().parents[3]
 LINUX, U_BOOT = 2, 5  # slots with a level line: releasing it is power
@@ -103,6 +106,31 @@ def test_a_break_makes_a_real_kernel_listen_for_a_sysrq_key(board: SimulatedBoar
             uart.write(b"h")
             assert b"sysrq: HELP" in uart.read_until(b"sysrq: HELP")
     assert {"slot": LINUX, "uart": "break"}.items() <= board.trace()[-1].items()
+
+
+def test_a_real_boot_loader_boots_what_was_written_to_the_soms_storage(tmp_path: Path) -> None:
+    image = make_bootable(tmp_path / "image", {"user-data": b'#cloud-config\nhostname: "kestrel"\n'})
+    with SimulatedBoard(tmp_path / "a, b", time_scale=20, peers={LINUX: "u-boot"}) as board:
+        board.ctl("boot-button", LINUX, "hold")
+        board.ctl("usb", LINUX, "plug")
+        power_on(board, LINUX)
+        board.wait_until(lambda state: state["slots"][str(LINUX)]["usb"]["device"] == "0a5c:2711")
+        assert pid(board, LINUX) is None, "nothing runs on a SOM that waits for boot files"
+        board.ctl("boot-files", "1-1.2")
+        board.wait_until(lambda state: state["slots"][str(LINUX)]["usb"]["disks"])
+        sys_directory = board.directory / "sys"
+        (disk,) = find_disks(sys_directory)
+        target = open_disk(disk.identity, sys=sys_directory)
+        target.write(0, memoryview(image.read_bytes()))
+        target.sync()
+        target.close()
+        board.ctl("boot-button", LINUX, "release")
+        with open_uart(board, LINUX) as uart:
+            power_on(board, LINUX)
+            assert board.slot(LINUX)["boot"] == "peer"
+            said = uart.read_until(b"kestrel")
+        assert b"flashed storage speaks" in said
+        assert said.endswith(b'hostname: "kestrel')
 
 
 def test_a_peer_that_nobody_hears_goes_on_and_what_it_said_is_counted(board: SimulatedBoard) -> None:
