@@ -10,7 +10,8 @@ from uuid import UUID
 from ninja import Field, Header, Router, Schema, Status
 
 from flashing.models import FlashJob, FlashRun
-from flashing.services import boot_mode, history, requests
+from flashing.services import boot_mode, history, profiles, requests
+from flashing.services.profiles import Wish
 from flashing.services.requests import Ask, TargetAsk
 from operations import refusals, roles
 from operations.api import ERRORS as USUAL_ERRORS
@@ -38,7 +39,7 @@ class MethodList(Schema):
 class AimIn(Schema):
     method: str = Field(max_length=10, examples=["rpiboot"])
     medium: str = Field(max_length=20, examples=["eMMC"])
-    address: str = Field("", max_length=300, description="For the network only: `root@10.0.0.3 /dev/mmcblk0`.")
+    address: str = Field("", max_length=300, description="For the network only: `root@10.0.0.3:/dev/mmcblk0`.")
     typed: str = Field(max_length=60, description="The SOM's name, or `slot 3` if it has none: that it is meant.")
 
 
@@ -214,3 +215,72 @@ def retry_job(request: ActorRequest, job_id: UUID, body: RetryIn) -> Any:
     job = find_job(job_id)
     actor = begin_act(request, "flash.request", job.operation.resource)
     return Status(202, run_json(requests.retry(job, actor, body.typed)))
+
+
+# ---- First-boot profiles -----------------------------------------------------------------------------------------
+
+
+class ProfileIn(Schema):
+    """What a profile says. Secrets are only ever written: left out they stay as they are, "" removes them."""
+
+    name: str = Field(max_length=60)
+    hostname_template: str = Field("", max_length=63, examples=["{board}-{slot}"])
+    user: str = Field("", max_length=32)
+    ssh_keys: str = Field("", max_length=20_000, description="One public key a line.")
+    timezone: str = Field("", max_length=64, examples=["Europe/Berlin"])
+    password: str | None = Field(None, max_length=200, description="Secret; kept as a hash.")
+    network: str | None = Field(None, max_length=20_000, description="Secret; a netplan document.")
+    user_data: str | None = Field(None, max_length=100_000, description="Secret; cloud-init user-data, used as it is.")
+
+
+class ProfileOut(Schema):
+    id: int
+    name: str
+    hostname_template: str
+    user: str
+    has_password: bool
+    ssh_keys: list[str]
+    timezone: str
+    has_network: bool
+    has_user_data: bool
+    changed_at: datetime
+    changed_by: str
+
+
+class ProfileList(Schema):
+    profiles: list[ProfileOut]
+
+
+@router.get("/flash-profiles", response={200: ProfileList, **ERRORS})
+def list_profiles(request: ActorRequest) -> dict[str, Any]:
+    """All first-boot profiles by name; of their secrets only whether they are there."""
+    roles.require(request.actor, "profile.view", "portal")
+    return {"profiles": [profiles.described(profile) for profile in profiles.usable()]}
+
+
+@router.post("/flash-profiles", response={201: ProfileOut, **ERRORS})
+def create_profile(request: ActorRequest, body: ProfileIn) -> Any:
+    actor = begin_act(request, "profile.create", f"profile:{body.name}"[:100])
+    return Status(201, profiles.described(profiles.create(Wish(**body.dict()), actor)))
+
+
+@router.get("/flash-profiles/{int:profile_id}", response={200: ProfileOut, **ERRORS})
+def get_profile(request: ActorRequest, profile_id: int) -> dict[str, Any]:
+    roles.require(request.actor, "profile.view", "portal")
+    return profiles.described(profiles.find(profile_id))
+
+
+@router.put("/flash-profiles/{int:profile_id}", response={200: ProfileOut, **ERRORS})
+def edit_profile(request: ActorRequest, profile_id: int, body: ProfileIn) -> dict[str, Any]:
+    """Say anew what a profile says; secrets that are left out stay."""
+    profile = profiles.find(profile_id)
+    actor = begin_act(request, "profile.edit", f"profile:{profile.name}"[:100])
+    return profiles.described(profiles.edit(profile, Wish(**body.dict()), actor))
+
+
+@router.delete("/flash-profiles/{int:profile_id}", response={204: None, **ERRORS})
+def delete_profile(request: ActorRequest, profile_id: int) -> Any:
+    """Delete a profile that no flash under way uses."""
+    profile = profiles.find(profile_id)
+    profiles.delete(profile, begin_act(request, "profile.delete", f"profile:{profile.name}"[:100]))
+    return Status(204, None)

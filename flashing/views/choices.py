@@ -35,8 +35,8 @@ class Aim:
 
     @property
     def address(self) -> str:
-        """What a request says of the network: `root@10.0.0.3 /dev/mmcblk0`. Other methods have the board file's."""
-        return f"{self.host} /dev/{self.medium}" if self.method == Method.NETWORK else ""
+        """What a request says of the network: `root@10.0.0.3:/dev/mmcblk0`. Other methods have the board file's."""
+        return f"{self.host}:/dev/{self.medium}" if self.method == Method.NETWORK else ""
 
 
 @dataclass(frozen=True)

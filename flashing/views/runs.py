@@ -9,15 +9,17 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from flashing import guidance
 from flashing.models import FlashJob, FlashRun
 from flashing.services import boot_mode, history, requests
 from flashing.services.history import Line
-from flashing.views import shown, stepper
+from flashing.views import drawing, shown, stepper
 from flashing.views.shown import RunView, Target
 from operations import lifecycle, refusals, roles
 from operations.http import ActorRequest, begin_act
 from operations.roles import may
-from slots.services import overview
+from slots.models import Slot
+from slots.services import overview, power
 from slots.views import leave_for, panel_of, viewer
 
 RUNS_PER_PAGE = 25
@@ -72,6 +74,7 @@ def render_run(request: ActorRequest, board: str, run: FlashRun) -> HttpResponse
         "title": f"Flash {stepper.slots_in_words(target.job.number for target in view.targets)}",
         "steps": steps_of(view),
         "may_flash": may(request.actor, "flash", board),
+        **hands_context(view),
     }
     if panel_of(request):
         return render(request, "flashing/_run.html", context)
@@ -89,6 +92,31 @@ def steps_of(view: RunView) -> list[stepper.Step]:
     )
     hands = view.hands
     return stepper.of_run(notes, hands=f"slot {hands.job.number}" if hands else "", writing=view.is_writing)
+
+
+def hands_context(view: RunView) -> dict[str, Any]:
+    """What hands have to do now, if anything."""
+    target = view.hands
+    if target is None or target.job.slot is None:
+        return {}
+    number, method = target.job.number, target.job.method
+    return {
+        "hands": target,
+        "guide": guide_of(target.job, target.job.slot),
+        "trouble": guidance.trouble(method),
+        "drawing": drawing.of_slot(number, method),
+        "small_drawing": drawing.of_slot(number, method, pitch=drawing.NARROW),
+    }
+
+
+def guide_of(job: FlashJob, slot: Slot) -> list[dict[str, Any]]:
+    """The steps for hands, each with where it stands."""
+    steps = guidance.steps(job.method, slot=slot.number, traits=power.traits_of(slot), address=job.address)
+    here = min(job.hands_step, len(steps))
+    return [
+        {"step": step, "at": "done" if index < here else "now" if index == here else "todo"}
+        for index, step in enumerate(steps, start=1)
+    ]
 
 
 def log_of(run: FlashRun) -> dict[str, Any]:
@@ -142,6 +170,15 @@ def holding(request: ActorRequest, board: str, operation_id: UUID) -> HttpRespon
     """A person's word that they are holding BOOT: the line is pressed now."""
     job = find_job(board, operation_id)
     boot_mode.holding(job, begin_act(request, "flash.hands", job.operation.resource))
+    return after_act(request, board, job.run)
+
+
+@require_POST
+@viewer
+def simulated_hands(request: ActorRequest, board: str, operation_id: UUID) -> HttpResponse:
+    """What hands would do now, done by the simulator of a simulated board."""
+    job = find_job(board, operation_id)
+    boot_mode.simulated_hands(job, begin_act(request, "flash.hands", job.operation.resource))
     return after_act(request, board, job.run)
 
 

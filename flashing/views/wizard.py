@@ -13,11 +13,13 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
 from flashing.models import Method, Profile
-from flashing.services import requests
+from flashing.services import profiles, requests
 from flashing.services.requests import Ask, MethodOffer, TargetAsk
 from flashing.views import stepper
 from flashing.views.choices import WITHOUT, Choices, read
+from hardware.flash.firstboot.values import SlotContext
 from images.models import FirmwareImage
+from images.services import library
 from operations import refusals
 from operations.http import ActorRequest, begin_act
 from operations.refusals import Refused
@@ -129,8 +131,17 @@ def method_page(request: ActorRequest, board: Board, choices: Choices) -> HttpRe
 @step("first-boot")
 def first_boot_page(request: ActorRequest, board: Board, choices: Choices) -> HttpResponse:
     """What the new system finds at its first boot."""
-    rows = [{"profile": profile, "why": "", "names": []} for profile in Profile.objects.all()]
+    image = library.find(choices.image) if choices.image else None
+    contexts = [profiles.context_of(slot) for slot in chosen_slots(board, choices)]
+    rows = [first_boot_row(profile, image, contexts) for profile in profiles.usable()] if image else []
     return page(request, "first-boot", board, choices, rows=rows, carried=choices.without("profile"), without=WITHOUT)
+
+
+def first_boot_row(profile: Profile, image: FirmwareImage, contexts: list[SlotContext]) -> dict[str, Any]:
+    """A profile as it can be chosen: why not, or what each slot would be called."""
+    why = profiles.why_not(profile, image, contexts)
+    names = {} if why else profiles.hostnames(profile, contexts)
+    return {"profile": profile, "why": why, "names": [(number, name) for number, name in names.items() if name]}
 
 
 @require_http_methods(["GET", "POST"])

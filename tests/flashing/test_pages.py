@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from flashing.models import FlashJob, FlashRun, Phase
+from flashing.models import FlashJob, FlashRun, Method, Phase
 from operations.lifecycle import append_log
 from operations.models import Operation, OperationState
 from slots.models import Contents, Slot, SomType
@@ -288,3 +288,53 @@ def test_unknown_contents_are_told_wherever_the_slot_is_shown(soms, olga):
 
 def test_an_image_says_how_often_it_was_used(run, image, olga):
     assert re.search(r"2 slots, \d+ \w+ \d{4}", text_of(olga, "/images/"))
+
+
+@pytest.fixture
+def by_hand(soms, image, operator) -> FlashRun:
+    """Slot 3 by rpiboot, waiting for somebody to hold BOOT."""
+    run = rig.request(image, operator, 3, method=Method.RPIBOOT, medium="eMMC")
+    until = timezone.now() + timedelta(seconds=94)
+    is_at(run, 3, Phase.BOOT_MODE, hands_step=1, hands_deadline=until, usb_words="Nothing at USB 1-1.3.")
+    return run
+
+
+def test_hands_are_told_what_to_do_with_what_the_portal_sees_and_until_when(by_hand, olga):
+    page = text_of(olga, page_of(by_hand))
+    assert "Slot 3, kestrel, CM5: for your hands" in page
+    assert "Connect the Type-C of slot 3's adapter to USB 1-1.3, hold its BOOT button, and keep holding" in page
+    assert "only you can say that you hold it" in page
+    assert "I am holding BOOT: press slot 3’s line" in page
+    assert "Nothing at USB 1-1.3." in page
+    assert "The portal cannot see buttons, nor a cable" in page
+    assert "many carry power only" in page
+    answer = olga.get(page_of(by_hand)).content.decode()
+    assert re.search(r'<time datetime="[^"]+" data-left></time> left', answer)
+    assert "Adapter in slot 3: BOOT button at its upper edge" in answer, "the drawing in words"
+
+
+def test_who_holds_boot_says_so_once(by_hand, olga):
+    job = rig.job(by_hand, 3)
+    olga.post(f"/boards/demo/flashing/jobs/{job.operation_id}/holding")
+    job.refresh_from_db()
+    assert job.press_asked_by == "olga"
+    page = olga.get(page_of(by_hand)).content.decode()
+    assert re.search(r'id="holding" aria-disabled="true" aria-busy="true"', page)
+    assert olga.post(f"/boards/demo/flashing/jobs/{job.operation_id}/holding").status_code == 409
+
+
+@pytest.mark.parametrize(
+    ("step", "now"), [(2, "Keep holding BOOT"), (3, "Let go of BOOT"), (4, "Wait for its storage")]
+)
+def test_the_next_step_lights_up_by_itself(by_hand, olga, step, now):
+    is_at(by_hand, 3, Phase.BOOT_MODE, hands_step=step)
+    page = olga.get(page_of(by_hand), headers=PANEL | {"HX-Target": "run"}).content.decode()
+    assert re.search(rf'<li class="now" aria-current="step">.*?<h3>{now}', page)
+    assert 'id="holding"' not in page
+
+
+def test_a_viewer_sees_what_hands_do_and_cannot_say_that_boot_is_held(by_hand, vera):
+    page = vera.get(page_of(by_hand)).content.decode()
+    assert "hold its BOOT button" in page
+    assert 'id="holding"' not in page
+    assert 'id="cancel-3"' not in page
