@@ -5,7 +5,7 @@ from importlib import import_module
 
 from bench.figures import show, write
 
-BENCHMARKS = ("power", "console")
+BENCHMARKS = ("power", "console", "flash")
 
 
 def main() -> int:
