@@ -4,6 +4,7 @@ Every error carries a stable `code` (for programs), is one human sentence (`str(
 whether the same command may succeed if it is given again without anything being changed first.
 """
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -111,6 +112,41 @@ class ChipRefused(HardwareError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(f"The switch chip was refused: {reason}.")
+
+
+@dataclass(frozen=True)
+class RegisterDifference:
+    """One word of a switch chip: `wrote` is what should be in it, `read` what is."""
+
+    name: str
+    address: int
+    wrote: int
+    read: int
+
+    def __str__(self) -> str:
+        return f"{self.name} at 0x{self.address:06X} was written 0x{self.wrote:08X} but reads 0x{self.read:08X}"
+
+
+class RegistersDiffer(HardwareError):
+    """Registers of the switch chip, read back, do not hold what was written; `differences` names each."""
+
+    code = "switch-registers-differ"
+
+    def __init__(self, differences: tuple[RegisterDifference, ...]) -> None:
+        self.differences = differences
+        super().__init__(f"The switch chip does not hold what it was given: {'; '.join(map(str, differences))}.")
+
+
+class VlanTableInvalid(HardwareError):
+    """A VLAN table contradicts itself or 802.1Q, whatever the chip. The message is the sentence shown to the person."""
+
+    code = "vlan-table-invalid"
+
+
+class AddressTableFull(HardwareError):
+    """The switch chip has no room for another fixed address. The message is the sentence shown to the person."""
+
+    code = "address-table-full"
 
 
 class BoardFileError(HardwareError):
@@ -241,6 +277,18 @@ class Stopped(HardwareError):
     def __init__(self, what: str) -> None:
         self.what = what
         super().__init__(f"{what} was stopped.")
+
+
+class BootModeTimeout(HardwareError):
+    """Nobody brought a SOM into its boot mode in time; nothing was written. `sight` says what is on its USB path."""
+
+    code = "boot-mode-timeout"
+    retryable = True
+
+    def __init__(self, sight: str, timeout_seconds: float) -> None:
+        self.sight = sight
+        self.timeout_seconds = timeout_seconds
+        super().__init__(f"The boot mode was not entered within {timeout_seconds / 60:g} minutes. {sight}")
 
 
 class TargetRefused(HardwareError):

@@ -3,12 +3,16 @@
 Source: our register reference, section 3.1 (the bridge), 3.2 (I2C framing), and of section 25 the items 1 to 3.
 """
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 
 from hardware.buslock import BusLock
 from hardware.contracts import I2cBus
 from hardware.errors import BusError
 from hardware.i2c import retried
+from hardware.jl6108 import catalogue
+from hardware.jl6108.registers import SCRATCH
 
 # The bridge's registers, section 3.1.
 CMD = 0x0780  # write 1: start; read: bit 0 = busy
@@ -23,6 +27,10 @@ RD_L = 0x078E  # fetches the next word: read exactly once per word, before RD_H
 LONGEST_BURST_WORDS = 16
 #: The vendor's driver gives up after 4; one is normally enough, and each takes at least 0.1 ms on a real bus.
 BUSY_POLLS = 16
+#: What is written to the scratch register to see whether the bridge still pairs words and targets. All different.
+MARKERS = (0x5A1CE001, 0x5A1CE002, 0x5A1CE003)
+
+Words = tuple[int, ...]
 
 
 class WireMode(StrEnum):
@@ -56,28 +64,40 @@ class I2cBridge:
         self._lock = lock
         self._busy_polls = busy_polls
 
-    def read_words(self, address: int, count: int = 1, *, mode: WireMode | None = None) -> tuple[int, ...]:
+    def read_words(self, address: int, count: int = 1, *, mode: WireMode | None = None) -> Words:
         """Reads 1 to 16 words in one burst. After a NACK the whole sequence is begun anew, up to three times.
 
         Raises BusError, also if the bridge stays busy.
         """
         _require_burst(count)
         order = self._order(mode)
-        with self._lock.held():
+        with self._lock.held(), _naming(f"while reading {catalogue.name_at(address)}"):
             return retried(lambda: self._read(address, count, order))
 
-    def write_words(self, address: int, words: tuple[int, ...]) -> None:
-        """Writes 1 to 16 words in one burst. Raises BusError; it may have been carried out even so: read it back.
+    def write_words(self, address: int, words: Words) -> None:
+        """Writes 1 to 16 words in one burst.
 
-        Never repeated, since what a sequence that broke off leaves in the bridge is not known.
+        After a NACK the bridge is brought back into step, the target is read, and the whole is repeated if it does not
+        hold the words, up to three tries. Raises BusError; the words may have been written even so: read them back.
         """
         _require_burst(len(words))
         order = self._order(None)
-        with self._lock.held():
-            for word in words:
-                self._put(order, WD_L, word & 0xFFFF)
-                self._put(order, WD_H, word >> 16)
-            self._start(order, address, (len(words) - 1) << 1 | 1)
+        with self._lock.held(), _naming(f"while writing {catalogue.name_at(address)}"):
+            self._write_once(address, words, order)
+
+    def modify_words(self, address: int, count: int, edit: Callable[[Words], Words]) -> tuple[Words, Words]:
+        """Reads, edits and writes 1 to 16 words, all under the lock; returns what was there and what is now.
+
+        No other program of ours can write in between; the chip's own firmware can. `edit` must not block. Raises
+        BusError as the other two do.
+        """
+        _require_burst(count)
+        order = self._order(None)
+        with self._lock.held(), _naming(f"while changing {catalogue.name_at(address)}"):
+            before = retried(lambda: self._read(address, count, order))
+            after = edit(before)
+            self._write_once(address, after, order)
+        return before, after
 
     def give_way(self) -> None:
         """Lets others have the bus between two reads of a series."""
@@ -92,7 +112,41 @@ class I2cBridge:
             raise ValueError("The byte order of the bridge has not been found out yet.")
         return order
 
-    def _read(self, address: int, count: int, order: WireMode) -> tuple[int, ...]:
+    def _write_once(self, address: int, words: Words, order: WireMode) -> None:
+        """One write that a NACK does not end at once, and that is not repeated blindly (section 25 item 2)."""
+        has_failed = False
+
+        def attempt() -> None:
+            nonlocal has_failed
+            if has_failed:
+                self._bring_into_step(order)
+                if self._read(address, len(words), order) == words:
+                    return
+            has_failed = True
+            self._write(address, words, order)
+
+        retried(attempt)
+
+    def _bring_into_step(self, order: WireMode) -> None:
+        """Makes sure that the next word written goes where it is meant to.
+
+        Words that a broken-off write pushed may still be in the bridge [unknown, section 25 item 2] and would then be
+        written in place of the next ones. So a register that nobody uses has to give back what was written to it.
+        """
+        (kept,) = self._read(SCRATCH.address, 1, order)
+        for marker in MARKERS:
+            self._write(SCRATCH.address, (marker,), order)
+            if self._read(SCRATCH.address, 1, order) == (marker,):
+                return self._write(SCRATCH.address, (kept,), order)
+        raise BusError(self.address, WD_H, "the switch's register bridge writes other words than it is sent")
+
+    def _write(self, address: int, words: Words, order: WireMode) -> None:
+        for word in words:
+            self._put(order, WD_L, word & 0xFFFF)
+            self._put(order, WD_H, word >> 16)
+        self._start(order, address, (len(words) - 1) << 1 | 1)
+
+    def _read(self, address: int, count: int, order: WireMode) -> Words:
         self._start(order, address, (count - 1) << 1)
         words = []
         for _ in range(count):
@@ -132,3 +186,12 @@ class I2cBridge:
 def _require_burst(count: int) -> None:
     if not 1 <= count <= LONGEST_BURST_WORDS:
         raise ValueError(f"A burst has 1 to {LONGEST_BURST_WORDS} words, not {count}.")
+
+
+@contextmanager
+def _naming(what: str) -> Iterator[None]:
+    """Says in a BusError which of the chip's registers was meant, beside the bridge's own."""
+    try:
+        yield
+    except BusError as error:
+        raise BusError(error.address, error.register, f"{error.reason}, {what}", nack=error.nack) from error
