@@ -45,8 +45,11 @@ class SimulatedBoard(testing.SimulatedBoard):
         lines += ["[switch]", f'bus = "{self.address}"', 'address = "0x5C"', ""]
         for slot in range(1, 8):
             lines += [f"[slots.{slot}]", f"line = {slot}", f"port = {8 - slot}"]
+            lines.append(f'usb = "{self.usb[slot]}"')
             if slot in self.uarts:
                 lines.append(f'uart = "{self.uarts[slot]}"')
+            if slot in self.usb:
+                lines.append(f'usb = "{self.usb[slot]}"')
             lines.append("")
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}.toml"
