@@ -48,8 +48,6 @@ class SimulatedBoard(testing.SimulatedBoard):
             lines.append(f'usb = "{self.usb[slot]}"')
             if slot in self.uarts:
                 lines.append(f'uart = "{self.uarts[slot]}"')
-            if slot in self.usb:
-                lines.append(f'usb = "{self.usb[slot]}"')
             lines.append("")
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / f"{self.name}.toml"
