@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from uuid import UUID
 
 from flashing.models import FlashJob, FlashRun, Method, Profile
-from flashing.services import promises, queueing
+from flashing.services import profiles, promises, queueing
 from flashing.services.methods import MethodOffer, offers
 from hardware.flash.plan import MAX_TARGETS
 from images.models import FirmwareImage
@@ -112,6 +112,8 @@ def review(board: Board, ask: Ask) -> Review:
     jobs = [_review_job(slot, target) for slot, target in zip(slots, targets, strict=True)]
     if why := _misfit(image, slots):
         raise refusals.Conflict(why, code="image-does-not-fit")
+    if profile and (why := profiles.why_not(profile, image, [profiles.context_of(slot) for slot in slots])):
+        raise refusals.Conflict(why, code="profile-does-not-fit")
     for job in jobs:
         _refuse_too_small(job, image)
     starting = [job.slot for job in jobs if job.method == Method.RPIBOOT and job.power_before not in promises.RUNS]
@@ -154,10 +156,10 @@ def _review_job(slot: Slot, target: TargetAsk) -> ReviewJob:
             f"The SOM in slot {slot.number} has no {target.medium!r}; there is {', '.join(chosen.media)}.",
             code="unknown-medium",
         )
-    if is_network and len(target.address.split()) != 2:
+    if is_network and ":/dev/" not in ":".join(target.address.split()):
         raise refusals.BadRequest(f"Slot {slot.number} needs a host and a disk on it.", code="no-address")
     promised = promises.promise(slot, target.method)
-    address = target.address if is_network else chosen.address
+    address = ":".join(target.address.split()) if is_network else chosen.address  # "root@cm5.lan:/dev/nvme0n1"
     return ReviewJob(
         slot,
         target.method,

@@ -173,14 +173,21 @@ def _raise_if(stop: threading.Event | None) -> None:
         raise Stopped("Reading the image")
 
 
-def sha256_of(path: Path, stop: threading.Event | None = None) -> str:
-    """The sha256 of a file, in hex. Raises ImageError, and Stopped once `stop` is set. Blocks for the whole file."""
-    digest, piece = hashlib.sha256(), memoryview(bytearray(PIECE_BYTES))
+def sha256_of(
+    path: Path, stop: threading.Event | None = None, on_progress: Callable[[int], None] = lambda read_bytes: None
+) -> str:
+    """The sha256 of a file, in hex; `on_progress` gets the bytes read so far, each MiB.
+
+    Raises ImageError, and Stopped once `stop` is set. Blocks for the whole file.
+    """
+    digest, piece, read_bytes = hashlib.sha256(), memoryview(bytearray(PIECE_BYTES)), 0
     try:
         with path.open("rb", buffering=0) as file:
             while count := file.readinto(piece):
                 _raise_if(stop)
                 digest.update(piece[:count])
+                read_bytes += count
+                on_progress(read_bytes)
     except OSError as error:
         raise ImageError(f"The image {path.name} could not be read: {error.strerror}.") from error
     return digest.hexdigest()

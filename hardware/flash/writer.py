@@ -72,13 +72,15 @@ def flash(
     *,
     stop: threading.Event | None = None,
     on_progress: Callable[[tuple[Progress, ...]], None] = lambda progress: None,
+    on_end: Callable[[int, Outcome], None] = lambda index, outcome: None,
     patience_seconds: float = PATIENCE_SECONDS,
     stall_seconds: float = STALL_SECONDS,
 ) -> tuple[Outcome, ...]:
     """Writes the image to all targets and verifies them; returns how each ended, in the order of `jobs`.
 
     Blocks until all have ended; within a second of `stop`. `on_progress` is called in this thread, twice a second and
-    once at the end, with the progress of each; what it raises cancels everything and is raised here.
+    once at the end, with the progress of each, `on_end` as soon as a target has ended, with its place among `jobs`;
+    what they raise cancels everything and is raised here.
 
     Raises TargetTooSmall if the image does not fit on one of them, ImageError if its first MiB cannot be read: nothing
     was written then. All that happens later to a target is in its outcome. Does not close the targets.
@@ -89,7 +91,7 @@ def flash(
                 f"The image has {block_map.size_bytes:,} bytes and {job.target.name} only {job.target.size_bytes:,}."
             )
     run = _Run(image, block_map, jobs, stop or threading.Event(), patience_seconds, stall_seconds)
-    return run.go(on_progress)
+    return run.go(on_progress, on_end)
 
 
 class _NobodyLeft(Exception):
@@ -216,10 +218,12 @@ class _Run:
         ]
         self._checks = Lane("checksums", ChecksumSink(block_map, head), self.changed)
 
-    def go(self, on_progress: Callable[[tuple[Progress, ...]], None]) -> tuple[Outcome, ...]:
+    def go(
+        self, on_progress: Callable[[tuple[Progress, ...]], None], on_end: Callable[[int, Outcome], None]
+    ) -> tuple[Outcome, ...]:
         self._begin()
         try:
-            self._watch(on_progress)
+            self._watch(on_progress, on_end)
         finally:
             with self.changed:
                 for lane in self._lanes:
@@ -229,16 +233,27 @@ class _Run:
         self._raise_what_nobody_expected()
         return tuple(self._outcome(lane, sink) for lane, sink in zip(self._lanes, self._sinks, strict=True))
 
-    def _watch(self, on_progress: Callable[[tuple[Progress, ...]], None]) -> None:
-        reported_at = 0.0
+    def _watch(
+        self, on_progress: Callable[[tuple[Progress, ...]], None], on_end: Callable[[int, Outcome], None]
+    ) -> None:
+        reported_at, told = 0.0, set[int]()
         while not self._all_over():
             self._look_after_cancels()
+            self._tell_who_ended(told, on_end)
             self._begin_late_pass()
             if time.monotonic() - reported_at >= REPORT_SECONDS:
                 on_progress(self._progress())
                 reported_at = time.monotonic()
             with self.changed:
                 self.changed.wait(LOOK_SECONDS)
+
+    def _tell_who_ended(self, told: set[int], on_end: Callable[[int, Outcome], None]) -> None:
+        """Not of those that ended by a fault of ours, which is raised at the end."""
+        for index, (lane, sink) in enumerate(zip(self._lanes, self._sinks, strict=True)):
+            expected = lane.error is None or isinstance(lane.error, HardwareError)
+            if index not in told and expected and self._is_over(lane, sink):
+                told.add(index)
+                on_end(index, self._outcome(lane, sink))
 
     def _begin(self) -> None:
         for lane, sink in zip(self._lanes, self._sinks, strict=True):

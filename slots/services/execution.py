@@ -72,14 +72,15 @@ class Run:
             raise
         finally:
             self._write_foreign(self.outcome.foreign)
-            self._read_line_again(hardware, line)
+            if self.slot:
+                read_line_again(self.slot, self.operation, hardware, line)
         self._raise_if_stopped()
         self._interrupt_if_power_was_lost(hardware)
 
     def _work(self, hardware: HardwareBoard, line: int) -> None:
         """The line's own thread: nothing here waits for the database while a button is pressed."""
         slot = self.slot.number if self.slot else 0
-        owner = HoldOwner(self.me.name, self.me.instance, str(worker.lock_path(self.me.data_dir, self.me.name)))
+        owner = hold_owner(self.me)
         bus, expander = hardware.spec.bus, hardware.spec.expander
         sequencer.run(
             self.sequence,
@@ -114,12 +115,10 @@ class Run:
     def _write_step(self, index: int, step: Step, foreign: list[ForeignChange]) -> None:
         """Log, progress, state in motion."""
         words, seconds = describe(step)
+        lifecycle.append_log(self.operation, drive_words(step))
         if isinstance(step, Drive):
-            lifecycle.append_log(self.operation, f"{words}, read back {_level_word(step.level)}")
             self._in_motion(index)
             self._write_foreign(foreign)
-        else:
-            lifecycle.append_log(self.operation, words)
         lifecycle.set_step(self.operation, index + 1, len(self.sequence.steps), words, seconds)
 
     def _write_foreign(self, changes: list[ForeignChange]) -> None:
@@ -166,7 +165,7 @@ class Run:
             return ""  # the line never moved, so what was believed still holds
         result = self.sequence.result if whole else PowerState.UNKNOWN
         low = self.sequence.safe_level is None and self.outcome.line_level is Level.LOW
-        _write_state(self.slot, self.operation, result, line_low=low)
+        write_state(self.slot, self.operation, result, line_low=low)
         self._latch_if_held(held)
         return self._words(result) if whole else ""
 
@@ -185,28 +184,9 @@ class Run:
         if power.traits_of(self.slot).latches_after_hold:
             latch(self.slot, held, self.operation.actor)
 
-    def _read_line_again(self, hardware: HardwareBoard, line: int) -> None:
-        """The line as it is now becomes evidence, also and above all after an error."""
-        if self.slot is None:
-            return
-        try:
-            registers = hardware.expander.registers()
-        except HardwareError as error:
-            words = f"line {line} could not be re-read: {error}"
-            inventory.record_evidence(self.slot, EvidenceKind.LINE, words[:120], timezone.now())
-            lifecycle.append_log(self.operation, words, "bad")
-            return
-        if registers is not None:
-            words = inventory.line_words(registers, line)
-            inventory.record_evidence(self.slot, EvidenceKind.LINE, words, timezone.now())
-            lifecycle.append_log(self.operation, f"line {line} re-read: {words}")
-
     def _interrupt_if_power_was_lost(self, hardware: HardwareBoard) -> None:
-        """A board that lost power is noticed before anything is pressed; and what was done to a board that lost its
-        power meanwhile has not led where it was meant to."""
         board = self.slot.board if self.slot else Board.objects.get(slug=self.operation.board)
-        if inventory.notice_power_loss(board, hardware):
-            raise lifecycle.Interrupted("The board lost power. It is not repeated.")
+        refuse_after_power_loss(board, hardware)
 
     def _refuse_changed_state(self) -> None:
         """What a SOM was found to be between request and turn counts: the plan was made, and agreed to, before."""
@@ -216,6 +196,39 @@ class Run:
                 f"{power.believed(self.slot)} now. Nothing was switched.",
                 code="state-changed",
             )
+
+
+def read_line_again(slot: Slot, operation: Operation, hardware: HardwareBoard, line: int) -> None:
+    """The line as it is now becomes evidence, also and above all after an error."""
+    try:
+        registers = hardware.expander.registers()
+    except HardwareError as error:
+        words = f"line {line} could not be re-read: {error}"
+        inventory.record_evidence(slot, EvidenceKind.LINE, words[:120], timezone.now())
+        lifecycle.append_log(operation, words, "bad")
+        return
+    if registers is not None:
+        words = inventory.line_words(registers, line)
+        inventory.record_evidence(slot, EvidenceKind.LINE, words, timezone.now())
+        lifecycle.append_log(operation, f"line {line} re-read: {words}")
+
+
+def hold_owner(me: worker.Worker) -> HoldOwner:
+    """Who presses, as the record of a press says it."""
+    return HoldOwner(me.name, me.instance, str(worker.lock_path(me.data_dir, me.name)))
+
+
+def refuse_after_power_loss(board: Board, hardware: HardwareBoard) -> None:
+    """A board that lost power is noticed before anything is pressed; and what was done to a board that lost its power
+    meanwhile has not led where it was meant to. Raises `lifecycle.Interrupted`, HardwareError."""
+    if inventory.notice_power_loss(board, hardware):
+        raise lifecycle.Interrupted("The board lost power. It is not repeated.")
+
+
+def drive_words(step: Step) -> str:
+    """A step of which the worker was just told, for the log: a drive has been verified by then."""
+    words, _ = describe(step)
+    return f"{words}, read back {_level_word(step.level)}" if isinstance(step, Drive) else words
 
 
 def describe(step: Step) -> tuple[str, float]:
@@ -245,7 +258,8 @@ def _slot_of(operation: Operation) -> Slot | None:
     )
 
 
-def _write_state(slot: Slot, operation: Operation, state: PowerState, *, line_low: bool) -> None:
+def write_state(slot: Slot, operation: Operation, state: PowerState, *, line_low: bool) -> None:
+    """What is believed of the slot from now on, since `operation` has done what it did to its line."""
     now = timezone.now()
     observed = state == PowerState.OFF and inventory.observed_state(slot.pk) == PowerState.OFF
     Slot.objects.filter(pk=slot.pk).update(
@@ -279,7 +293,7 @@ def settle_interrupted(operation: Operation) -> None:
     """An operation ended because its worker died: its slot is Unknown from now on."""
     slot = _slot_of(operation)
     if slot is not None:
-        _write_state(slot, operation, PowerState.UNKNOWN, line_low=False)
+        write_state(slot, operation, PowerState.UNKNOWN, line_low=False)
         events.hint("slot", operation.board, slot.number)
 
 

@@ -94,6 +94,8 @@ def test_every_module_says_what_it_is_for():
 WAITERS = {"hardware/clock.py", "hardware/buslock.py", "hardware/simulator/testing.py", "operations/worker.py"}
 CATCH_ALL = {
     "consoles/desk.py",
+    "flashing/services/attending.py",
+    "flashing/services/execution.py",
     "images/services/checking.py",
     "consoles/recordings/writer.py",
     "hardware/flash/lanes.py",

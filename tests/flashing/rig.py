@@ -1,12 +1,17 @@
 """Images, storages and requests for the tests of flashing."""
 
 import random
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from django.db import connection
 
 from flashing.models import FlashJob, FlashRun, Method
 from flashing.services import requests
 from flashing.services.requests import Ask, TargetAsk
+from hardware.flash.target import FileTarget as FileTarget
 from images.models import FirmwareImage
 from nanoportal import celery  # noqa: F401  makes it the current Celery app, as in the web process
 from operations.models import Operation
@@ -20,11 +25,36 @@ MIB = 1 << 20
 STORAGE_BYTES = 8 * MIB
 
 
+def noise(number: int) -> bytes:
+    """What a slot's storage holds before anything is written to it."""
+    return random.Random(number).randbytes(STORAGE_BYTES)
+
+
 def make_storage(folder: Path, number: int) -> Path:
     """A file that stands for a slot's storage, full of what was there before."""
     path = folder / f"slot-{number}.disk"
-    path.write_bytes(random.Random(number).randbytes(STORAGE_BYTES))
+    path.write_bytes(noise(number))
     return path
+
+
+def wait_for(question: Callable[[], Any], seconds: float = 15) -> None:
+    """Until it is true; fails if that never comes."""
+    deadline = time.monotonic() + seconds
+    while not question():
+        assert time.monotonic() < deadline, "the moment never came"
+        time.sleep(0.02)
+
+
+def with_connection(work: Callable[..., None]) -> Callable[..., None]:
+    """`work` for a thread of its own, whose connection is closed with it."""
+
+    def run(*given: Any) -> None:
+        try:
+            work(*given)
+        finally:
+            connection.close()
+
+    return run
 
 
 def raw_image() -> bytes:

@@ -1,0 +1,60 @@
+"""A reset line moved on the way of something longer, which holds the slot's claim."""
+
+from functools import partial
+
+from hardware import sequencer
+from hardware.clock import SystemClock
+from hardware.sequencer import Outcome, Stop
+from hardware.som import PowerState
+from hardware.steps import Sequence, Step
+from operations import claims, lifecycle, worker
+from operations.models import Operation
+from operations.scribe import Scribe
+from slots.models import Slot
+from slots.services import execution, parts
+
+CLOCK = SystemClock()
+
+
+def press(slot: Slot, sequence: Sequence, operation: Operation, generation: int, stop: Stop) -> Outcome:
+    """Take the slot's line through `sequence`, which awaits no observation, as a part of `operation`.
+
+    A press is on record while it lasts and released on every exit; the line moves only while the operation holds the
+    claim `generation`. Each step is a line of the operation's log. Blocks for the sequence; if it was stopped before
+    its last step the outcome says so. Raises HardwareError, and `lifecycle.Interrupted` if the claim is lost or the
+    board lost power.
+    """
+    me, hardware, scribe, outcome = worker.current(), parts.hardware(operation.board), Scribe(), Outcome()
+    line, spec = hardware.line(slot.number), hardware.spec
+    owner = execution.hold_owner(me)
+    store = execution.hold_store()
+    execution.refuse_after_power_loss(slot.board, hardware)
+
+    def may_drive() -> None:
+        if not claims.holds(operation, generation):
+            raise lifecycle.Interrupted("Another operation owns this slot by now. Nothing more was switched.")
+
+    def on_step(index: int, step: Step) -> None:
+        scribe.tell(partial(lifecycle.append_log, operation, execution.drive_words(step)))
+
+    def work() -> None:
+        sequencer.run(
+            sequence,
+            line=line,
+            expander=hardware.expander,
+            clock=CLOCK,
+            stop=stop,
+            hold=store.line(spec.slug, slot.number, line, bus=spec.bus, expander=spec.expander, owner=owner),
+            observed=lambda: PowerState.UNKNOWN,
+            may_drive=lambda: scribe.ask(may_drive),
+            on_step=on_step,
+            outcome=outcome,
+        )
+
+    try:
+        scribe.attend(work)
+    finally:
+        for change in outcome.foreign:
+            lifecycle.append_log(operation, str(change), "warn")
+        execution.read_line_again(slot, operation, hardware, line)
+    return outcome
