@@ -4,7 +4,6 @@ Every error carries a stable `code` (for programs), is one human sentence (`str(
 whether the same command may succeed if it is given again without anything being changed first.
 """
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -112,41 +111,6 @@ class ChipRefused(HardwareError):
     def __init__(self, reason: str) -> None:
         self.reason = reason
         super().__init__(f"The switch chip was refused: {reason}.")
-
-
-@dataclass(frozen=True)
-class RegisterDifference:
-    """One word of a switch chip: `wrote` is what should be in it, `read` what is."""
-
-    name: str
-    address: int
-    wrote: int
-    read: int
-
-    def __str__(self) -> str:
-        return f"{self.name} at 0x{self.address:06X} was written 0x{self.wrote:08X} but reads 0x{self.read:08X}"
-
-
-class RegistersDiffer(HardwareError):
-    """Registers of the switch chip, read back, do not hold what was written; `differences` names each."""
-
-    code = "switch-registers-differ"
-
-    def __init__(self, differences: tuple[RegisterDifference, ...]) -> None:
-        self.differences = differences
-        super().__init__(f"The switch chip does not hold what it was given: {'; '.join(map(str, differences))}.")
-
-
-class VlanTableInvalid(HardwareError):
-    """A VLAN table contradicts itself or 802.1Q, whatever the chip. The message is the sentence shown to the person."""
-
-    code = "vlan-table-invalid"
-
-
-class AddressTableFull(HardwareError):
-    """The switch chip has no room for another fixed address. The message is the sentence shown to the person."""
-
-    code = "address-table-full"
 
 
 class BoardFileError(HardwareError):
@@ -386,7 +350,7 @@ class ProgramMissing(HardwareError):
     def __init__(self, program: str, package: str) -> None:
         self.program = program
         self.package = package
-        super().__init__(f"{program} is not installed on this machine; it comes with {package}.")
+        super().__init__(f"The program {program} is not installed on this machine; it comes with {package}.")
 
 
 class ProgramFailed(HardwareError):
@@ -400,7 +364,7 @@ class ProgramFailed(HardwareError):
         self.status = status
         self.reason = reason
         end = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-        super().__init__(f"{program} {end}: {reason}.")
+        super().__init__(f"The program {program} {end}: {reason}.")
 
 
 class ProgramTimeout(HardwareError):
@@ -414,7 +378,7 @@ class ProgramTimeout(HardwareError):
         self.timeout_seconds = timeout_seconds
         self.last = last
         said = f'; the last it said was "{last}"' if last else ", and said nothing"
-        super().__init__(f"{program} was not done within {timeout_seconds:g} s{said}.")
+        super().__init__(f"The program {program} was not done within {timeout_seconds:g} s{said}.")
 
 
 class RemoteUnavailable(HardwareError):

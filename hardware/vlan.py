@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from hardware.errors import VlanTableInvalid
+from hardware.switch_errors import VlanTableInvalid
 
 FRONT_PORTS = tuple(range(1, 9))
 #: The switch's own port. It belongs to the management VLAN and to no other, untagged.

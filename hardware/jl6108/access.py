@@ -7,10 +7,11 @@ from typing import TypeVar
 
 from hardware.clock import SystemClock
 from hardware.contracts import Clock
-from hardware.errors import BusError, ChipRefused, HardwareError, RegisterDifference, RegistersDiffer
+from hardware.errors import BusError, ChipRefused, HardwareError
 from hardware.jl6108 import registers
 from hardware.jl6108.layout import Entry, Register, to_value
 from hardware.jl6108.transport import LONGEST_BURST_WORDS, I2cBridge, WireMode
+from hardware.switch_errors import RegisterDifference, RegistersDiffer
 
 #: How long the firmware takes to see that it is to leave a register alone (section 4.4).
 HANDS_OFF_SECONDS = 0.001

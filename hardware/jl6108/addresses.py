@@ -9,12 +9,13 @@ import threading
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from hardware.errors import AddressTableFull, Stopped
+from hardware.errors import Stopped
 from hardware.jl6108 import tables
 from hardware.jl6108.access import Access
 from hardware.jl6108.layout import Register
 from hardware.jl6108.numbering import core_mask, core_port, ports_in
 from hardware.jl6108.vlans import Progress
+from hardware.switch_errors import AddressTableFull
 
 PLACES = tables.ADDRESSES + tables.COLLISIONS
 #: The vendor's driver writes ageing time as two thirds of it, in ticks of 1 ms (section 10).

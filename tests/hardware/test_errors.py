@@ -2,7 +2,7 @@
 
 import pytest
 
-from hardware import errors
+from hardware import errors, switch_errors
 from hardware.errors import HardwareError
 
 EXAMPLES = [
@@ -15,9 +15,10 @@ EXAMPLES = [
     errors.PortUnavailable("/dev/ttyUSB0", "another program holds it"),
     errors.DeviceNotFound("A GPIO chip labelled pca9557"),
     errors.ChipRefused("its firmware is not up"),
-    errors.RegistersDiffer((errors.RegisterDifference("SWCORE_VLAN_TABLE[10]", 0x10654C, 0x204, 0x7FF),)),
-    errors.VlanTableInvalid("VLAN 10 is in the table twice."),
-    errors.AddressTableFull("The switch has no room for 02:50:b6:11:22:33."),
+    switch_errors.RegistersDiffer((switch_errors.RegisterDifference("SWCORE_VLAN_TABLE[10]", 0x10654C, 0x204, 0x7FF),)),
+    switch_errors.VlanTableInvalid("VLAN 10 is in the table twice."),
+    switch_errors.AddressTableFull("The switch has no room for 02:50:b6:11:22:33."),
+    switch_errors.VlanTableRefused((switch_errors.Refusal("both-ways", 10, (7, 8), "It is", "that"),)),
     errors.BoardFileError("b1.toml", "i2c.bus", "is missing"),
     errors.BoardFileError("b1.toml", "", "it is not TOML"),
     errors.TraitsError("CM9", "baud", "is missing"),
@@ -44,11 +45,15 @@ EXAMPLES = [
     errors.WriteError("sda", 4096, "Input/output error"),
     errors.ReadError("sda", 4096, "Input/output error"),
     errors.VerifyError("sda", 4096, 1024),
+    errors.ProgramMissing("rpiboot", "the package rpiboot"),
+    errors.ProgramFailed("rpiboot", 255, "it may not open the device"),
+    errors.ProgramTimeout("rpiboot", 60.0, "Waiting for BCM2711"),
 ]
 
 
 def kinds() -> list[type[HardwareError]]:
-    return [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, HardwareError)]
+    named = {**vars(errors), **vars(switch_errors)}.values()
+    return [kind for kind in named if isinstance(kind, type) and issubclass(kind, HardwareError)]
 
 
 def test_every_kind_of_error_has_a_code_of_its_own() -> None:
@@ -76,6 +81,8 @@ def test_only_what_may_pass_by_itself_is_worth_trying_again() -> None:
         "bus-unavailable",
         "line-unavailable",
         "port-unavailable",
+        "program-failed",
+        "program-timeout",
         "record-unwritable",
         "stopped",
     }
