@@ -29,11 +29,12 @@ class SshServer:
     """What stands for a SOM's Linux: this machine, as the user who runs the tests.
 
     Attributes:
+        directory: of its host key, configuration, log and authorized_keys.
         processes: the servers of the connections so far, each in a process group of its own.
     """
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
+        self.directory = directory
         self.processes: list[subprocess.Popen[bytes]] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = RemoteAddress(getpass.getuser(), "127.0.0.1", self._listener.getsockname()[1])
@@ -47,18 +48,18 @@ class SshServer:
 
     def configure(self, path: str = PATH, more: str = "") -> None:
         """For the connections that follow: where the shell finds programs, and further lines of the configuration."""
-        config = CONFIG.format(directory=self._directory, path=path) + more
-        (self._directory / "sshd_config").write_text(config)
+        config = CONFIG.format(directory=self.directory, path=path) + more
+        (self.directory / "sshd_config").write_text(config)
 
     def make_host_key(self) -> None:
         """A new one, as if the machine had been set up anew."""
-        path = self._directory / "host_key"
+        path = self.directory / "host_key"
         path.unlink(missing_ok=True)
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", path], check=True, timeout=30)
 
     def welcome(self, keys: SshKeys) -> None:
         """Lets the owner of these keys in."""
-        (self._directory / "authorized_keys").write_text(keys.public_key() + "\n")
+        (self.directory / "authorized_keys").write_text(keys.public_key() + "\n")
 
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to the servers of all connections, but not to what they have started."""
@@ -82,9 +83,9 @@ class SshServer:
                 connection, _ = self._listener.accept()
             except OSError:
                 return
-            with connection, (self._directory / "log").open("ab") as log:
-                command = [SSHD, "-i", "-e", "-f", str(self._directory / "sshd_config")]
+            with connection, (self.directory / "log").open("ab") as log:
+                command = [SSHD, "-i", "-e", "-f", str(self.directory / "sshd_config")]
                 process = subprocess.Popen(
-                    command, stdin=connection, stdout=connection, stderr=log, start_new_session=True
+                    command, stdin=connection.fileno(), stdout=connection.fileno(), stderr=log, start_new_session=True
                 )
                 self.processes.append(process)

@@ -1,0 +1,97 @@
+"""Asking a SOM that runs Linux for its disks, once a person has accepted that it is that SOM; with a real server."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flashing.services import network
+from hardware.flash import ssh
+from operations.models import AuditEntry
+from operations.refusals import BadRequest, Conflict, NotPermitted, Unavailable
+from operations.roles import Actor
+from tests.sshd import SshServer
+
+pytestmark = [pytest.mark.root, pytest.mark.django_db]
+
+OLGA, VERA = Actor("olga", "operator"), Actor("vera", "viewer")
+
+
+@pytest.fixture
+def som(tmp_path: Path) -> Iterator[SshServer]:
+    (tmp_path / "som").mkdir()
+    server = SshServer(tmp_path / "som")
+    yield server
+    server.close()
+
+
+def acts() -> list[tuple[str, str, str]]:
+    return list(AuditEntry.objects.filter(action="flash.trust-host").values_list("actor", "target", "outcome"))
+
+
+def test_a_som_is_accepted_by_its_fingerprint_and_then_shows_its_disks(som: SshServer) -> None:
+    host = str(som.address)
+    sight = network.fingerprint(host, OLGA)
+    assert (sight.address, sight.kind, sight.accepted, sight.state) == (som.address, "ssh-ed25519", "", "new")
+    with pytest.raises(Unavailable, match="has to be accepted first") as refused:
+        network.disks(host, OLGA)
+    assert refused.value.code == "host-key-unknown"
+
+    network.trust(host, sight.fingerprint, OLGA)
+    assert network.fingerprint(host, OLGA).state == "accepted"
+    assert acts() == [("olga", f"host:[127.0.0.1]:{som.address.port}", "done")]
+    with pytest.raises(Unavailable, match="does not accept the portal's key") as refused:
+        network.disks(host, OLGA)
+    assert refused.value.code == "remote-refused"
+
+    (som.directory / "authorized_keys").write_text(network.public_key() + "\n")
+    found = network.disks(host, OLGA)
+    assert found
+    assert [bool(disk.uses) for disk in found] == sorted(bool(disk.uses) for disk in found)
+
+
+def test_a_som_that_was_set_up_anew_has_to_be_accepted_anew(som: SshServer) -> None:
+    host = str(som.address)
+    first = network.fingerprint(host, OLGA).fingerprint
+    network.trust(host, first, OLGA)
+    som.make_host_key()
+    sight = network.fingerprint(host, OLGA)
+    assert (sight.state, sight.accepted) == ("changed", first)
+    with pytest.raises(Unavailable) as refused:
+        network.disks(host, OLGA)
+    assert refused.value.code == "host-key-changed"
+    with pytest.raises(Conflict, match="which is not the one that was compared"):
+        network.trust(host, first, OLGA)
+    network.trust(host, f" {sight.fingerprint} ", OLGA)
+    assert network.fingerprint(host, OLGA).state == "accepted"
+    assert [json.loads(entry.text)["detail"]["before"] for entry in AuditEntry.objects.order_by("seq")] == ["", first]
+
+
+def test_who_may_not_flash_may_ask_no_machine_anything(som: SshServer) -> None:
+    host = str(som.address)
+    for ask in (network.fingerprint, network.disks, lambda host, actor: network.trust(host, "SHA256:x", actor)):
+        with pytest.raises(NotPermitted):
+            ask(host, VERA)
+    assert not som.processes
+
+
+def test_what_is_no_address_is_refused_before_anybody_is_asked() -> None:
+    for ask in (network.fingerprint, network.disks, lambda host, actor: network.trust(host, "SHA256:x", actor)):
+        with pytest.raises(BadRequest, match="is not of the form user@host"):
+            ask("root@-oProxyCommand=id", OLGA)
+
+
+def test_a_missing_program_is_a_refusal_in_one_sentence(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(Unavailable, match="openssh-client") as refused:
+        network.public_key()
+    assert refused.value.code == "program-missing"
+
+
+def test_where_nobody_is_that_is_said(som: SshServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssh, "GREETING_SECONDS", 5.0)
+    som.close()
+    with pytest.raises(Unavailable, match="cannot be reached over SSH") as refused:
+        network.fingerprint(str(som.address), OLGA)
+    assert refused.value.code == "remote-unavailable"
