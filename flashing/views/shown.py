@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
+from flashing import guidance
 from flashing.models import FlashJob, FlashRun, Phase
 from operations.models import OPEN_STATES, Operation, OperationState
 
@@ -25,6 +26,12 @@ WORDS = {
     Phase.ENDED: ("Ended", ""),
 }
 STOPPED = (OperationState.FAILED, OperationState.INTERRUPTED, OperationState.EXPIRED, OperationState.CANCELLED)
+
+
+def place_of(address: str) -> str:
+    """An address as people read it: `USB 1-1.2`, a file, or a disk of a machine."""
+    path = guidance.usb_path(address)
+    return path if "/" in path else f"USB {path}" if path else ""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,10 @@ class Target:
     @property
     def is_open(self) -> bool:
         return self.state in OPEN_STATES
+
+    @property
+    def place(self) -> str:
+        return place_of(self.job.address)
 
     @property
     def words(self) -> str:

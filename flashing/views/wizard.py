@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from flashing.models import Method, Profile
 from flashing.services import profiles, requests
 from flashing.services.requests import Ask, MethodOffer, TargetAsk
-from flashing.views import stepper
+from flashing.views import shown, stepper
 from flashing.views.choices import WITHOUT, Choices, read
 from hardware.flash.firstboot.values import SlotContext
 from images.models import FirmwareImage
@@ -77,7 +77,7 @@ def slots_page(request: ActorRequest, board: Board, choices: Choices) -> HttpRes
     rows = []
     for view in overview.board_view(board).slots:
         ways = [] if view.empty else ways_of(view.slot)
-        rows.append((view, [way for way in ways if way.offer.available], why_none(ways)))
+        rows.append((view, [way for way in ways if way.offer.available], why_not(ways)))
     return page(request, "slots", board, choices, rows=rows, carried=choices.without("slot"))
 
 
@@ -88,15 +88,21 @@ class Way:
     label: str
     offer: MethodOffer
 
+    @property
+    def place(self) -> str:
+        return shown.place_of(self.offer.address)
+
 
 def ways_of(slot: Slot) -> list[Way]:
     labels = {str(value): str(label) for value, label in Method.choices}
     return [Way(labels.get(offer.method, offer.method.upper()), offer) for offer in requests.offers(slot)]
 
 
-def why_none(ways: list[Way]) -> str:
-    """Why a slot cannot be flashed at all: the words of its methods, or that no SOM is recorded."""
-    return " ".join(way.offer.words for way in ways) if ways else "No SOM is recorded in it."
+def why_not(ways: list[Way]) -> list[str]:
+    """Why a slot cannot be flashed in this way or that, or that no SOM is recorded."""
+    if not ways:
+        return ["No SOM is recorded in it."]
+    return [f"{way.label}: {way.offer.words}" for way in ways if not way.offer.available]
 
 
 @require_GET
@@ -150,13 +156,14 @@ def review_page(request: ActorRequest, board: Board, choices: Choices) -> HttpRe
     """What would happen, slot by slot; and the request itself, with each slot's name typed."""
     if request.method == "POST":
         return request_flash(request, board, choices)
-    review, refusal = None, None
+    review, jobs, refusal = None, [], None
     try:
         review = requests.review(board, ask_of(choices))
+        jobs = [(job, shown.place_of(job.address)) for job in review.jobs]
     except Refused as error:
         refusal = error
     more = {"may_skip": may(request.actor, "flash.unverified", board.slug), "request_key": uuid.uuid4().hex}
-    return page(request, "review", board, choices, review=review, refusal=refusal, **more)
+    return page(request, "review", board, choices, review=review, jobs=jobs, refusal=refusal, **more)
 
 
 def ask_of(choices: Choices, **said: Any) -> Ask:

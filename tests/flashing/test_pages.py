@@ -91,7 +91,7 @@ def test_only_what_fits_can_be_chosen_and_the_rest_says_why(olga, image):
 
 def test_the_ways_to_a_slot_are_offered_with_what_they_do_to_its_power(olga, image):
     page = text_of(olga, f"{NEW}/method/?slot=3&image={image.pk}")
-    assert "rpiboot, then USB disk, eMMC 1-1.3" in page
+    assert "rpiboot, then USB disk, eMMC USB 1-1.3" in page
     assert "Over the network (SSH) Slot 3 is Off" in page
     assert "stays in download mode afterwards" in page
 
