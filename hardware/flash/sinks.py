@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal
 
 from hardware.contracts import BlockTarget
-from hardware.errors import BlockMapInvalid, HardwareError, ImageCorrupt, ReadError, Stopped, VerifyError, WriteError
+from hardware.errors import BlockMapInvalid, HardwareError, ImageCorrupt, Stopped, WriteError
 from hardware.flash.blockmap import BlockMap, MapChecker
 from hardware.flash.pieces import PIECE_BYTES, Piece, Span, head_spans, page_aligned
 from hardware.flash.progress import Meter, Phase, Progress
@@ -72,17 +72,17 @@ class TargetSink:
 
     def end(self) -> None:
         self._sync()  # all else is on the device before it can boot
-        self.may_boot = True
-        for span in head_spans(self._map):
-            self.target.write(span.offset, self._head[span.offset : span.end])
-            self._count(0 if span.is_zeros and self.target.clears else span.length)
-        self._sync()
-        self.contents = "unverified"
-        self.write_seconds = time.monotonic() - self._began_at
-        if self._verifies:
-            self._verify()
-        if self._finish:
-            self._have_finished(self._finish)
+        try:
+            self._write_head()
+            if self._verifies:
+                self._verify()
+            if self._finish:
+                self._have_finished(self._finish)
+        except Stopped:
+            raise  # nothing is wrong with what is there so far
+        except HardwareError:
+            self._withdraw()
+            raise
 
     def progress(self, ended: Phase | None, is_behind: bool) -> Progress:
         """How far it is; `ended` is the phase that its lane has come to, if it has ended."""
@@ -132,15 +132,20 @@ class TargetSink:
         self.written_bytes += length
         self._meter.note(self.target.active_at, self._done_bytes)
 
+    def _write_head(self) -> None:
+        self.may_boot = True
+        for span in head_spans(self._map):
+            self.target.write(span.offset, self._head[span.offset : span.end])
+            self._count(0 if span.is_zeros and self.target.clears else span.length)
+        self._sync()
+        self.contents = "unverified"
+        self.write_seconds = time.monotonic() - self._began_at
+
     def _verify(self) -> None:
         self._enter("verifying")
         began = time.monotonic()
         self._total_bytes = self._map.data_bytes + self._map.zero_bytes
-        try:
-            verify(self.target, self._map, self._verified)
-        except (ReadError, VerifyError):
-            self._withdraw()
-            raise
+        verify(self.target, self._map, self._verified)
         self.contents = "image"
         self.verify_seconds = time.monotonic() - began
 
@@ -152,11 +157,7 @@ class TargetSink:
         """How much that is nobody has said, so the figures stay at all of what came before."""
         self._phase, self._meter = "finishing", Meter()
         before, self.contents = self.contents, "unknown"
-        try:
-            finish(self.target)
-        except HardwareError:
-            self._withdraw()
-            raise
+        finish(self.target)
         self.contents = before
 
     def _withdraw(self) -> None:

@@ -21,8 +21,9 @@ from hardware.errors import (
     VerifyError,
     WriteError,
 )
+from hardware.flash import writer
 from hardware.flash.blockmap import BlockMap
-from hardware.flash.image import ImageFacts
+from hardware.flash.image import ImageFacts, ImageReader
 from hardware.flash.progress import Progress
 from hardware.flash.target import DiskTarget, FileTarget
 from hardware.flash.writer import FlashJob, Outcome, flash
@@ -165,6 +166,25 @@ def test_an_image_that_changed_since_it_was_taken_in_is_noticed_and_never_boots(
     (outcome,) = flash(image, facts["raw"].block_map, jobs(storage()))
     assert ended(outcome, ImageCorrupt)
     assert is_not_bootable(shelf / "emmc1")
+
+
+def test_an_image_that_cannot_be_read_half_way_ends_all_disks_and_never_boots(
+    storage: Files,
+    packed: dict[str, Path],
+    facts: dict[str, ImageFacts],
+    shelf: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Failing(ImageReader):
+        def readinto(self, buffer: memoryview) -> int:
+            if self.position > 13 * MIB:
+                raise ImageError("The image could not be read: Input/output error.")
+            return super().readinto(buffer)
+
+    monkeypatch.setattr(writer, "ImageReader", Failing)
+    for number, outcome in enumerate(flash(packed["xz"], facts["xz"].block_map, jobs(storage(), storage())), start=1):
+        assert ended(outcome, ImageError)
+        assert is_not_bootable(shelf / f"emmc{number}")
 
 
 def test_an_image_that_is_gone_touches_nothing(
