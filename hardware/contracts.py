@@ -1,9 +1,17 @@
 """The contracts between the parts of a board: one capability each, with units and errors. Parts live elsewhere."""
 
 import threading
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from hardware.jl6108.addresses import Address
+    from hardware.jl6108.counters import Counters
+    from hardware.jl6108.mirror import Mirrors
+    from hardware.jl6108.ports import Ability, Pause, PortSettings
+    from hardware.jl6108.vlans import PortTables, Progress, VlanEntry
 
 
 class Level(IntEnum):
@@ -128,15 +136,92 @@ class Expander(Protocol):
 
 
 class SwitchChip(Protocol):
-    """The Ethernet switch of the board."""
+    """The Ethernet switch of the board. Ports are 1 to 8 as on the front; 9, `vlan.CPU_PORT`, is the chip's own.
+
+    Every method blocks for the bus, about 1 ms for each word at 400 kHz, and raises BusError, ChipRefused (who answers
+    is not the chip we know, or not up) and ValueError (no such port, VID or value). What takes `verify` reads back what
+    it wrote and raises RegistersDiffer. What takes `stop` raises Stopped once it is set, and calls `on_progress` with
+    the work done and the work there is. Series give way to others on the bus after each step. More is in
+    `jl6108.chip.Jl6108`: this is what the apps use.
+    """
+
+    def is_present(self) -> bool:
+        """Whether anything answers at the address; writes nothing."""
+        ...
 
     def identify(self) -> str:
-        """The chip's name. Raises BusError, DeviceNotFound, ChipRefused. Blocks for about 10 ms."""
+        """The chip's name, asked anew; reads only."""
         ...
 
     def read_links(self) -> tuple[Link, ...]:
-        """The links of ports 1 to 8, in that order. Raises BusError, ChipRefused. Blocks for tens of milliseconds."""
+        """The links of ports 1 to 8, in that order."""
         ...
+
+    def read_port_settings(self, port: int) -> "PortSettings": ...
+
+    def set_port_enabled(self, port: int, enabled: bool, *, verify: bool = True) -> None: ...
+
+    def negotiate(self, port: int, offers: "Collection[Ability]", *, verify: bool = True) -> None: ...
+
+    def force_speed(self, port: int, mbps: int, full_duplex: bool, pause: "Pause", *, verify: bool = True) -> None: ...
+
+    def set_flow_control(self, port: int, pause: "Pause | None", *, verify: bool = True) -> None: ...
+
+    def read_all_counters(self) -> "tuple[Counters, ...]": ...
+
+    def clear_counters(self, port: int) -> None: ...
+
+    def read_vlans(self, vids: Iterable[int]) -> "dict[int, VlanEntry]": ...
+
+    def scan_vlans(
+        self, on_progress: "Progress" = ..., stop: threading.Event | None = None
+    ) -> "dict[int, VlanEntry]": ...
+
+    def write_vlan(self, vid: int, entry: "VlanEntry", *, verify: bool = True) -> None: ...
+
+    def write_vlans(
+        self,
+        entries: "Mapping[int, VlanEntry]",
+        on_progress: "Progress" = ...,
+        stop: threading.Event | None = None,
+        *,
+        verify: bool = True,
+    ) -> None: ...
+
+    def read_all_port_tables(self) -> "dict[int, PortTables]": ...
+
+    def write_port_tables(
+        self, port: int, wanted: "PortTables", running: "PortTables | None" = None, *, verify: bool = True
+    ) -> None: ...
+
+    def read_isolation(self) -> dict[int, frozenset[int]]: ...
+
+    def set_isolation(self, blocked: Mapping[int, Collection[int]], *, verify: bool = True) -> None: ...
+
+    def read_mirrors(self) -> "dict[int, Mirrors]": ...
+
+    def mirror_ingress(self, port: int, to: int | None, *, verify: bool = True) -> None: ...
+
+    def mirror_egress(self, port: int, to: int | None, *, verify: bool = True) -> None: ...
+
+    def read_addresses(
+        self, port: int | None = None, on_progress: "Progress" = ..., stop: threading.Event | None = None
+    ) -> "tuple[Address, ...]": ...
+
+    def flush_ports(
+        self,
+        ports: Collection[int],
+        *,
+        fixed: bool = False,
+        on_progress: "Progress" = ...,
+        stop: threading.Event | None = None,
+    ) -> int: ...
+
+    def flush_learned(self) -> None: ...
+
+    def read_heartbeat(self) -> int: ...
+
+    def starve_watchdog(self) -> None: ...
 
     def close(self) -> None: ...
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from hardware.switch_errors import VlanTableInvalid
+from hardware.switch_errors import Refusal, VlanTableInvalid, VlanTableRefused
 
 FRONT_PORTS = tuple(range(1, 9))
 #: The switch's own port. It belongs to the management VLAN and to no other, untagged.
@@ -131,3 +131,99 @@ class VlanTable:
 def _require_front(port: int) -> None:
     if port not in FRONT_PORTS:
         raise VlanTableInvalid(f"The switch has ports {FRONT_PORTS[0]} to {FRONT_PORTS[-1]}, not {port}.")
+
+
+# What the JL6108 can express (section 26 of our register reference, results of a model and not of silicon)
+
+
+class Recipe(StrEnum):
+    """How 802.1Q is made of the chip's operations; which assumptions of the reference that rests on.
+
+    BASELINE pushes the tag where an untagged frame comes in. It rests on the fewest assumptions, and cannot let a port
+    take in both kinds of frames unless its PVID is carried untagged. CANONICAL takes every tag off where a frame comes
+    in and lets the VLAN's entry push it anew; it can, but is wrong if the chip classifies a frame after that.
+    """
+
+    BASELINE = "baseline"
+    CANONICAL = "canonical"
+
+
+def carriage(table: VlanTable, recipe: Recipe = Recipe.BASELINE) -> dict[int, Tagging]:
+    """How the frames of each VLAN travel inside the chip. Raises VlanTableRefused with every reason.
+
+    The chip takes a tag off (or puts one on) for a whole port or a whole VLAN, so a port that has some VLANs tagged and
+    others not needs each VLAN to arrive as it is to leave, and a VLAN that is needed both ways cannot be had.
+    """
+    found = refusals(table, recipe)
+    if found:
+        raise VlanTableRefused(found)
+    return {
+        vlan.vid: Tagging.UNTAGGED if _needing(table, vlan.vid, Tagging.UNTAGGED) else Tagging.TAGGED
+        for vlan in table.vlans
+    }
+
+
+def refusals(table: VlanTable, recipe: Recipe = Recipe.BASELINE) -> tuple[Refusal, ...]:
+    """Why the chip cannot do a table, and for each reason the nearest thing that works; empty if it can."""
+    found = [refusal for vlan in table.vlans if (refusal := _both_ways(table, vlan.vid))]
+    if recipe is Recipe.BASELINE:
+        found += [refusal for port in FRONT_PORTS if (refusal := _both_kinds(table, port))]
+    return tuple(found)
+
+
+def _needing(table: VlanTable, vid: int, tagging: Tagging) -> list[int]:
+    """The ports that need a VLAN to travel this way inside the chip."""
+    return [
+        port
+        for port in FRONT_PORTS
+        if vid in table.vids(port, tagging)
+        and (
+            (len(table.vids(port, Tagging.TAGGED)) > 1 and tagging is Tagging.TAGGED)
+            or (table.vids(port, Tagging.TAGGED) and table.vids(port, Tagging.UNTAGGED))
+        )
+    ]
+
+
+def _both_ways(table: VlanTable, vid: int) -> Refusal | None:
+    untagged, tagged = _needing(table, vid, Tagging.UNTAGGED), _needing(table, vid, Tagging.TAGGED)
+    if not (untagged and tagged):
+        return None
+    return Refusal(
+        "both-ways",
+        vid,
+        tuple(sorted((*untagged, *tagged))),
+        f"VLAN {vid} is to leave {_ports(untagged)} untagged beside tagged VLANs, and {_ports(tagged)} tagged beside "
+        "other VLANs; the chip takes tags off for a whole port or a whole VLAN, not for one VLAN at one port",
+        f"VLAN {vid} tagged on {_ports(untagged)} too, or {_ports(untagged)} in no VLAN that is tagged, "
+        f"or no other VLAN on {_ports(tagged)}",
+    )
+
+
+def _both_kinds(table: VlanTable, port: int) -> Refusal | None:
+    rule = table.rules[port]
+    if rule.accepts is not Accepts.ALL:
+        return None
+    if rule.pvid in table.vids(port, Tagging.TAGGED):
+        return Refusal(
+            "tagged-pvid",
+            rule.pvid,
+            (port,),
+            f"port {port} is to put untagged frames into VLAN {rule.pvid}, which leaves it tagged; tags are put on "
+            "for a whole port, so they would stay untagged inside",
+            f"port {port} takes in tagged frames only, or VLAN {rule.pvid} leaves it untagged",
+        )
+    if not table.vids(port, Tagging.TAGGED):
+        return Refusal(
+            "admits-all",
+            rule.pvid,
+            (port,),
+            f"port {port} is in no VLAN that is tagged, yet is to take in tagged frames too, which would get a second "
+            "tag",
+            f"port {port} takes in untagged frames only",
+        )
+    return None
+
+
+def _ports(numbers: list[int]) -> str:
+    *some, last = map(str, numbers)
+    return f"ports {', '.join(some)} and {last}" if some else f"port {last}"

@@ -40,6 +40,10 @@ class Access:
         self._clock = clock or SystemClock()
         self._name: str | None = None
 
+    def is_present(self) -> bool:
+        """Whether anything at all answers at the chip's address; writes nothing to it. Raises BusError."""
+        return self._bridge.answers()
+
     def identify(self) -> str:
         """The chip's name, asked anew. Reads only. Raises BusError, ChipRefused."""
         return self.read_identity().name

@@ -64,6 +64,20 @@ class I2cBridge:
         self._lock = lock
         self._busy_polls = busy_polls
 
+    def answers(self) -> bool:
+        """Whether anything acknowledges the address. One read of two bytes: nothing is written, not even to a register.
+
+        Raises BusError for any other fault than a NACK.
+        """
+        with self._lock.held():
+            try:
+                self._bus.read(self.address, 2)
+            except BusError as error:
+                if error.nack:
+                    return False
+                raise
+            return True
+
     def read_words(self, address: int, count: int = 1, *, mode: WireMode | None = None) -> Words:
         """Reads 1 to 16 words in one burst. After a NACK the whole sequence is begun anew, up to three times.
 
