@@ -7,8 +7,11 @@ Sources: docs.cloud-init.io (NoCloud; the modules users-groups, ssh, set-hostnam
 
 import hashlib
 import json
+import math
 from collections.abc import Collection, Mapping
 from enum import StrEnum
+
+import yaml
 
 from hardware.errors import FirstBootRefused
 from hardware.flash.firstboot import documents
@@ -137,7 +140,7 @@ def _cloud_config(values: Values, kind: Kind) -> str:
         said |= {"enable_ssh": True} if is_pi else {}
         said["ssh_pwauth"] = bool(values.password_hash)
         said["users"] = [_cloud_user(values, sorted(_GROUPS + _PI_GROUPS) if is_pi else _GROUPS)]
-    return "#cloud-config\n" + _yaml(said)
+    return f"#cloud-config\n{_yaml(said)}"
 
 
 def _cloud_user(values: Values, groups: Collection[str]) -> dict[str, object]:
@@ -156,8 +159,7 @@ def _cloud_user(values: Values, groups: Collection[str]) -> dict[str, object]:
 
 
 def _yaml(said: Mapping[str, object]) -> str:
-    """A mapping as YAML: keys a line each, values as JSON, which YAML contains."""
-    return "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in said.items())
+    return yaml.safe_dump(dict(said), sort_keys=False, allow_unicode=True, width=math.inf)
 
 
 def _wlan(values: Values) -> documents.Wlan | None:
@@ -179,10 +181,10 @@ def _custom_toml(values: Values) -> str:
         tables["wlan"] = {"ssid": wlan.ssid, **key, "hidden": wlan.hidden, **country}
     if values.timezone:
         tables["locale"] = {"timezone": values.timezone}
-    return "\n".join(["config_version = 1", *(_table(name, said) for name, said in tables.items())])
+    return "\n".join(["config_version = 1\n", *(_table(name, said) for name, said in tables.items())])
 
 
 def _table(name: str, said: Mapping[str, object]) -> str:
     """A table of TOML; text, truth and lists of text are written as in JSON."""
     lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in said.items()]
-    return "\n".join([f"\n[{name}]", *lines, ""])
+    return "\n".join([f"[{name}]", *lines, ""])
