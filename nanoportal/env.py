@@ -36,6 +36,7 @@ KNOWN = frozenset(
         "NANOPORTAL_TLS",
         "NANOPORTAL_TRUSTED_PROXIES",
         "NANOPORTAL_WORKER",
+        "NANOPORTAL_WORKER_KIND",
     }
 )
 
@@ -65,6 +66,7 @@ class Env:
     image_quota_bytes: int | None
     import_dir: Path
     worker: str
+    worker_kind: str
     debug: bool
 
 
@@ -95,6 +97,7 @@ def load_env(environ: Mapping[str, str] | None = None) -> Env:
         image_quota_bytes=_bytes(env, "NANOPORTAL_IMAGE_QUOTA"),
         import_dir=Path(env.get("NANOPORTAL_IMPORT") or data / "import").expanduser().absolute(),
         worker=_worker(env),
+        worker_kind=_worker_kind(env),
         debug=_flag(env, "NANOPORTAL_DEBUG"),
     )
 
@@ -150,6 +153,13 @@ def _worker(env: Mapping[str, str]) -> str:
     if not name.replace("-", "").isalnum():
         raise EnvironmentProblem(f"NANOPORTAL_WORKER is {name!r}; it takes letters, digits and hyphens.")
     return name
+
+
+def _worker_kind(env: Mapping[str, str]) -> str:
+    kind = env.get("NANOPORTAL_WORKER_KIND") or "hardware"
+    if kind not in ("hardware", "flash"):
+        raise EnvironmentProblem(f"NANOPORTAL_WORKER_KIND is {kind!r}; it takes 'hardware' or 'flash'.")
+    return kind
 
 
 def _bytes(env: Mapping[str, str], name: str) -> int | None:

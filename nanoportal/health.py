@@ -10,6 +10,7 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
 
 from consoles.services.lock import daemon_is_alive
+from flashing.services import queueing
 from operations import worker
 from operations.models import Operation, OperationState
 
@@ -49,7 +50,11 @@ def _broker() -> bool:
 
 
 def _flash_worker() -> bool:
-    """It runs only while there is something to flash: it is missing when a flash waits and nobody takes it."""
+    """It runs only while there is something to flash: it is missing when a flash waits and nobody takes it, or when
+    one is on record as running and its worker is dead."""
+    flashes = Operation.objects.filter(kind=queueing.KIND)
     late = timezone.now() - FLASH_PATIENCE
-    waiting = Operation.objects.filter(kind__startswith="flash.", state=OperationState.QUEUED, created_at__lt=late)
-    return not waiting.exists()
+    if flashes.filter(state=OperationState.QUEUED, created_at__lt=late).exists():
+        return False
+    workers = flashes.filter(state=OperationState.RUNNING).values_list("worker", flat=True).distinct()
+    return all(worker.is_alive(settings.DATA_DIR, name) for name in workers)

@@ -1,51 +1,93 @@
-"""What a worker does besides operations: a thread of its own instead of a beat process."""
+"""What a worker does besides operations: a thread of its own instead of a beat process.
 
+There are two kinds of worker: one for what may not wait, and one for flashes, which runs only while there are any.
+"""
+
+import os
+import signal
 import sys
+import time
 
 from django.conf import settings
 
+from flashing.services import queueing, restoring
 from images.services import inspector
 from operations import lifecycle, worker
+from operations.models import Operation, OperationState
 from operations.worker import Periodic
 from slots.services import execution, power, watch
 
 # How long one thread may keep the others waiting for the interpreter. Python's own 5 ms is as long as the whole way
 # from a click to the line.
 SWITCH_SECONDS = 0.0005
+IDLE_SECONDS = 600.0  # a flash worker without a flash ends after this
+_busy_at = time.monotonic()
 
 
 def become_worker() -> None:
     """First thing of a worker's life. Raises operations.worker.NameTaken if its name lives already."""
-    sys.setswitchinterval(SWITCH_SECONDS)
     me = worker.start(settings.DATA_DIR, settings.WORKER_NAME)
-    lifecycle.sweep_dead(me.name, me.instance, execution.settle_interrupted)
+    lifecycle.sweep_dead(me.name, me.instance, settle_interrupted)
     execution.release_left_over_holds()
+    if settings.WORKER_KIND == "flash":
+        restoring.close_what_has_ended()
+        restoring.remove_left_over_files()
+        return
+    sys.setswitchinterval(SWITCH_SECONDS)
     watch.check_boards()
+
+
+def settle_interrupted(operation: Operation) -> None:
+    """What is believed after an operation whose worker died: each kind knows what it was doing."""
+    settle = restoring.settle_interrupted if operation.kind == queueing.KIND else execution.settle_interrupted
+    settle(operation)
 
 
 def begin() -> None:
     """Start the periodic thread. All times are divided by the time scale."""
     me = worker.current()
+    worker.run_periodic(me, _of_flash(me) if settings.WORKER_KIND == "flash" else _of_hardware(me))
+
+
+def _of_hardware(me: worker.Worker) -> list[Periodic]:
     scale = settings.TIME_SCALE
-    worker.run_periodic(
-        me,
-        [
-            Periodic("cancels", 0.3, me.pass_on_cancels),
-            Periodic("turns", 0.5, power.send_due),
-            Periodic("holds", 1, execution.release_left_over_holds),
-            Periodic("links", max(0.5, 4 / scale), watch.read_links),
-            Periodic("evidence", max(0.25, 2 / scale), watch.observe),
-            Periodic("boards", max(1, 10 / scale), watch.check_boards),
-            Periodic("probes", max(1, 10 / scale), watch.probe),
-            worker.heartbeat_job(me),  # before the sweep: a worker that was stopped for a minute is not silent itself
-            Periodic("inspections", 1, inspector.start_if_needed),
-            Periodic("uploads", 60, inspector.tidy_if_needed),
-            Periodic("silent", 20, _sweep),
-        ],
-    )
+    return [
+        Periodic("cancels", 0.3, me.pass_on_cancels),
+        Periodic("turns", 0.5, power.send_due),
+        Periodic("holds", 1, execution.release_left_over_holds),
+        Periodic("links", max(0.5, 4 / scale), watch.read_links),
+        Periodic("evidence", max(0.25, 2 / scale), watch.observe),
+        Periodic("boards", max(1, 10 / scale), watch.check_boards),
+        Periodic("probes", max(1, 10 / scale), watch.probe),
+        worker.heartbeat_job(me),  # before the sweep: a worker that was stopped for a minute is not silent itself
+        Periodic("inspections", 1, inspector.start_if_needed),
+        Periodic("uploads", 60, inspector.tidy_if_needed),
+        Periodic("silent", 20, _sweep),
+        Periodic("flashes", 20, restoring.close_what_has_ended),
+    ]
+
+
+def _of_flash(me: worker.Worker) -> list[Periodic]:
+    return [
+        Periodic("cancels", 0.3, me.pass_on_cancels),
+        Periodic("holds", 1, execution.release_left_over_holds),
+        worker.heartbeat_job(me),
+        Periodic("abandoned", 20, lambda: me.sweep_abandoned(settle_interrupted)),
+        Periodic("idle", 5 / settings.TIME_SCALE, _end_if_idle),
+    ]
 
 
 def _sweep() -> None:
     """End what nobody works on any more, on another machine or on this one."""
-    lifecycle.sweep_silent(execution.settle_interrupted, alive=worker.names_alive(settings.DATA_DIR))
-    worker.current().sweep_abandoned(execution.settle_interrupted)
+    lifecycle.sweep_silent(settle_interrupted, alive=worker.names_alive(settings.DATA_DIR))
+    worker.current().sweep_abandoned(settle_interrupted)
+
+
+def _end_if_idle() -> None:
+    """A flash worker that has had nothing to do for a while ends, as if it were told to: its memory is needed."""
+    global _busy_at
+    queued = Operation.objects.filter(kind=queueing.KIND, state=OperationState.QUEUED)
+    if worker.current().running_ids() or queued.exists():
+        _busy_at = time.monotonic()
+    elif time.monotonic() - _busy_at > IDLE_SECONDS / settings.TIME_SCALE:
+        os.kill(os.getpid(), signal.SIGTERM)

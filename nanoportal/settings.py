@@ -20,6 +20,7 @@ IMAGE_QUOTA_BYTES = ENV.image_quota_bytes
 IMPORT_DIR = ENV.import_dir
 TIME_SCALE = ENV.time_scale
 WORKER_NAME = ENV.worker
+WORKER_KIND = ENV.worker_kind
 
 SECRET_KEY = environment.secret_key(DATA_DIR)
 AUDIT_KEY = environment.key_file(DATA_DIR, "audit.key")

@@ -167,7 +167,8 @@ class Portal:
 
 MARKS = {
     "web": "nanoportal.web",
-    "worker": "celery",
+    "worker": "hardware@",
+    "flash": "flash@",
     "consoled": "consoled",
     "broker": "broker.sock",
     "simulator": "hardware.simulator",

@@ -21,14 +21,14 @@ START_SECONDS = 30  # of the real clock: the flash worker's process may have to 
 BROKER_WORDS = "The message broker does not answer, so no worker could be told. Nothing was written."
 
 
-def open_runs(board: str) -> int:
-    """How many runs of `board` have not ended."""
-    return FlashRun.objects.filter(board=board, jobs__operation__state__in=OPEN_STATES).distinct().count()
+def open_runs() -> int:
+    """How many runs, of whichever board, have not ended."""
+    return FlashRun.objects.filter(jobs__operation__state__in=OPEN_STATES).distinct().count()
 
 
-def refuse_if_full(board: str) -> None:
+def refuse_if_full() -> None:
     """Raise `Busy` if the flash worker has as many runs as it takes at once."""
-    if open_runs(board) >= RUNS_AT_ONCE:
+    if open_runs() >= RUNS_AT_ONCE:
         raise refusals.Busy(
             f"{RUNS_AT_ONCE} flashes are under way and no more are done at once; wait for one to end or cancel it.",
             code="flashes-full",

@@ -225,7 +225,7 @@ def request_flash(board: Board, ask: Ask, actor: Actor, key: str = "") -> FlashR
 def _queue(board: Board, ask: Ask, actor: Actor) -> Operation:
     """Inside the request's transaction."""
     power.one_at_a_time(board)
-    queueing.refuse_if_full(board.slug)
+    queueing.refuse_if_full()
     FirmwareImage.objects.select_for_update().filter(pk=ask.image_id).first()  # it is not deleted from here on
     reviewed = review(board, ask)
     for job in reviewed.jobs:

@@ -29,6 +29,7 @@ class Program:
 
     A program that `answers` prints one JSON object as a line; it goes to `on_answer` instead of the terminal.
     `on_death` is called after each death and before any restart; `consequence` is said then: what else it means.
+    One that runs `on_demand` is started by a wish for its name, and that it ends with exit status 0 is no death.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Program:
     death_signal: signal.Signals = signal.SIGKILL
     environment: Mapping[str, str] = field(default_factory=dict)
     restarts: bool = True
+    on_demand: bool = False
     answers: bool = False
     on_answer: Callable[[dict[str, Any]], None] = lambda answer: None
     on_death: Callable[[], None] = lambda: None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 
 from nanoportal.supervisor.child import Child, Program
 from nanoportal.supervisor.terminal import Terminal
+from nanoportal.supervisor.wishes import Wishes
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # The loop wakes by itself for output, deaths, restarts that are due and signals; conditions are looked at this often.
@@ -27,6 +28,7 @@ class Crew:
         self._time_scale = time_scale
         self._stop_asked = False
         self._restarting = True
+        self._wishes: Wishes | None = None
         self._wake = self._be_woken_by_signals()
 
     def _be_woken_by_signals(self) -> int:
@@ -46,6 +48,16 @@ class Crew:
         child = Child(program, self._terminal.say, self._time_scale)
         self.children.append(child)
         self._spawn(child)
+        return child
+
+    def listen(self, wishes: Wishes) -> None:
+        """From now on start what is wished for."""
+        self._wishes = wishes
+
+    def stand_by(self, program: Program) -> Child:
+        """Take a program into the crew that is started once somebody wishes for it."""
+        child = Child(program, self._terminal.say, self._time_scale)
+        self.children.append(child)
         return child
 
     def wait_until(
@@ -85,20 +97,29 @@ class Crew:
     def _take_turn(self, longest_seconds: float, deadline: float | None) -> None:
         """Wait for something to happen, then see to it."""
         outputs = {child.output: child for child in self.children if child.output is not None}
-        ready, _, _ = select.select([self._wake, *outputs], [], [], self._pause(longest_seconds, deadline))
+        wishes = [self._wishes.descriptor] if self._wishes else []
+        ready, _, _ = select.select([self._wake, *wishes, *outputs], [], [], self._pause(longest_seconds, deadline))
         for descriptor in ready:
             if descriptor == self._wake:
                 os.read(self._wake, 512)
-            else:
+            elif descriptor in outputs:
                 outputs[descriptor].read_output()
         for child in self.children:
             status = child.reap()
             if status is not None:
                 self._bury(child, status)
+        self._grant_wishes()
         for child in self.children:
             if self._restarting and child.restart_at is not None and child.restart_at <= time.monotonic():
                 self._spawn(child)
         self._terminal.flush()
+
+    def _grant_wishes(self) -> None:
+        wanted = self._wishes.take() if self._wishes else set()
+        for child in self.children:
+            idle = not child.is_running and child.restart_at is None
+            if self._restarting and idle and child.program.on_demand and child.program.name in wanted:
+                self._spawn(child)
 
     def _pause(self, longest_seconds: float, deadline: float | None) -> float:
         moments = [child.restart_at for child in self.children if child.restart_at is not None and self._restarting]
@@ -110,7 +131,7 @@ class Crew:
     def _bury(self, child: Child, status: int) -> None:
         """What a death calls for: its consequences first of all, then the restart."""
         child.program.on_death()
-        if not self._restarting or not child.program.restarts:
+        if not self._restarting or not child.program.restarts or (child.program.on_demand and status == 0):
             return
         delay = child.schedule_restart()
         how = f"signal {-status}" if status < 0 else f"exit status {status}"

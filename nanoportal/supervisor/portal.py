@@ -13,6 +13,7 @@ from nanoportal.supervisor import addresses, boards, programs
 from nanoportal.supervisor.child import Child, Program
 from nanoportal.supervisor.crew import Crew, StopAsked
 from nanoportal.supervisor.terminal import Terminal
+from nanoportal.supervisor.wishes import Wishes
 
 # All are gone 10 s after Ctrl-C; a worker may need 8 s of that to finish a press.
 FRONT_ENDS_WITHIN_SECONDS = 9.0
@@ -60,6 +61,8 @@ class Portal:
             programs.worker(self._env, slugs, self._release_left_over),
         ):
             self._front.append(self._crew.start(program))
+        self._front.append(self._crew.stand_by(programs.flash_worker(self._env, slugs, self._release_left_over)))
+        self._crew.listen(Wishes(self._env.data))
         self._crew.wait_until(lambda: addresses.accepts(self._env), turn_seconds=0.05)
         self._greet(report)
 

@@ -11,6 +11,7 @@ from nanoportal.supervisor import boards
 from nanoportal.supervisor.child import Program
 
 WORKER_THREADS = 16
+FLASH_THREADS = 4  # one more than the runs that are taken at once: a message that finds nothing waits for none of them
 # Two heaps are enough for each process; the C library would take eight per core and keep them.
 ENVIRONMENT = {"PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2"}
 
@@ -47,20 +48,43 @@ def web(env: Env) -> Program:
 
 def worker(env: Env, board_slugs: list[str], on_death: Callable[[], None]) -> Program:
     """One worker for all boards. It alone outlives us for as long as it needs to release what it holds."""
-    options = ["--pool", "threads", "--concurrency", str(WORKER_THREADS), "--prefetch-multiplier", "1"]
-    options += ["--queues", ",".join(f"hardware@{slug}" for slug in board_slugs), "--hostname", env.worker]
-    options += ["--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    queues = [f"hardware@{slug}" for slug in board_slugs]
     return Program(
         "worker",
-        _python("celery", "--quiet", "--app", "nanoportal", "worker", *options),
+        _celery(env.worker, queues, WORKER_THREADS),
         death_signal=signal.SIGTERM,
-        environment={
-            **_environment(env),
-            "NANOPORTAL_WORKER": env.worker,
-            "PYTHONWARNINGS": "ignore:You're running the worker",  # as root: Celery's advice fits another command line
-        },
+        environment=_worker_environment(env, env.worker),
         on_death=on_death,
     )
+
+
+def flash_worker(env: Env, board_slugs: list[str], on_death: Callable[[], None]) -> Program:
+    """What may take an hour, apart from what may not wait: started by the first flash, gone when there is none."""
+    name = f"{env.worker}-flash"
+    return Program(
+        "flash",
+        _celery(name, [f"flash@{slug}" for slug in board_slugs], FLASH_THREADS),
+        death_signal=signal.SIGTERM,
+        environment={**_worker_environment(env, name), "NANOPORTAL_WORKER_KIND": "flash"},
+        on_death=on_death,
+        on_demand=True,
+        consequence=" What it was writing is not whole.",
+    )
+
+
+def _celery(name: str, queues: list[str], threads: int) -> tuple[str, ...]:
+    options = ["--pool", "threads", "--concurrency", str(threads), "--prefetch-multiplier", "1"]
+    options += ["--queues", ",".join(queues), "--hostname", name]
+    options += ["--loglevel", "WARNING", "--without-gossip", "--without-mingle", "--without-heartbeat"]
+    return _python("celery", "--quiet", "--app", "nanoportal", "worker", *options)
+
+
+def _worker_environment(env: Env, name: str) -> dict[str, str]:
+    return {
+        **_environment(env),
+        "NANOPORTAL_WORKER": name,
+        "PYTHONWARNINGS": "ignore:You're running the worker",  # as root: Celery's advice fits another command line
+    }
 
 
 def consoles(env: Env) -> Program:

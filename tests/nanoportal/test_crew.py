@@ -245,3 +245,38 @@ def test_a_closed_terminal_does_not_end_the_crew(crew, tmp_path: Path) -> None:
     os.kill(int(pids.read_text()), signal.SIGKILL)
     wait_for(lambda: len(pids.read_text().split()) == 2, 5, "the restart")
     assert running.process.poll() is None
+
+
+def test_what_is_wished_for_is_started_ends_quietly_and_dies_loudly(crew, tmp_path: Path) -> None:
+    """The second wish finds it running, the third finds it gone; an end that is no end is restarted without a wish."""
+    running = crew(
+        f"""
+from pathlib import Path
+from nanoportal.supervisor.wishes import Wishes
+folder = Path({str(tmp_path)!r})
+script = "echo pid $$; read word <" + str(folder / "told") + "; [ $word = end ] || exit 3"
+os.mkfifo(folder / "told")
+crew.listen(Wishes(folder))
+crew.stand_by(Program("flash", ("sh", "-c", script), on_demand=True))
+print("listening", flush=True)
+until_stopped()
+"""
+    )
+    running.line_with("listening")
+
+    def tell(name: str, words: str) -> None:
+        with open(tmp_path / name, "w") as pipe:
+            pipe.write(words)
+
+    tell("wishes", "other\nflash\n")
+    first = running.pid_of("flash")
+    tell("wishes", "flash\n")
+    tell("told", "end\n")
+    wait_for(lambda: not Path(f"/proc/{first}").exists(), 5, "its end")
+    tell("wishes", "flash\n")
+    second = running.pid_of("flash")
+    assert second != first
+    assert [line for line in running.said if "died" in line] == []
+    tell("told", "die\n")
+    assert "exit status 3" in running.line_with("died")
+    assert running.pid_of("flash") not in (first, second)
