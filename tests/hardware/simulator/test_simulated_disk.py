@@ -101,6 +101,12 @@ def test_zeros_overwrite_what_was_there_and_take_no_room(target: SimulatedDisk, 
     assert read(target, 0, MIB) == bytes(MIB - 1) + b"y", "only what is zeros throughout becomes a hole"
 
 
+def test_a_medium_that_was_sent_nothing_but_zeros_was_written_to(target: SimulatedDisk, board: InProcessBoard) -> None:
+    assert board.board.state()["slots"][str(SLOT)]["media"]["emmc"]["written"] is False
+    target.write(0, memoryview(bytes(MIB)))
+    assert board.board.state()["slots"][str(SLOT)]["media"]["emmc"]["written"] is True
+
+
 def test_another_disk_than_planned_is_refused(board: InProcessBoard) -> None:
     planned = disk(board).identity
     hands.plug_usb(board.board, SLOT, False)

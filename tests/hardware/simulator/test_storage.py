@@ -333,6 +333,18 @@ def test_what_was_written_outlives_the_simulator_but_not_the_som(board: InProces
     again.board.close()
 
 
+def test_a_new_som_has_nothing_of_one_that_was_in_its_slot_before(board: InProcessBoard, tmp_path: Path) -> None:
+    board.board.insert(7, "CM4")
+    write(board, 7, b"another system")
+    board.board.close()
+    again = InProcessBoard(directory=tmp_path)
+    assert media(again, 7).exists(), "a simulator that ends takes no SOM out"
+    again.board.insert(7, "CM5")
+    assert not media(again, 7).exists()
+    assert again.board.state()["slots"]["7"]["media"] == {"emmc": {"bytes": EMMC_BYTES[CM5], "written": False}}
+    again.board.close()
+
+
 def test_a_killed_simulators_devices_are_gone_when_the_next_one_starts(tmp_path: Path) -> None:
     killed = InProcessBoard(directory=tmp_path)
     assert len(show_storage(killed, CM4)) == 1
