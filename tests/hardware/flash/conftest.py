@@ -1,5 +1,6 @@
 """The same image in every packing, made once for all tests."""
 
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -98,16 +99,22 @@ def portal_keys(tmp_path_factory: pytest.TempPathFactory) -> SshKeys:
     return keys
 
 
-@pytest.fixture
-def som(portal_keys: SshKeys, tmp_path: Path) -> Iterator[SshServer]:
+@pytest.fixture(scope="session")
+def linux(portal_keys: SshKeys, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SshServer]:
     """A SOM whose Linux runs and lets the portal in."""
-    directory = tmp_path / "som"
-    directory.mkdir()
-    server = SshServer(directory)
+    server = SshServer(tmp_path_factory.mktemp("som"))
     server.welcome(portal_keys)
     portal_keys.trust(server.address, scan_host_key(server.address))
     yield server
     server.close()
+
+
+@pytest.fixture
+def som(linux: SshServer) -> Iterator[SshServer]:
+    """The same, as if it had just started."""
+    linux.configure()
+    yield linux
+    linux.signal(signal.SIGKILL)
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -249,11 +251,12 @@ def test_an_account_that_may_not_become_root_is_told_so(bench: Bench, tmp_path: 
 
 
 def test_where_nobody_is_there_is_no_way(bench: Bench) -> None:
-    bench.som.close()
+    with socket.create_server(("127.0.0.1", 0)) as nobody:
+        address = replace(bench.som.address, port=nobody.getsockname()[1])
     with pytest.raises(RemoteUnavailable, match=r"cannot be reached over SSH: Connection refused\.$"):
-        list_disks(bench.som.address, bench.keys)
+        list_disks(address, bench.keys)
     with pytest.raises(RemoteUnavailable, match="no SSH server answers there"):
-        scan_host_key(bench.som.address)
+        scan_host_key(address)
     with pytest.raises(RemoteUnavailable, match=r"root@no-such-host\.invalid cannot be reached over SSH: "):
         list_disks(RemoteAddress.parse("no-such-host.invalid"), bench.keys)
 
@@ -262,7 +265,7 @@ def test_where_nobody_is_there_is_no_way(bench: Bench) -> None:
 def test_something_else_than_a_shell_is_not_listened_to_for_long(
     bench: Bench, talk: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ssh, "GREETING_SECONDS", 2.0)
+    monkeypatch.setattr(ssh, "GREETING_SECONDS", 1.0)
     bench.som.configure(more=f"ForceCommand {talk}\n")
     began = time.monotonic()
     with pytest.raises((RemoteRefused, RemoteUnavailable)):
@@ -272,7 +275,9 @@ def test_something_else_than_a_shell_is_not_listened_to_for_long(
 
 def test_without_ssh_here_the_package_is_named(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ProgramMissing, match=r"^ssh is not installed on this machine; it comes with openssh-client\.$"):
+    with pytest.raises(
+        ProgramMissing, match=r"^The program ssh is not installed on this machine; it comes with openssh-client\.$"
+    ):
         list_disks(bench.som.address, bench.keys)
     with pytest.raises(ProgramMissing, match="ssh-keyscan"):
         scan_host_key(bench.som.address)
