@@ -72,7 +72,7 @@ class Rpiboot:
             if any((directory / name).is_file() for name in BOOT_FILES):
                 return directory
         places = " or ".join(map(str, wanted))
-        raise ProgramMissing(f"rpiboot's mass-storage gadget ({places})", PACKAGE)
+        raise ProgramMissing(f"rpiboot, with its mass-storage gadget in {places},", PACKAGE)
 
 
 def _explained(lines: Sequence[str]) -> str:

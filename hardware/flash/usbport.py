@@ -60,15 +60,21 @@ class UsbSight:
         return f"{self.vendor}:{self.product}" if self.vendor else ""
 
     @property
-    def words(self) -> str:
-        """A sentence for a person, at most 200 characters."""
+    def what(self) -> str:
+        """The beginning of a sentence for a person: what is where."""
         if self.state is UsbState.EMPTY:
-            return f"Nothing answers at USB {self.path}; a cable alone cannot be seen."
+            return f"Nothing answers at USB {self.path}"
         if self.state is UsbState.DISKS:
             sizes = " and ".join(f"{disk.identity.size_bytes / 1e9:.1f} GB" for disk in self.disks)
-            return f"At USB {self.path}: {'a disk' if len(self.disks) == 1 else 'disks'} of {sizes}."[:200]
+            return f"At USB {self.path}: {'a disk' if len(self.disks) == 1 else 'disks'} of {sizes}"
         known = BOOT_ROMS.get(self.ids) or ("a boot ROM" if self.state is UsbState.BOOT_ROM else self.name)
-        return f"At USB {self.path}: {known or 'a device'} ({self.ids})."[:200]
+        return f"At USB {self.path}: {known or 'a device'} ({self.ids})"
+
+    @property
+    def words(self) -> str:
+        """A sentence for a person, at most 200 characters."""
+        remark = "; a cable alone cannot be seen." if self.state is UsbState.EMPTY else "."
+        return self.what[: 200 - len(remark)] + remark
 
 
 class Opener(Protocol):
@@ -110,7 +116,7 @@ class UsbPort:
         sight = self.look(boot_rom)
         if sight.state in (UsbState.BOOT_ROM, UsbState.DISKS):
             raise TargetRefused(
-                f"{sight.words} It was there before this slot was started, so it may be another's: unplug it first."
+                f"{sight.what}, which was there before this slot was started and may be another's: unplug it first."
             )
 
     def await_boot_rom(
@@ -134,7 +140,9 @@ class UsbPort:
                 return True
             if sight.state in (UsbState.BOOT_ROM, UsbState.DISKS):
                 wanted = BOOT_ROMS.get(boot_rom, "a boot ROM")
-                raise TargetRefused(f"{sight.words} Expected was {wanted} ({boot_rom}): the cable leads elsewhere.")
+                raise TargetRefused(
+                    f"{sight.what}, where {wanted} ({boot_rom}) was expected: the cable leads elsewhere."
+                )
             return False
 
         sight = self._await(fits, clock, stop, on_sight, timeout_seconds, boot_rom)

@@ -82,15 +82,15 @@ def test_a_missing_program_is_one_sentence_with_its_package() -> None:
     with pytest.raises(ProgramMissing) as caught:
         programs.run(["rpiboot-which-is-nowhere"], PACKAGE, CLOCK, timeout_seconds=1)
     assert str(caught.value) == (
-        "rpiboot-which-is-nowhere is not installed on this machine; it comes with the package nothing."
+        "The program rpiboot-which-is-nowhere is not installed on this machine; it comes with the package nothing."
     )
 
 
 def test_a_failure_says_its_status_and_the_last_line() -> None:
     with pytest.raises(ProgramFailed) as caught:
         run("echo it burns.; exit 3")
-    assert str(caught.value) == "sh ended with status 3: it burns."
-    with pytest.raises(ProgramFailed, match=r"^sh was ended by signal 9: it said nothing\.$"):
+    assert str(caught.value) == "The program sh ended with status 3: it burns."
+    with pytest.raises(ProgramFailed, match=r"^The program sh was ended by signal 9: it said nothing\.$"):
         run("kill -9 $$")
     with pytest.raises(ProgramFailed, match="status 3: no permission"):
         run("exit 3", explain=lambda lines: "no permission")
