@@ -78,6 +78,11 @@ class Access:
         with self._known():
             self._bridge.write_words(address, tuple(words))
 
+    def bring_into_step(self) -> None:
+        """To be called before the first write after a writer died; see I2cBridge. Raises BusError, ChipRefused."""
+        with self._known():
+            self._bridge.bring_into_step()
+
     def close(self) -> None:
         self._bridge.close()
 

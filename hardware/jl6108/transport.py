@@ -63,6 +63,8 @@ class I2cBridge:
         self._bus = bus
         self._lock = lock
         self._busy_polls = busy_polls
+        #: Whether no write of ours broke off since the last one that went through.
+        self._is_in_step = True
 
     def answers(self) -> bool:
         """Whether anything acknowledges the address. One read of two bytes: nothing is written, not even to a register.
@@ -113,6 +115,16 @@ class I2cBridge:
             self._write_once(address, after, order)
         return before, after
 
+    def bring_into_step(self) -> None:
+        """To be called before the first write after a writer died: what it had begun may still be in the bridge.
+
+        Takes 36 transfers and leaves the chip as it was. Raises BusError if the bridge writes other words than it is
+        sent; only a reset of the chip helps then. A broken-off write of this object's own needs no call.
+        """
+        order = self._order(None)
+        with self._lock.held():
+            retried(lambda: self._bring_into_step(order))
+
     def give_way(self) -> None:
         """Lets others have the bus between two reads of a series."""
         self._lock.give_way()
@@ -132,10 +144,10 @@ class I2cBridge:
 
         def attempt() -> None:
             nonlocal has_failed
-            if has_failed:
+            if not self._is_in_step:
                 self._bring_into_step(order)
-                if self._read(address, len(words), order) == words:
-                    return
+            if has_failed and self._read(address, len(words), order) == words:
+                return
             has_failed = True
             self._write(address, words, order)
 
@@ -152,13 +164,16 @@ class I2cBridge:
             self._write(SCRATCH.address, (marker,), order)
             if self._read(SCRATCH.address, 1, order) == (marker,):
                 return self._write(SCRATCH.address, (kept,), order)
+            self._is_in_step = False
         raise BusError(self.address, WD_H, "the switch's register bridge writes other words than it is sent")
 
     def _write(self, address: int, words: Words, order: WireMode) -> None:
+        self._is_in_step = False
         for word in words:
             self._put(order, WD_L, word & 0xFFFF)
             self._put(order, WD_H, word >> 16)
         self._start(order, address, (len(words) - 1) << 1 | 1)
+        self._is_in_step = True
 
     def _read(self, address: int, count: int, order: WireMode) -> Words:
         self._start(order, address, (count - 1) << 1)

@@ -1,8 +1,11 @@
 """A chip that is nothing but memory behind the register bridge, as the vendor's driver had it on its mocked bus."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from hardware.errors import BusError
 
 VECTORS = Path(__file__).parent / "vectors"
 
@@ -41,6 +44,10 @@ class MemoryBus:
         self._fetched: list[int] = []
         self._word = 0
         self._busy = 0
+        #: Called before each transfer with its number, counted from 1; may raise, or write as somebody else.
+        self.before_transfer: Callable[[int], None] = lambda number: None
+        #: Called with address and word before a word is stored; returns what is stored, None for nothing.
+        self.stores: Callable[[int, int], int | None] = lambda address, word: word
 
     @property
     def transfers(self) -> int:
@@ -48,6 +55,7 @@ class MemoryBus:
 
     def write(self, address: int, data: bytes) -> None:
         assert address == 0x5C
+        self.before_transfer(self.transfers + 1)
         self.wire.append(f"S b8 {data.hex(' ')} P")
         self._register = int.from_bytes(data[:2], "big")
         if len(data) == 4:
@@ -55,6 +63,7 @@ class MemoryBus:
 
     def read(self, address: int, count: int) -> bytes:
         assert (address, count) == (0x5C, 2)
+        self.before_transfer(self.transfers + 1)
         data = self._value().to_bytes(2, self._order)
         self.wire.append(f"S b9 <{data[0]:02x}A <{data[1]:02x}N P")
         return data
@@ -84,10 +93,18 @@ class MemoryBus:
         if not self._values[INFOR] & 1:
             self._fetched = [self.words.get(address, 0) for address in addresses]
             return
-        assert len(self._pushed) == count
-        self.words.update(zip(addresses, self._pushed, strict=True))
-        self.written.extend(addresses)
-        self._pushed = []
+        for address, word in zip(addresses, self._taken(count), strict=True):
+            stored = self.stores(address, word)
+            if stored is not None:
+                self.words[address] = stored
+            self.written.append(address)
+
+    def _taken(self, count: int) -> list[int]:
+        """The words that a write of so many takes; others than were pushed are not acknowledged, and dropped."""
+        pushed, self._pushed = self._pushed, []
+        if len(pushed) != count:
+            raise BusError(0x5C, None, "the device did not answer (NACK)", nack=True)
+        return pushed
 
     def _value(self) -> int:
         if self._register == CMD:
@@ -98,3 +115,11 @@ class MemoryBus:
             return self._word & 0xFFFF
         assert self._register == RD_H
         return self._word >> 16
+
+
+class ShiftingBus(MemoryBus):
+    """A chip that keeps the words of a broken-off write and writes them in place of the next ones."""
+
+    def _taken(self, count: int) -> list[int]:
+        taken, self._pushed = self._pushed[:count], self._pushed[count:]
+        return taken
