@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 from flashing.forms import SECRETS, ProfileForm
 from flashing.models import Profile
 from flashing.services import profiles
-from hardware.errors import FirstBootRefused
+from hardware.flash.firstboot.errors import FirstBootRefused
 from hardware.flash.firstboot.forms import Kind
 from hardware.flash.firstboot.values import SlotContext, zones
 from operations import roles

@@ -132,11 +132,16 @@ class RunView:
         return look, ", ".join(f"{count} {word}" for count, word in counts if count)
 
     @property
+    def total_bytes(self) -> int:
+        """What every target is sent; before it begins, at least the image's data."""
+        return max((target.job.total_bytes for target in self.targets), default=self.run.data_bytes)
+
+    @property
     def read_bytes(self) -> int:
         """What of the image has been read at least: what the fastest target holds."""
         past = (Phase.VERIFYING, Phase.CUSTOMISING, Phase.RESTORING)
         if any(target.job.phase in past or target.state == OperationState.SUCCEEDED for target in self.targets):
-            return self.run.data_bytes
+            return self.total_bytes
         return max((t.job.done_bytes for t in self.targets if t.job.phase == Phase.WRITING), default=0)
 
     @property

@@ -189,7 +189,7 @@ def test_a_failure_says_where_and_what_is_left_and_offers_a_retry(run, olga):
     assert f"{words}" in page
     assert "Contents unknown" in page
     assert "Write , failed here" in page
-    assert "Retry slot 3 …" in page
+    assert "Retry… slot 3" in page
     assert "1 running, 1 stopped" in page
 
 
