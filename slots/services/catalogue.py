@@ -19,8 +19,8 @@ DESCRIPTIONS = {
 DEMO_SOMS = {
     1: ("LM3H", "ctrl", 4, 32),
     2: ("CM4", "heron", 4, 32),
-    3: ("CM5", "kestrel", 8, 32),
-    4: ("CM5", "osprey", 8, 32),
+    3: ("CM5", "kestrel", 8, 64),
+    4: ("CM5", "osprey", 8, 64),
     5: ("M4N", "merlin", 8, 32),
     6: ("LM3H", "wren", 2, 32),
 }
