@@ -14,7 +14,8 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from hardware.contracts import Clock
-from hardware.errors import ProgramFailed, ProgramMissing, ProgramTimeout, Stopped
+from hardware.errors import Stopped
+from hardware.program_errors import ProgramFailed, ProgramMissing, ProgramTimeout
 
 OnLine = Callable[[str], None]
 

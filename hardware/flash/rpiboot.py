@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardware.contracts import Clock
-from hardware.errors import ProgramMissing
 from hardware.flash import programs
+from hardware.program_errors import ProgramMissing
 
 PACKAGE = "the package rpiboot (Raspberry Pi OS, Ubuntu) or github.com/raspberrypi/usbboot"
 #: Where the package and an installation from source put the gadget for BCM2711 and BCM2712.

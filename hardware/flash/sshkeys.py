@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hardware.errors import ProgramMissing, RemoteRefused, RemoteUnavailable
+from hardware.errors import RemoteRefused, RemoteUnavailable
+from hardware.program_errors import ProgramMissing
 
 DEFAULT_PORT = 22
 CONNECT_SECONDS = 10

@@ -17,7 +17,6 @@ from hardware.contracts import BlockTarget
 from hardware.errors import (
     HostKeyChanged,
     HostKeyUnknown,
-    ProgramMissing,
     ReadError,
     RemoteRefused,
     RemoteUnavailable,
@@ -30,6 +29,7 @@ from hardware.flash.blockmap import BlockMap
 from hardware.flash.network import list_disks
 from hardware.flash.sshkeys import RemoteAddress, SshKeys, scan_host_key
 from hardware.flash.writer import FlashJob, Outcome, flash
+from hardware.program_errors import ProgramMissing
 from tests.hardware.flash.conftest import LARGE, Disks
 from tests.hardware.flash.disk_images import MIB, loop_device, mounted, noise, run
 from tests.hardware.flash.faulty import Faulty

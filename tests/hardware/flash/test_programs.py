@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from hardware.clock import SystemClock
-from hardware.errors import ProgramFailed, ProgramMissing, ProgramTimeout, Stopped
+from hardware.errors import Stopped
 from hardware.flash import programs
+from hardware.program_errors import ProgramFailed, ProgramMissing, ProgramTimeout
 
 PACKAGE = "the package nothing"
 CLOCK = SystemClock(scale=1)

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from hardware.clock import SystemClock
-from hardware.errors import ProgramFailed, ProgramMissing, ProgramTimeout
 from hardware.flash import rpiboot
 from hardware.flash.rpiboot import Rpiboot
+from hardware.program_errors import ProgramFailed, ProgramMissing, ProgramTimeout
 
 CLOCK = SystemClock(scale=1)
 # What the real one prints (its main.c), as far as it matters here.
