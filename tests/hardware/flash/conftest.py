@@ -1,7 +1,7 @@
 """The same image in every packing, made once for all tests."""
 
-import signal
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,7 +19,7 @@ from tests.sshd import SshServer
 
 Disks = Callable[..., Path]
 Files = Callable[..., FileTarget]
-LARGE = 48 * MIB
+LARGE = 32 * MIB
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +32,11 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def packed(image: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The image in each format, under names that say nothing."""
     directory = tmp_path_factory.mktemp("packed")
-    return {format: pack(image, format, directory / f"{number}.bin") for number, format in enumerate(FORMATS)}
+    with ThreadPoolExecutor() as pool:
+        paths = pool.map(
+            lambda numbered: pack(image, numbered[1], directory / f"{numbered[0]}.bin"), enumerate(FORMATS)
+        )
+        return dict(zip(FORMATS, paths, strict=True))
 
 
 @pytest.fixture(scope="session")
@@ -114,7 +118,7 @@ def som(linux: SshServer) -> Iterator[SshServer]:
     """The same, as if it had just started."""
     linux.configure()
     yield linux
-    linux.signal(signal.SIGKILL)
+    linux.end_connections()
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from hardware.flash.writer import FlashJob, Outcome, flash
 from tests.hardware.flash.conftest import Files
 from tests.hardware.flash.disk_images import MIB, soiled
 from tests.hardware.flash.test_writer import succeeded
-from tests.hardware.flash.test_writer_faults import PROJECT, ended, is_not_bootable
+from tests.hardware.flash.test_writer_faults import ended, is_not_bootable
 from tests.hardware.flash.troubled import (
     FIRST_BOOT,
     FIRST_BOOT_AT,
@@ -37,6 +37,7 @@ from tests.hardware.flash.troubled import (
 
 pytestmark = pytest.mark.root
 
+PROJECT = Path(__file__).resolve().parents[3]
 BOOTS, BLANK = True, False
 # The contents are unknown after each of these; what differs is the error and whether something may boot.
 PULLED = [

@@ -217,7 +217,7 @@ print((peak() - idle) // 1024)
 def test_a_bomb_takes_no_more_memory_than_an_image(packer: list[str], tmp_path: Path) -> None:
     path = tmp_path / "bomb"
     with path.open("wb") as file:
-        subprocess.run([*packer, "-c"], input=bytes(64 * MIB), stdout=file, check=True, timeout=60)
+        subprocess.run([*packer, "-c"], input=bytes(32 * MIB), stdout=file, check=True, timeout=60)
     used = subprocess.run(
         [sys.executable, "-c", MEASURE, path], cwd=PROJECT, capture_output=True, text=True, check=True, timeout=60
     )

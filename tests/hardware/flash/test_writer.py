@@ -153,7 +153,7 @@ def test_seven_disks_are_written_with_one_reading_of_the_image(
 def test_a_slow_disk_slows_only_itself(
     packing: str, large: tuple[Path, BlockMap], storage: Files, passes: list[ImageReader], shelf: Path
 ) -> None:
-    """At 35 MB/s it takes 1.4 s; the others, after waiting 0.1 s for it, are long done by then."""
+    """At 35 MB/s it takes 1 s; the others, after waiting 0.1 s for it, are long done by then."""
     image, block_map = large
     if packing == "zst":
         run("zstd", "-q", "-1", image)
