@@ -1,7 +1,8 @@
 """A chip that is nothing but memory behind the register bridge, as the vendor's driver had it on its mocked bus."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,8 @@ VECTORS = Path(__file__).parent / "vectors"
 CMD, INFOR, ADDR_L, ADDR_H, WD_L, RD_H, WD_H, RD_L = 0x780, 0x781, 0x782, 0x783, 0x784, 0x787, 0x78D, 0x78E
 
 
-def reset_image() -> dict[int, int]:
-    """Every word that is not zero before a vector begins, by address."""
+@cache
+def _image() -> Mapping[int, int]:
     parts: list[dict[str, Any]] = json.loads((VECTORS / "reset_image.json").read_text())
     return {
         int(part["addr"], 16) + part["stride"] * entry + 4 * number: int(word, 16)
@@ -21,6 +22,11 @@ def reset_image() -> dict[int, int]:
         for entry in range(part["count"])
         for number, word in enumerate(part["words"])
     }
+
+
+def reset_image() -> dict[int, int]:
+    """Every word that is not zero before a vector begins, by address."""
+    return dict(_image())
 
 
 class MemoryBus:
