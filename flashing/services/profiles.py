@@ -17,8 +17,9 @@ from django.utils import timezone
 
 from flashing import sealing
 from flashing.models import Profile
-from hardware.errors import FirstBootInvalid, HardwareError
+from hardware.errors import HardwareError
 from hardware.flash.firstboot import forms, values
+from hardware.flash.firstboot.errors import FirstBootInvalid
 from hardware.flash.firstboot.forms import Kind
 from hardware.flash.firstboot.overlay import BootPartition, Overlay
 from hardware.flash.firstboot.passwords import crypt_hash

@@ -11,10 +11,11 @@ from flashing import sealing
 from flashing.models import Profile
 from flashing.services import profiles
 from flashing.services.profiles import Wish
-from hardware.errors import BootPartitionError, FirstBootRefused
+from hardware.flash.firstboot.errors import FirstBootRefused
 from hardware.flash.firstboot.forms import Kind
 from hardware.flash.firstboot.values import MASK, SlotContext
 from hardware.flash.target import FileTarget
+from hardware.program_errors import ProgramMissing
 from images import store
 from images.models import FirmwareImage
 from operations.models import AuditEntry
@@ -238,7 +239,7 @@ def test_an_image_s_kind_is_found_once_and_kept_beside_it(image, monkeypatch):
     assert profiles.kind_of(image) is Kind.CLOUD_INIT_PI
     kept = store.kept(image.pk).with_suffix(".kind")
     kept.write_text("something else")
-    with pytest.raises(BootPartitionError, match="apt install mtools"):
+    with pytest.raises(ProgramMissing, match="apt install mtools"):
         profiles.kind_of(image)
     store.drop(image.pk)
     assert not kept.exists(), "it goes with the image"

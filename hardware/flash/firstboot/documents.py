@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from hardware.errors import FirstBootRefused
+from hardware.flash.firstboot.errors import FirstBootRefused
 
 MASK = "••••••••"
 MAX_BYTES = 16 * 1024  # of each document: what people write by hand is far below it

@@ -8,7 +8,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from hardware.errors import BootPartitionError
+from hardware.flash.firstboot.errors import BootPartitionError
+from hardware.program_errors import ProgramMissing, ProgramTimeout
 
 PROGRAM_SECONDS = 60.0  # hundreds of times what a copy of some kB takes; a hung disk must not hold a run for ever
 
@@ -17,20 +18,24 @@ _ENVIRONMENT = {"MTOOLSRC": "/dev/null", "MTOOLS_SKIP_CHECK": "1", "LC_ALL": "C.
 
 
 def names(disk: Path) -> frozenset[str]:
-    """The files of the root directory, directories left out. Raises BootPartitionError. Blocks for the disk."""
+    """The files of the root directory, directories left out. Blocks for the disk.
+
+    Raises BootPartitionError, ProgramMissing and ProgramTimeout if mtools is not there or does not answer.
+    """
     listed = _run("mdir", "-a", "-b", "-i", disk, "::").decode(errors="replace").splitlines()
     return frozenset(line.removeprefix("::/") for line in listed if line.startswith("::/") and not line.endswith("/"))
 
 
 def read(disk: Path, name: str) -> bytes:
-    """A file's contents. Raises BootPartitionError. Blocks for the disk."""
+    """A file's contents. Raises as `names`. Blocks for the disk."""
     return _run("mtype", "-i", disk, f"::/{name}")
 
 
 def put(disk: Path, source: Path, name: str) -> None:
     """Makes `source` the file of that name, in place of one that was there, and reads it back.
 
-    Raises BootPartitionError, also if there is no room; the file system may be changed then. Blocks for the disk.
+    Raises as `names`, BootPartitionError also if there is no room; the file system may be changed then. Blocks for the
+    disk.
     """
     done = _done("mcopy", "-o", "-i", disk, source, f"::/{name}")
     if done.returncode or name not in names(disk) or read(disk, name) != source.read_bytes():
@@ -68,11 +73,9 @@ def _done(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[b
             timeout=PROGRAM_SECONDS,
         )
     except FileNotFoundError as error:
-        raise BootPartitionError(
-            f"First-boot profiles need the program {program}, which is not installed here: apt install mtools."
-        ) from error
+        raise ProgramMissing(program, "mtools (apt install mtools)") from error
     except subprocess.TimeoutExpired as error:
-        raise BootPartitionError(f"The program {program} was ended: no answer in {PROGRAM_SECONDS:g} s.") from error
+        raise ProgramTimeout(program, PROGRAM_SECONDS, "") from error
 
 
 def metadata_bytes(boot_sector: bytes) -> int:

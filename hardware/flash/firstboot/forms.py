@@ -13,8 +13,8 @@ from enum import StrEnum
 
 import yaml
 
-from hardware.errors import FirstBootRefused
 from hardware.flash.firstboot import documents
+from hardware.flash.firstboot.errors import FirstBootRefused
 from hardware.flash.firstboot.values import Values
 
 

@@ -14,9 +14,10 @@ from tempfile import mkdtemp
 from types import TracebackType
 
 from hardware.contracts import BlockTarget
-from hardware.errors import BootPartitionError, Stopped, VerifyError
+from hardware.errors import Stopped, VerifyError
 from hardware.flash.blockmap import BlockMap
 from hardware.flash.firstboot import fat
+from hardware.flash.firstboot.errors import BootPartitionError
 from hardware.flash.firstboot.forms import Kind, kind_of
 from hardware.flash.image import ImageReader
 from hardware.flash.partitions import Partition

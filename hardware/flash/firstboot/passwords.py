@@ -4,7 +4,7 @@ import ctypes
 import functools
 import secrets
 
-from hardware.errors import FirstBootInvalid
+from hardware.flash.firstboot.errors import FirstBootInvalid
 
 # The hash lies on the boot partition until the first boot: guessing gets 20 times as dear as with crypt(3)'s own
 # 5,000 rounds, and signing in takes a tenth of a second more on the slowest SOM.

@@ -8,8 +8,8 @@ import struct
 import zoneinfo
 from dataclasses import dataclass, field, replace
 
-from hardware.errors import FirstBootInvalid
 from hardware.flash.firstboot import documents
+from hardware.flash.firstboot.errors import FirstBootInvalid
 
 MASK = documents.MASK
 

@@ -6,8 +6,8 @@ import tomllib
 import pytest
 import yaml
 
-from hardware.errors import FirstBootInvalid, FirstBootRefused
 from hardware.flash.firstboot import documents
+from hardware.flash.firstboot.errors import FirstBootInvalid, FirstBootRefused
 from hardware.flash.firstboot.forms import Kind, files_for, kind_of, why_not, with_what_is_needed
 from hardware.flash.firstboot.passwords import crypt_hash
 from hardware.flash.firstboot.values import MASK, SlotContext, Values, render_hostname, render_network

@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from hardware.errors import BootPartitionError, Stopped, VerifyError, WriteError
+from hardware.errors import Stopped, VerifyError, WriteError
 from hardware.flash.disks import find_disks
+from hardware.flash.firstboot.errors import BootPartitionError
 from hardware.flash.firstboot.forms import Kind
 from hardware.flash.firstboot.overlay import BootPartition, Overlay
 from hardware.flash.target import DiskTarget, FileTarget
 from hardware.flash.writer import FlashJob, flash
+from hardware.program_errors import ProgramMissing
 from tests.hardware.flash.boot_images import (
     CLOUD_FILES,
     PI_FILES,
@@ -175,7 +177,7 @@ def test_a_partition_that_is_no_fat_is_refused_in_words(images, tmp_path):
 
 def test_without_mtools_the_package_is_named(images, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(BootPartitionError, match="apt install mtools"):
+    with pytest.raises(ProgramMissing, match="apt install mtools"):
         overlay_of(images(12), tmp_path / "work")
 
 
