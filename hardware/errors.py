@@ -252,7 +252,8 @@ class BootModeTimeout(HardwareError):
     def __init__(self, sight: str, timeout_seconds: float) -> None:
         self.sight = sight
         self.timeout_seconds = timeout_seconds
-        super().__init__(f"The boot mode was not entered within {timeout_seconds / 60:g} minutes. {sight}")
+        seen = sight[:1].lower() + sight[1:]
+        super().__init__(f"The boot mode was not entered within {timeout_seconds / 60:g} minutes: {seen}")
 
 
 class TargetRefused(HardwareError):
@@ -309,25 +310,6 @@ class ReadError(HardwareError):
         super().__init__(f"Reading {target} back failed at {offset_bytes:,} bytes: {reason}.")
 
 
-class FirstBootInvalid(HardwareError):
-    """A value of a first-boot profile cannot be used. The message is the sentence shown to the person."""
-
-    code = "first-boot-invalid"
-
-
-class FirstBootRefused(HardwareError):
-    """The system in an image would not read what a first-boot profile says; nothing was written. The message says it
-    to the person."""
-
-    code = "first-boot-refused"
-
-
-class BootPartitionError(HardwareError):
-    """The boot partition of an image could not be read or changed; the image and the target are as they were."""
-
-    code = "boot-partition"
-
-
 class VerifyError(HardwareError):
     """What was written does not read back; the difference lies in `length_bytes` from `offset_bytes`."""
 
@@ -342,45 +324,6 @@ class VerifyError(HardwareError):
         )
 
 
-class ProgramMissing(HardwareError):
-    """An outside program, or a file that comes with it, is not installed on this machine."""
-
-    code = "program-missing"
-
-    def __init__(self, program: str, package: str) -> None:
-        self.program = program
-        self.package = package
-        super().__init__(f"The program {program} is not installed on this machine; it comes with {package}.")
-
-
-class ProgramFailed(HardwareError):
-    """An outside program ended with an error; `reason` is what it said, or what that means."""
-
-    code = "program-failed"
-    retryable = True
-
-    def __init__(self, program: str, status: int, reason: str) -> None:
-        self.program = program
-        self.status = status
-        self.reason = reason
-        end = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-        super().__init__(f"The program {program} {end}: {reason}.")
-
-
-class ProgramTimeout(HardwareError):
-    """An outside program was not done in time and has been ended; `last` is the last line that it printed."""
-
-    code = "program-timeout"
-    retryable = True
-
-    def __init__(self, program: str, timeout_seconds: float, last: str) -> None:
-        self.program = program
-        self.timeout_seconds = timeout_seconds
-        self.last = last
-        said = f'; the last it said was "{last}"' if last else ", and said nothing"
-        super().__init__(f"The program {program} was not done within {timeout_seconds:g} s{said}.")
-
-
 class RemoteUnavailable(HardwareError):
     """There is no way to a SOM's Linux over the network now."""
 
@@ -390,7 +333,7 @@ class RemoteUnavailable(HardwareError):
     def __init__(self, address: str, reason: str) -> None:
         self.address = address
         self.reason = reason
-        super().__init__(f"{address} cannot be reached over SSH: {reason}.")
+        super().__init__(f"The machine {address} cannot be reached over SSH: {reason}.")
 
 
 class RemoteRefused(HardwareError):
@@ -417,5 +360,5 @@ class HostKeyChanged(RemoteRefused):
     def __init__(self, address: str) -> None:
         self.address = address
         super().__init__(
-            f"{address} shows another host key than the accepted one: it was set up anew, or is another machine."
+            f"The machine {address} shows another host key than the accepted one: it was set up anew or is another one."
         )
