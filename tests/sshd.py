@@ -7,7 +7,9 @@ import signal
 import socket
 import subprocess
 import threading
+import time
 from pathlib import Path
+from uuid import uuid4
 
 from hardware.flash.sshkeys import RemoteAddress, SshKeys
 
@@ -20,7 +22,7 @@ UsePAM no
 PasswordAuthentication no
 PermitRootLogin prohibit-password
 PrintMotd no
-SetEnv PATH={path}
+SetEnv PATH={path} {mark}
 """
 PATH = "/usr/local/bin:/usr/bin:/bin"
 
@@ -35,6 +37,7 @@ class SshServer:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
+        self._mark = f"NANOPORTAL_TEST_SOM={uuid4().hex}"
         self.processes: list[subprocess.Popen[bytes]] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.address = RemoteAddress(getpass.getuser(), "127.0.0.1", self._listener.getsockname()[1])
@@ -48,7 +51,7 @@ class SshServer:
 
     def configure(self, path: str = PATH, more: str = "") -> None:
         """For the connections that follow: where the shell finds programs, and further lines of the configuration."""
-        config = CONFIG.format(directory=self.directory, path=path) + more
+        config = CONFIG.format(directory=self.directory, path=path, mark=self._mark) + more
         (self.directory / "sshd_config").write_text(config)
 
     def make_host_key(self) -> None:
@@ -68,14 +71,32 @@ class SshServer:
                 os.killpg(process.pid, number)
 
     def close(self) -> None:
-        """Nobody is there from now on."""
-        with contextlib.suppress(OSError):  # closed before
-            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self._thread.join(10)
+        self.end_connections()
+
+    def end_connections(self) -> None:
+        """All at once, and what was started for them: nothing holds a disk afterwards."""
         self.signal(signal.SIGKILL)
         for process in self.processes:
             process.wait(10)
+        self.processes.clear()
+        deadline = time.monotonic() + 10
+        while (left := self._started()) and time.monotonic() < deadline:
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
+
+    def _started(self) -> list[int]:
+        """The processes that have our mark in their environment."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                if self._mark.encode() in entry.read_bytes():
+                    found.append(int(entry.parent.name))
+        return found
 
     def _serve(self) -> None:
         while True:

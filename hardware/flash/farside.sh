@@ -14,7 +14,7 @@
 # the place of the next write. dd is given these open files and not the disk's name: that may be another's by now.
 
 LC_ALL=C
-PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin
+PATH=${PATH:+$PATH:}/usr/local/sbin:/usr/sbin:/sbin:/usr/bin:/bin
 export LC_ALL PATH
 sys=/sys
 proc=/proc

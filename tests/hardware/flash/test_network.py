@@ -170,11 +170,21 @@ def busybox(directory: Path) -> str:
     return str(directory)
 
 
-@pytest.fixture(params=["Debian", "busybox"])
+def without_direct(directory: Path) -> str:
+    """A PATH with a dd that knows no way past the cache, as that of an old busybox."""
+    directory.mkdir()
+    (directory / "dd").write_text('#!/bin/sh\ncase $* in *direct*) exit 1 ;; esac; exec /usr/bin/dd "$@"\n')
+    (directory / "dd").chmod(0o755)
+    return f"{directory}:{PATH}"
+
+
+@pytest.fixture(params=["Debian", "busybox", "old"])
 def programs(request: pytest.FixtureRequest, som: SshServer, tmp_path: Path) -> str:
     """What the SOM has of them."""
     if request.param == "busybox":
         som.configure(busybox(tmp_path / "busybox"))
+    if request.param == "old":
+        som.configure(without_direct(tmp_path / "old"))
     return str(request.param)
 
 
@@ -243,6 +253,8 @@ def test_what_is_read_comes_from_the_disk_and_not_from_a_cache(
     with (shelf / "disk1").open("r+b") as backing:  # behind the block device's back, as a card that forgets
         backing.write(b"forgotten")
     assert read(target, 0, 9) == b"forgotten"
+    way = "blockdev --flushbufs" if programs == "old" else "O_DIRECT"
+    assert target.reads_back_by == f"{way} on the SOM"
 
 
 def test_what_a_log_in_prints_does_no_harm(bench: Bench, disk: Disks) -> None:
