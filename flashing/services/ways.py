@@ -22,7 +22,7 @@ from hardware.errors import BootModeTimeout, DeviceNotFound, Stopped, TargetRefu
 from hardware.flash.disks import LOOK_SECONDS, DiskIdentity
 from hardware.flash.media import Medium
 from hardware.flash.target import FileTarget
-from hardware.flash.usbport import BOOT_ROM_SECONDS, UsbPort, UsbSight
+from hardware.flash.usbport import BOOT_ROM_SECONDS, UsbPort, UsbSight, UsbState
 from hardware.som import PowerState
 from slots.services import execution, parts, power, pressing
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from flashing.services.attending import Attendant
 
 CLOCK = SystemClock()
+GONE_SECONDS = 5.0  # in which the host notices that a device is gone; UNVERIFIED, it takes well under a second
 HANDS_SECONDS = 600.0  # for a walk to the board with a cable; our choice
 
 Found = tuple[BlockTarget, DiskIdentity]
@@ -141,7 +142,8 @@ class RpibootWay(DiskWay):
 
     def open(self) -> Found:
         self._begin_hands()
-        self._boot_rom = power.traits_of(self._one.slot).boot_rom
+        self._traits = power.traits_of(self._one.slot)
+        self._boot_rom = self._traits.boot_rom
         self._await_boot_rom()
         stop = self._one.stop.requested
         self._step(FEED, "the boot ROM answers and is given the mass-storage gadget")
@@ -182,13 +184,16 @@ class RpibootWay(DiskWay):
         return True
 
     def _is_held(self) -> bool:
-        """Somebody says that BOOT is held, and nothing is there that could be mistaken for this slot's boot ROM."""
+        """Somebody says that BOOT is held, and nothing is there that could be mistaken for this slot's boot ROM. (What
+        a level line's press makes go away was this slot's own, left from before.)"""
         asked = FlashJob.objects.filter(pk=self._one.job.pk, press_asked_at__isnull=False)
         if not asked.update(press_asked_at=None):
             return False
         try:
             self._port.require_clear(self._boot_rom)
         except TargetRefused as refused:
+            if not self._traits.is_button:
+                return True
             self._one.say(str(refused), "warn")
             FlashJob.objects.filter(pk=self._one.job.pk).update(usb_words=str(refused)[:200])
             queueing.hint(self._one.run.row)
@@ -196,7 +201,7 @@ class RpibootWay(DiskWay):
         return True
 
     def _press(self) -> None:
-        one = self._one
+        one, before = self._one, self._port.look(self._boot_rom)
         one.slot.refresh_from_db()
         sequence = promises.press(one.slot)
         self._step(AWAIT_BOOT_ROM, "starting it into its boot ROM")
@@ -205,11 +210,25 @@ class RpibootWay(DiskWay):
         execution.write_state(one.slot, one.operation, PowerState.ON, line_low=False)
         if outcome.stopped:
             raise Stopped("The press")
+        if before.state in (UsbState.BOOT_ROM, UsbState.DISKS):
+            self._await_gone(before)
+
+    def _await_gone(self, before: UsbSight) -> None:
+        """Raises TargetRefused if what was there before the press is there still."""
+        deadline = CLOCK.monotonic() + GONE_SECONDS
+        while self._port.look(self._boot_rom).number == before.number:
+            if CLOCK.monotonic() > deadline:
+                raise TargetRefused(
+                    f"{before.words} It stayed there while slot {self._one.job.number} was started anew, so it is "
+                    "another's: unplug it."
+                )
+            if CLOCK.wait(LOOK_SECONDS, self._one.stop.requested):
+                raise Stopped("Waiting for BOOT")
 
     def _offer_another_press(self) -> None:
         """Nothing has answered for a while. What counts is what answers, so it is still waited for."""
         row = FlashJob.objects.filter(pk=self._one.job.pk, hands_step=AWAIT_BOOT_ROM)
-        if power.traits_of(self._one.slot).is_button or not row.exists():
+        if self._traits.is_button or not row.exists():
             return
         self._one.say("Nothing has answered yet: check the cable, hold BOOT, and have it pressed again.", "warn")
         self._step(HOLD_BOOT, "nothing has answered yet; waiting for somebody to hold BOOT again")

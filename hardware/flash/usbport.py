@@ -5,7 +5,7 @@ A host sees a device that answers, never a cable: nothing here claims to have se
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
@@ -44,7 +44,11 @@ class UsbState(StrEnum):
 
 @dataclass(frozen=True)
 class UsbSight:
-    """What answers at a USB path at one instant. `vendor` and `product` are USB ids in hex, `name` its own words."""
+    """What answers at a USB path at one instant. `vendor` and `product` are USB ids in hex, `name` its own words.
+
+    `number` is the kernel's, a new one each time that something is plugged in or starts anew: it tells two devices of
+    one kind apart, and says nothing else.
+    """
 
     path: str
     state: UsbState
@@ -53,6 +57,7 @@ class UsbSight:
     serial: str = ""
     name: str = ""
     disks: tuple[Disk, ...] = ()
+    number: str = field(default="", compare=False)
 
     @property
     def ids(self) -> str:
@@ -106,7 +111,8 @@ class UsbPort:
         if ids == boot_rom or ids in BOOT_ROMS:
             state = UsbState.BOOT_ROM
         name = " ".join(filter(None, (_text(device / "manufacturer"), _text(device / "product"))))
-        return UsbSight(self.path, state, vendor, product, _text(device / "serial"), name, disks)
+        serial, number = _text(device / "serial"), _text(device / "devnum")
+        return UsbSight(self.path, state, vendor, product, serial, name, disks, number)
 
     def require_clear(self, boot_rom: str = "") -> None:
         """Makes sure, before a line is pressed, that what answers afterwards is what was pressed.
