@@ -11,14 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from hardware.buslock import BusLock
+from hardware.clock import time_scale
 from hardware.contracts import Expander, ForeignChange, I2cBus, SwitchChip
 from hardware.errors import BusUnavailable, TargetRefused
-from hardware.flash.rpiboot import Rpiboot
+from hardware.flash.rpiboot import TIMEOUT_SECONDS, Rpiboot
 from hardware.flash.usbport import UsbPort
 from hardware.ledger import LineLedger
 
 SIMULATED = "sim:"
 KERNEL_OWNED = "gpiochip:"
+STAND_IN_SECONDS = 15.0  # of this machine, for the program that stands in for rpiboot: it starts in half a second
 
 
 def open_bus(address: str) -> I2cBus:
@@ -85,7 +87,9 @@ def open_usb_port(address: str, rpiboot_gadget: str | None = None) -> UsbPort:
     board = Path(name)
     place = ("--data", str(board.parents[1]), "--board", board.name)
     program = (sys.executable, "-m", "hardware.simulator", "rpiboot", *place)
-    rpiboot = Rpiboot(program, gadget=board / "gadget", checks_gadget=False)
+    # However fast the simulated board's time runs, a process of this machine takes its while to start.
+    timeout = max(TIMEOUT_SECONDS, STAND_IN_SECONDS * time_scale())
+    rpiboot = Rpiboot(program, gadget=board / "gadget", checks_gadget=False, timeout_seconds=timeout)
     return UsbPort(path, sys=board / "sys", rpiboot=rpiboot, opener=open_disk)
 
 

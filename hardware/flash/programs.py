@@ -11,6 +11,7 @@ import shutil
 import signal
 import subprocess
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 
 from hardware.contracts import Clock
@@ -48,11 +49,10 @@ def run(
     Raises ProgramMissing, ProgramTimeout, ProgramFailed for any exit status but 0, Stopped once `stop` is set. The
     program and all that it started have ended then.
     """
-    name, tail = name or os.path.basename(words[0]), list[str]()
+    name, tail = name or os.path.basename(words[0]), deque[str](maxlen=TAIL_LINES)
 
     def take(line: str) -> None:
         tail.append(line)
-        del tail[:-TAIL_LINES]
         on_line(line)
 
     deadline = clock.monotonic() + timeout_seconds
@@ -67,7 +67,7 @@ def run(
         output.read()
         output.finish()
     if process.returncode:
-        raise ProgramFailed(name, process.returncode, _reason(tail, explain))
+        raise ProgramFailed(name, process.returncode, _reason(tuple(tail), explain))
     return tuple(tail)
 
 

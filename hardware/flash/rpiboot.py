@@ -28,12 +28,13 @@ TIMEOUT_SECONDS = 60.0
 class Rpiboot:
     """How it is called here. `gadget` is the directory of the mass-storage gadget, None for the first of `GADGETS`.
 
-    A program that stands in for rpiboot may need no gadget, and then nobody `checks_gadget`.
+    A program that stands in for rpiboot may need no gadget, and then nobody `checks_gadget`. It has `timeout_seconds`.
     """
 
     program: tuple[str, ...] = ("rpiboot",)
     gadget: Path | None = None
     checks_gadget: bool = True
+    timeout_seconds: float = TIMEOUT_SECONDS
 
     def start_storage(
         self,
@@ -42,7 +43,6 @@ class Rpiboot:
         *,
         stop: threading.Event | None = None,
         on_line: programs.OnLine = lambda line: None,
-        timeout_seconds: float = TIMEOUT_SECONDS,
     ) -> None:
         """Feeds the boot ROM at this USB path, and no other, the gadget; its disks appear seconds later. Blocks.
 
@@ -56,7 +56,7 @@ class Rpiboot:
             words,
             PACKAGE,
             clock,
-            timeout_seconds=timeout_seconds,
+            timeout_seconds=self.timeout_seconds,
             stop=stop,
             on_line=on_line,
             explain=_explained,

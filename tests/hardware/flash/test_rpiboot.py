@@ -44,9 +44,9 @@ def test_it_is_given_the_gadget_and_the_one_usb_path(tmp_path: Path, gadget: Pat
 
 
 def test_one_that_waits_without_end_is_given_up_with_what_it_waits_for(tmp_path: Path, gadget: Path) -> None:
-    runner = Rpiboot(program(tmp_path, f"{WAITS}exec sleep 60"), gadget)
+    runner = Rpiboot(program(tmp_path, f"{WAITS}exec sleep 60"), gadget, timeout_seconds=0.3)
     with pytest.raises(ProgramTimeout, match=r'rpiboot was not done within 0\.3 s; .*"Waiting for BCM2835/6/7'):
-        runner.start_storage("1-1.2", CLOCK, timeout_seconds=0.3)
+        runner.start_storage("1-1.2", CLOCK)
 
 
 def test_a_missing_udev_rule_is_named(tmp_path: Path, gadget: Path) -> None:
