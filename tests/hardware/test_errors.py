@@ -2,7 +2,7 @@
 
 import pytest
 
-from hardware import errors, switch_errors
+from hardware import errors, program_errors, switch_errors
 from hardware.errors import HardwareError
 
 EXAMPLES = [
@@ -45,14 +45,19 @@ EXAMPLES = [
     errors.WriteError("sda", 4096, "Input/output error"),
     errors.ReadError("sda", 4096, "Input/output error"),
     errors.VerifyError("sda", 4096, 1024),
-    errors.ProgramMissing("rpiboot", "the package rpiboot"),
-    errors.ProgramFailed("rpiboot", 255, "it may not open the device"),
-    errors.ProgramTimeout("rpiboot", 60.0, "Waiting for BCM2711"),
+    errors.BootModeTimeout("Nothing answers at USB 1-1.2.", 600.0),
+    errors.RemoteUnavailable("root@slot3.local", "Connection refused"),
+    errors.RemoteRefused("The disk sda is mounted there."),
+    errors.HostKeyUnknown("root@slot3.local"),
+    errors.HostKeyChanged("root@slot3.local"),
+    program_errors.ProgramMissing("rpiboot", "the package rpiboot"),
+    program_errors.ProgramFailed("rpiboot", 255, "it may not open the device"),
+    program_errors.ProgramTimeout("rpiboot", 60.0, "Waiting for BCM2711"),
 ]
 
 
 def kinds() -> list[type[HardwareError]]:
-    named = {**vars(errors), **vars(switch_errors)}.values()
+    named = {**vars(errors), **vars(program_errors), **vars(switch_errors)}.values()
     return [kind for kind in named if isinstance(kind, type) and issubclass(kind, HardwareError)]
 
 
@@ -77,6 +82,7 @@ def test_every_error_is_one_sentence(example: HardwareError) -> None:
 
 def test_only_what_may_pass_by_itself_is_worth_trying_again() -> None:
     assert {kind.code for kind in kinds() if kind.retryable} == {
+        "boot-mode-timeout",
         "bus-error",
         "bus-unavailable",
         "line-unavailable",
@@ -84,5 +90,6 @@ def test_only_what_may_pass_by_itself_is_worth_trying_again() -> None:
         "program-failed",
         "program-timeout",
         "record-unwritable",
+        "remote-unavailable",
         "stopped",
     }
