@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
-from hardware.errors import Stopped
+from hardware.errors import HardwareError
 from hardware.flash.pieces import Piece
 
 
@@ -53,6 +53,7 @@ class Lane:
         held_buffers: buffers that cannot be used again before this lane is done with them.
         is_idle: it waits for a piece.
         held_up_seconds: how long others had nothing to do because of it; counted by the pass.
+        cancelled_at, cancelled_because: when it was (monotonic), and the error that it then ends with.
         finished: its thread has ended; `error` is what with, if not well.
     """
 
@@ -69,6 +70,7 @@ class Lane:
         self.held_up_seconds = 0.0
         self.finished = False
         self.cancelled_at: float | None = None
+        self.cancelled_because: HardwareError | None = None
         self._errand = Errand(name, self._work, self._ended)
 
     @property
@@ -107,16 +109,17 @@ class Lane:
         self._drop_queue()
         self.is_behind = True
 
-    def cancel(self) -> None:
-        if self.cancelled_at is None:
-            self.cancelled_at = time.monotonic()
+    def cancel(self, error: HardwareError) -> None:
+        """It ends with that error before its next access to the target, unless it was cancelled before."""
+        if self.cancelled_because is None:
+            self.cancelled_at, self.cancelled_because = time.monotonic(), error
             self._changed.notify_all()
 
     # Its thread
 
     def raise_if_cancelled(self) -> None:
-        if self.cancelled_at is not None:
-            raise Stopped("The flash")
+        if self.cancelled_because is not None:
+            raise self.cancelled_because
 
     def _work(self) -> None:
         self._sink.begin()

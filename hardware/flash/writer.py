@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hardware.contracts import BlockTarget
-from hardware.errors import HardwareError, ImageTruncated, Stopped, TargetTooSmall, WriteError
+from hardware.errors import HardwareError, ImageTruncated, Stopped, TargetTooSmall
 from hardware.flash.blockmap import BlockMap
 from hardware.flash.image import ImageReader
 from hardware.flash.lanes import Errand, Lane
@@ -182,7 +182,7 @@ class _Pass:
                 elif not isinstance(self._errand.error, _NobodyLeft):
                     lane.fail(self._errand.error)
             if self._checks:
-                self._checks.cancel()
+                self._checks.cancel(Stopped("The flash"))
             self._changed.notify_all()
 
 
@@ -227,7 +227,7 @@ class _Run:
         finally:
             with self.changed:
                 for lane in self._lanes:
-                    lane.cancel()  # those that have ended do not mind
+                    lane.cancel(Stopped("The flash"))  # those that have ended do not mind
                 self.changed.wait_for(self._all_over, CANCEL_SECONDS)
         on_progress(self._progress())
         self._raise_what_nobody_expected()
@@ -238,7 +238,7 @@ class _Run:
     ) -> None:
         reported_at, told = 0.0, set[int]()
         while not self._all_over():
-            self._look_after_cancels()
+            self._cancel_lanes()
             self._tell_who_ended(told, on_end)
             self._begin_late_pass()
             if time.monotonic() - reported_at >= REPORT_SECONDS:
@@ -251,7 +251,7 @@ class _Run:
         """Not of those that ended by a fault of ours, which is raised at the end."""
         for index, (lane, sink) in enumerate(zip(self._lanes, self._sinks, strict=True)):
             expected = lane.error is None or isinstance(lane.error, HardwareError)
-            if index not in told and expected and self._is_over(lane, sink):
+            if index not in told and expected and self._is_over(lane):
                 told.add(index)
                 on_end(index, self._outcome(lane, sink))
 
@@ -272,48 +272,44 @@ class _Run:
                 start = min(lane.wanted_from for lane in late)
                 self._passes.append(_Pass(self, late, None, Pool(LATE_POOL_PIECES), start))
 
-    def _look_after_cancels(self) -> None:
+    def _cancel_lanes(self) -> None:
+        """Those that are told to stop, and those whose target, and not we, has had its last access for too long.
+
+        What has once been given up is given up: if the target comes back after all, it is left alone.
+        """
+        now = time.monotonic()
         with self.changed:
-            for job, lane in zip(self._jobs, self._lanes, strict=True):
+            for job, lane, sink in zip(self._jobs, self._lanes, self._sinks, strict=True):
                 if self._stop.is_set() or job.stop.is_set():
-                    lane.cancel()
+                    lane.cancel(Stopped("The flash"))
+                elif not lane.is_idle and now - sink.target.active_at > self._stall_seconds:
+                    lane.cancel(sink.target.silence(self._stall_seconds))
 
     def _all_over(self) -> bool:
-        return all(self._is_over(lane, sink) for lane, sink in zip(self._lanes, self._sinks, strict=True))
+        return all(self._is_over(lane) for lane in self._lanes)
 
-    def _is_over(self, lane: Lane, sink: TargetSink) -> bool:
-        now = time.monotonic()
-        given_up = lane.cancelled_at is not None and now - lane.cancelled_at > CANCEL_SECONDS
-        return lane.finished or given_up or self._is_stalled(lane, sink)
-
-    def _is_stalled(self, lane: Lane, sink: TargetSink) -> bool:
-        """The target, and not we, has had it for too long."""
-        silent_seconds = time.monotonic() - sink.target.active_at
-        return not lane.finished and not lane.is_idle and silent_seconds > self._stall_seconds
+    def _is_over(self, lane: Lane) -> bool:
+        """It has ended, or was cancelled and cannot be waited for."""
+        cancelled_at = lane.cancelled_at
+        return lane.finished or (cancelled_at is not None and time.monotonic() - cancelled_at > CANCEL_SECONDS)
 
     def _progress(self) -> tuple[Progress, ...]:
         return tuple(
-            sink.progress(self._state(lane, sink) if self._is_over(lane, sink) else None, lane.is_behind)
+            sink.progress(self._state(lane) if self._is_over(lane) else None, lane.is_behind)
             for lane, sink in zip(self._lanes, self._sinks, strict=True)
         )
 
-    def _state(self, lane: Lane, sink: TargetSink) -> Phase:
-        if lane.finished:
-            return "done" if not lane.error else "cancelled" if isinstance(lane.error, Stopped) else "failed"
-        return "failed" if self._is_stalled(lane, sink) else "cancelled"
+    def _error(self, lane: Lane) -> Exception | None:
+        return lane.error if lane.finished else lane.cancelled_because
+
+    def _state(self, lane: Lane) -> Phase:
+        error = self._error(lane)
+        return "done" if not error else "cancelled" if isinstance(error, Stopped) else "failed"
 
     def _outcome(self, lane: Lane, sink: TargetSink) -> Outcome:
-        state = self._state(lane, sink)
-        error = lane.error
-        if not lane.finished:
-            waited = f"the device has not answered for {self._stall_seconds:g} s"
-            error = (
-                Stopped("The flash")
-                if state == "cancelled"
-                else WriteError(sink.target.name, sink.target.position, waited)
-            )
+        error = self._error(lane)
         return Outcome(
-            state=state,
+            state=self._state(lane),
             error=error if isinstance(error, HardwareError) else None,
             contents=sink.contents,
             may_boot=sink.may_boot,

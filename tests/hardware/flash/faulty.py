@@ -122,11 +122,11 @@ class Hanging(Faulty):
         super().__init__(target)
         self.let_go = threading.Event()
         self.hangs = threading.Event()
-        self._writes = 0
+        self.writes = 0
 
     def write(self, offset: int, data: memoryview) -> None:
-        self._writes += 1
-        if self._writes >= 3:
+        self.writes += 1
+        if self.writes >= 3:
             self.hangs.set()
             self.let_go.wait(30)
         super().write(offset, data)

@@ -265,15 +265,27 @@ def test_a_cancel_does_not_wait_for_a_write_that_hangs(
     hanging.let_go.set()
 
 
-def test_a_disk_that_does_not_answer_has_failed(
-    storage: Files, packed: dict[str, Path], facts: dict[str, ImageFacts]
+def test_a_disk_that_does_not_answer_has_failed_and_is_left_alone_when_it_comes_back(
+    large: tuple[Path, BlockMap], storage: Files, shelf: Path
 ) -> None:
-    hanging = Hanging(storage())
-    silent, other = flash(packed["xz"], facts["xz"].block_map, jobs(hanging, storage()), stall_seconds=0.8)
-    assert (silent.state, silent.contents, silent.is_stuck) == ("failed", "unknown", True)
-    assert "has not answered for 0.8 s" in str(silent.error)
-    assert succeeded((other,))
-    hanging.let_go.set()
+    image, block_map = large
+    hanging, others_stop = Hanging(storage(LARGE)), threading.Event()
+    told: dict[int, Outcome] = {}
+
+    def tell(index: int, outcome: Outcome) -> None:
+        told[index] = outcome
+        if index == 0:
+            hanging.let_go.set()  # the other one is not done by far
+            threading.Timer(0.2, others_stop.set).start()
+
+    work = [*jobs(hanging), FlashJob(Slow(storage(LARGE), 5e6), others_stop)]
+    silent, other = flash(image, block_map, work, stall_seconds=0.4, on_end=tell)
+    assert (told[0].state, told[0].contents, told[0].is_stuck) == ("failed", "unknown", True)
+    assert (silent.state, silent.contents, silent.is_stuck) == ("failed", "unknown", False)
+    assert "has not answered for 0.4 s" in str(silent.error)
+    assert ended(other, Stopped, "cancelled")
+    assert hanging.writes == 3, "the one that hung, and none after it"
+    assert is_not_bootable(shelf / "emmc1")
 
 
 def test_a_disk_that_cannot_be_finished_fails_alone_and_does_not_boot(
