@@ -4,6 +4,7 @@ The image stays as it is. Its boot partition is copied out once, changed in a co
 what it was: the differences are all that is written to a target, so that nothing else on it can be touched.
 """
 
+import contextlib
 import os
 import shutil
 import threading
@@ -85,19 +86,13 @@ class BootPartition:
 
         Raises ImageError, BootPartitionError (no room in `workdir`, for instance), Stopped.
         """
-        try:
+        with contextlib.ExitStack() as undo, _room():
             workdir.mkdir(mode=0o700, parents=True, exist_ok=True)
             directory = Path(mkdtemp(dir=workdir, prefix="boot-"))
-        except OSError as error:
-            raise _no_work(error) from error
-        try:
+            undo.callback(shutil.rmtree, directory, ignore_errors=True)
             disk = directory / "boot.img"
             _copy_out(image, block_map, partition, disk, stop or threading.Event())
-        except BaseException as error:
-            shutil.rmtree(directory, ignore_errors=True)
-            if isinstance(error, OSError):
-                raise _no_work(error) from error
-            raise
+            undo.pop_all()
         return cls(directory, disk, partition, block_map)
 
     def names(self) -> frozenset[str]:
@@ -116,18 +111,19 @@ class BootPartition:
         Raises BootPartitionError, for instance if there is no room for them.
         """
         changed, source = self._directory / "changed.img", self._directory / "file"
-        try:
-            _copy_sparse(self._disk, changed)
+        with contextlib.ExitStack() as undo, _room():
+            undo.callback(changed.unlink, missing_ok=True)
+            if not changed.exists():
+                _copy_sparse(self._disk, changed)
             for name, data in files.items():
                 source.write_bytes(data)
                 fat.put(changed, source, name)
-            ranges = _merged([*self._differences(changed), *self._written_holes(changed)])
-            return Overlay(tuple(self._on_disk(changed, ranges)), tuple(files))
-        except OSError as error:
-            raise _no_work(error) from error
-        finally:
-            changed.unlink(missing_ok=True)
             source.unlink(missing_ok=True)
+            ranges = _merged([*self._differences(changed), *self._written_holes(changed)])
+            overlay = Overlay(tuple(self._on_disk(changed, ranges)), tuple(files))
+            self._take_back(changed, ranges)
+            undo.pop_all()
+        return overlay
 
     def _differences(self, changed: Path) -> Iterator[Range]:
         """The sectors that differ."""
@@ -157,8 +153,16 @@ class BootPartition:
                 file.seek(start)
                 yield self._partition.first_byte + start, file.read(end - start)
 
+    def _take_back(self, changed: Path, ranges: Iterable[Range]) -> None:
+        """Makes the copy what it was, for the next slot: whole copies would wear the controller's card."""
+        with self._disk.open("rb") as old, changed.open("r+b") as new:
+            for start, end in ranges:
+                old.seek(start)
+                new.seek(start)
+                new.write(old.read(end - start))
+
     def close(self) -> None:
-        """Removes the file."""
+        """Removes what was copied and made."""
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def __enter__(self) -> "BootPartition":
@@ -242,5 +246,10 @@ def _merged(ranges: Iterable[Range]) -> list[Range]:
     return merged
 
 
-def _no_work(error: OSError) -> BootPartitionError:
-    return BootPartitionError(f"The boot partition could not be worked on: {error.strerror}.")
+@contextlib.contextmanager
+def _room() -> Iterator[None]:
+    """Says in words what the disk that is worked on has against it: being full, mostly."""
+    try:
+        yield
+    except OSError as error:
+        raise BootPartitionError(f"The boot partition could not be worked on: {error.strerror}.") from error

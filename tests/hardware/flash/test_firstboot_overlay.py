@@ -26,7 +26,7 @@ from tests.hardware.flash.boot_images import (
     make_boot_image,
     with_holes,
 )
-from tests.hardware.flash.disk_images import MIB, loop_device, pack, run, sha256, soiled
+from tests.hardware.flash.disk_images import MIB, loop_device, mounted, pack, run, sha256, soiled
 from tests.hardware.flash.faulty import Faulty
 
 FILES = {
@@ -124,6 +124,38 @@ def test_holes_of_a_given_block_map_are_filled_where_the_files_need_them(images,
     assert fsck(boot) == ""
     assert {name: contents(boot, name) for name in FILES | many} == FILES | many
     assert overlay.size_bytes < 2 * MIB, "the holes that nobody needs are left to chance"
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_one_slot_s_files_are_not_in_the_next_one_s_overlay(images, holes, tmp_path):
+    image = images(16)
+    block_map = with_holes(image.block_map) if holes else image.block_map
+    with BootPartition.extract(image.path, block_map, image.partition, tmp_path / "work") as boot:
+        first = boot.overlay({"user-data": b"slot 2 " * 5000, "only for slot 2.txt": b"?"})
+        with pytest.raises(BootPartitionError):
+            boot.overlay({"user-data": b"x" * 20 * MIB})
+        second = boot.overlay({"user-data": b"slot 3 " * 5000})
+        assert boot.names() == {*PI_FILES, *CLOUD_FILES}
+    disk = soiled(tmp_path / "disk", 64 * MIB)
+    target = FileTarget.open(disk)
+    flash(image.path, block_map, [FlashJob(target, threading.Event(), finish=second.apply)])
+    target.close()
+    boot_disk = boot_part(disk, image.partition, tmp_path / "boot")
+    assert fsck(boot_disk) == ""
+    assert contents(boot_disk, "user-data") == b"slot 3 " * 5000
+    assert "only for slot 2" not in run("mdir", "-i", boot_disk, "::")
+    assert b"slot 2" in b"".join(data for _, data in first.ranges)
+    assert b"slot 2" not in b"".join(data for _, data in second.ranges)
+
+
+@pytest.mark.root
+def test_no_room_to_work_in_is_said_in_words(images, tmp_path):
+    image = images(16)
+    with (
+        mounted(Path("tmpfs"), tmp_path / "small", "-t", "tmpfs", "-o", "size=16k") as small,
+        pytest.raises(BootPartitionError, match=r"could not be worked on: No space left on device\."),
+    ):
+        BootPartition.extract(image.path, image.block_map, image.partition, small / "work")
 
 
 @pytest.mark.parametrize("format", ["xz", "zst"])
