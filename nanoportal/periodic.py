@@ -63,7 +63,7 @@ def _of_hardware(me: worker.Worker) -> list[Periodic]:
         Periodic("inspections", 1, inspector.start_if_needed),
         Periodic("uploads", 60, inspector.tidy_if_needed),
         Periodic("silent", 20, _sweep),
-        Periodic("flashes", 20, restoring.close_what_has_ended),
+        Periodic("flashes", 2, restoring.close_what_has_ended),
     ]
 
 

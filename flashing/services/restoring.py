@@ -128,7 +128,9 @@ def _contents_words(one: "Attendant", held: str) -> str:
 
 def close(one: "Attendant") -> None:
     """The job is over, whoever has ended its operation (a board that lost power ends what runs on it)."""
-    _close(FlashJob.objects.filter(pk=one.job.pk))
+    mine = FlashJob.objects.filter(pk=one.job.pk)
+    mine.exclude(phase=Phase.ENDED).update(failed_in=one.failed_in)
+    _close(mine)
     queueing.hint(one.run.row)
 
 

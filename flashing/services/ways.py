@@ -204,6 +204,7 @@ class RpibootWay(DiskWay):
         one, before = self._one, self._port.look(self._boot_rom)
         one.slot.refresh_from_db()
         sequence = promises.press(one.slot)
+        execution.refuse_after_power_loss(one.slot.board, parts.hardware(one.operation.board))
         self._step(AWAIT_BOOT_ROM, "starting it into its boot ROM")
         one.was_pressed = True
         outcome = pressing.press(one.slot, sequence, one.operation, one.job.generation, one.stop)

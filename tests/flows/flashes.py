@@ -131,7 +131,6 @@ class Flashes:
 
     def make_off(self, slot: int) -> None:
         """The portal believes the slot to be off, and it is."""
-        self.scene.board("mains-cycle")
-        self.scene.wait(lambda: self.slot(slot)["power_state"] in ("Unknown", "Off"), "the loss of power to be noticed")
+        self.scene.power_up()
         if self.slot(slot)["power_state"] != "Off":
             assert self.scene.client.mark_off(slot).status_code == 302
