@@ -1,8 +1,10 @@
 """The SOMs' storage, BOOT button and Type-C: what hands do, what the portal's machine then sees, and what boots."""
 
 import os
+import random
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from hardware.simulator import hands
 from hardware.simulator.board import BoardError
 from hardware.simulator.som import BootStage
 from hardware.simulator.testing import InProcessBoard
+from hardware.simulator.usb import usb_path
 from tests.bootable import WITH_SBIN, make_bootable
 
 CM4, CM5, M4N, LM3H = 2, 3, 5, 6
@@ -352,3 +355,46 @@ def test_a_killed_simulators_devices_are_gone_when_the_next_one_starts(tmp_path:
     assert disks(again) == ()
     assert usb(again, CM4) is None
     again.board.close()
+
+
+# Whatever hands do
+
+
+def act(board: InProcessBoard, chance: random.Random) -> None:
+    """Do anything to any slot; what cannot be done now is refused."""
+    slot = chance.choice([1, CM4, CM5, 7])
+    deeds: list[Callable[[], object]] = [
+        lambda: hands.press_boot_button(board.board, slot, chance.random() < 0.7),
+        lambda: hands.plug_usb(board.board, slot, chance.random() < 0.7),
+        lambda: press(board, slot, chance.choice([0.1, 1, 8])),
+        lambda: hands.send_boot_files(board.board, usb_path(slot)),
+        lambda: hands.press_reset_button(board.board),
+        lambda: hands.put_medium(board.board, slot, chance.choice(["emmc", "nvme"]), 512 * chance.randrange(3)),
+        lambda: board.board.cycle_mains(),
+        lambda: board.board.remove(slot),
+        lambda: board.board.insert(slot, chance.choice(["CM4", "CM5", "LM3H"])),
+        lambda: board.board.upset_system(slot, chance.choice(["hang", "panic", "shutdown"])),
+        lambda: board.clock.wait(chance.choice([0.3, 1.2, 20])),
+    ]
+    weights = [4, 3, 6, 4, 2, 1, 1, 1, 2, 1, 6]
+    with suppress(BoardError):
+        chance.choices(deeds, weights)[0]()
+
+
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(4, 100))])
+def test_what_is_seen_on_usb_is_always_what_a_powered_som_shows_over_a_cable(board: InProcessBoard, seed: int) -> None:
+    chance = random.Random(seed)
+    assert board.board.directory is not None
+    nodes = board.board.directory / "dev"
+    assert show_storage(board, CM4)
+    for _ in range(150):
+        act(board, chance)
+        slots = {number: state for number, state in board.board.state()["slots"].items() if state["usb"]["device"]}
+        for number, state in slots.items():
+            assert state["usb"]["plugged"]
+            assert state["power"] == "On"
+            assert state["boot"] in ("boot-rom", "usb-storage")
+            assert usb(board, int(number)) == state["usb"]["device"]
+        there = sorted(disk for state in slots.values() for disk in state["usb"]["disks"])
+        assert [disk.name for disk in disks(board)] == there == sorted(path.name for path in nodes.iterdir())
+        assert {disk.identity.place for disk in disks(board)} <= {state["usb"]["path"] for state in slots.values()}
