@@ -14,24 +14,32 @@ GB = 10**9
 LARGEST_EMMC_GB = 64
 
 
+# rpiboot's gadget gives each disk the name that its Linux has for it (UNVERIFIED, from owners' logs). It never decides
+# alone, since another gadget may say what it likes; but a name that contradicts is believed.
+NVME_NAME, CARD_NAME = "nvme", "mmcblk"
+
+
 class Medium(StrEnum):
     """What a SOM stores on, as far as its download mode shows it."""
 
     EMMC = "eMMC"
     NVME = "NVMe"
+    SD_CARD = "SD card"  # in the SOM's own socket: a Lite's, in place of an eMMC
     DISK = "disk"  # the only one there: a card in a reader
 
 
 def match_medium(disks: Iterable[Disk], medium: Medium, path: str, *, emmc_gb: int | None) -> Disk:
-    """The one disk that can be this medium. `emmc_gb` is what is on record for the module: 0 for none, None for not
-    recorded, and then whatever is as large as an eMMC may be one.
+    """The one disk that can be this medium, by its size and unless its name speaks against it.
+
+    `emmc_gb` is what is on record for the module: 0 for none, None for not recorded, and then whatever is at most as
+    large as the largest eMMC may be one.
 
     Raises DeviceNotFound if there is none, TargetAmbiguous if there are several, TargetRefused if the module has none.
     """
     if medium is Medium.EMMC and emmc_gb == 0:
         raise TargetRefused("The SOM in this slot has no eMMC, as recorded.")
     there = tuple(disks)
-    fit = [disk for disk in there if _fits(disk.identity.size_bytes, medium, emmc_gb)]
+    fit = [disk for disk in there if _fits(disk, medium, emmc_gb)]
     if len(fit) > 1:
         raise TargetAmbiguous(
             f"More than one disk at USB {path} could be the {medium}, so none is written: {_listed(fit)}."
@@ -42,10 +50,15 @@ def match_medium(disks: Iterable[Disk], medium: Medium, path: str, *, emmc_gb: i
     return fit[0]
 
 
-def _fits(size_bytes: int, medium: Medium, emmc_gb: int | None) -> bool:
+def _fits(disk: Disk, medium: Medium, emmc_gb: int | None) -> bool:
     if medium is Medium.DISK:
         return True
-    return _may_be_emmc(size_bytes, emmc_gb) is (medium is Medium.EMMC)
+    may_be_emmc = _may_be_emmc(disk.identity.size_bytes, emmc_gb)
+    if medium is Medium.NVME:
+        return not may_be_emmc and not disk.model.startswith(CARD_NAME)
+    if disk.model.startswith(NVME_NAME):
+        return False
+    return may_be_emmc if medium is Medium.EMMC else not (emmc_gb and may_be_emmc)
 
 
 def _may_be_emmc(size_bytes: int, emmc_gb: int | None) -> bool:
@@ -55,8 +68,8 @@ def _may_be_emmc(size_bytes: int, emmc_gb: int | None) -> bool:
 
 
 def _expected(medium: Medium, emmc_gb: int | None) -> str:
-    if medium is Medium.DISK:
-        return "A disk"
+    if medium in (Medium.DISK, Medium.SD_CARD):
+        return "A disk" if medium is Medium.DISK else "An SD card"
     if medium is Medium.EMMC:
         return f"An eMMC of {emmc_gb} GB" if emmc_gb else f"An eMMC of at most {LARGEST_EMMC_GB} GB"
     return f"An NVMe drive of another size than an eMMC of {emmc_gb or LARGEST_EMMC_GB} GB"

@@ -41,10 +41,12 @@ class FakeSys:
         shutil.rmtree(link.resolve())
         link.unlink()
 
-    def usb_disk(self, name: str, usb: str, size: int, number: str, serial: str = "abc", lun: int = 0) -> Path:
+    def usb_disk(
+        self, name: str, usb: str, size: int, number: str, serial: str = "abc", lun: int = 0, vendor: str = "Linux"
+    ) -> Path:
         device = self.usb_device(usb, serial=serial)
         scsi = device / f"{usb}:1.0/host0/target0:0:0/0:0:0:{lun}"
-        self.put(scsi, vendor="mmcblk0", model="Raspberry Pi")
+        self.put(scsi, vendor=vendor, model="File-Stor Gadget")
         return self._block(scsi / "block" / name, size, number, scsi)
 
     def plain_disk(self, name: str, size: int, number: str) -> Path:

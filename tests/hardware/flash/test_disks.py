@@ -23,7 +23,7 @@ def test_a_usb_disk_is_known_by_its_port_ids_serial_and_size(fake: FakeSys) -> N
     fake.usb_disk("sda", "1-1.2", 32 * GIB, "8:0")
     (disk,) = find_disks(fake.sys)
     assert disk == Disk(
-        DiskIdentity("1-1.2", "0a5c", "0104", "abc", 32 * GIB), "sda", "8:0", "mmcblk0 Raspberry Pi", False
+        DiskIdentity("1-1.2", "0a5c", "0104", "abc", 32 * GIB), "sda", "8:0", "Linux File-Stor Gadget", False
     )
     assert disk.node == Path("/dev/sda")
     assert disk_at("8:0", fake.sys) == disk

@@ -216,6 +216,32 @@ def test_a_disk_of_the_wrong_size_is_not_the_medium(
         port.match(medium, emmc_gb=emmc_gb)
 
 
+@pytest.mark.parametrize(
+    ("vendor", "size", "medium", "emmc_gb"),
+    [
+        ("nvme0n1", EMMC_32, Medium.EMMC, 32),  # a small drive on a module whose eMMC is dead
+        ("nvme0n1", EMMC_32, Medium.EMMC, None),
+        ("nvme0n1", NVME, Medium.SD_CARD, 0),  # the card is not in
+        ("mmcblk0", NVME, Medium.NVME, 0),  # a large card, and no drive
+    ],
+)
+def test_a_name_that_contradicts_is_believed(
+    fake: FakeSys, port: UsbPort, vendor: str, size: int, medium: Medium, emmc_gb: int | None
+) -> None:
+    fake.usb_disk("sda", PATH, size, "8:0", vendor=vendor)
+    with pytest.raises(DeviceNotFound, match="there is only sda"):
+        port.match(medium, emmc_gb=emmc_gb)
+
+
+def test_a_lites_card_is_told_from_its_drive_by_name_only(fake: FakeSys, port: UsbPort) -> None:
+    fake.usb_disk("sda", PATH, EMMC_32, "8:0", vendor="mmcblk0")
+    fake.usb_disk("sdb", PATH, EMMC_32, "8:16", vendor="nvme0n1", lun=1)
+    assert port.match(Medium.SD_CARD, emmc_gb=0).name == "sda"
+    assert port.match(Medium.NVME, emmc_gb=0).name == "sdb"
+    with pytest.raises(DeviceNotFound, match="An SD card at USB"):
+        port.match(Medium.SD_CARD, emmc_gb=32)  # the disk of that size is the eMMC then
+
+
 def test_a_module_without_emmc_has_none_to_write(fake: FakeSys, port: UsbPort) -> None:
     fake.usb_disk("sda", PATH, EMMC_32, "8:0")
     with pytest.raises(TargetRefused, match="has no eMMC"):
