@@ -7,6 +7,7 @@ Writes and their answers overlap: `write` returns while the last few are still o
 """
 
 import contextlib
+import threading
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,12 +61,12 @@ def parse_place(place: str) -> tuple[RemoteAddress, str]:
     return RemoteAddress.parse(address), disk
 
 
-def list_disks(address: RemoteAddress, keys: SshKeys) -> tuple[RemoteDisk, ...]:
+def list_disks(address: RemoteAddress, keys: SshKeys, stop: threading.Event | None = None) -> tuple[RemoteDisk, ...]:
     """The disks there, in the order of their names, those in use included.
 
     Blocks up to GREETING_SECONDS, and ANSWER_SECONDS more. Raises what `connect` raises.
     """
-    with contextlib.closing(connect(address, keys, _FAR_SIDE.read_text())) as session:
+    with contextlib.closing(connect(address, keys, _FAR_SIDE.read_text(), stop)) as session:
         try:
             session.send(b"disks\n")
             lines = list(iter(session.line, "."))
@@ -74,10 +75,10 @@ def list_disks(address: RemoteAddress, keys: SshKeys) -> tuple[RemoteDisk, ...]:
     return tuple(_disk(address, line) for line in lines)
 
 
-def find_disk(place: str, keys: SshKeys) -> RemoteDisk:
+def find_disk(place: str, keys: SshKeys, stop: threading.Event | None = None) -> RemoteDisk:
     """The disk in that place, as it is now. Blocks like `list_disks` and raises what it raises, and DeviceNotFound."""
     address, _ = parse_place(place)
-    for disk in list_disks(address, keys):
+    for disk in list_disks(address, keys, stop):
         if disk.identity.place == place:
             return disk
     raise DeviceNotFound(f"The disk {place}")
@@ -101,25 +102,26 @@ class RemoteTarget:
         self._stream = _Stream(session, wanted.size_bytes)
 
     @classmethod
-    def open(cls, wanted: DiskIdentity, keys: SshKeys) -> "RemoteTarget":
+    def open(cls, wanted: DiskIdentity, keys: SshKeys, stop: threading.Event | None = None) -> "RemoteTarget":
         """Opens the disk that was planned for and has the far side make sure that it is that one, and free.
 
         Blocks up to GREETING_SECONDS, and ANSWER_SECONDS more. Raises what `connect` raises, DeviceNotFound if nothing
         is in its place, TargetChanged if another disk is, TargetInUse if it is mounted, swap space, part of something
-        or locked there, TargetRefused if it is write-protected, RemoteRefused if the far side lacks what is needed.
-        Nothing has been written then.
+        or locked there, TargetRefused if it is write-protected, RemoteRefused if the far side lacks what is needed,
+        Stopped. Nothing has been written then.
         """
         address, disk = parse_place(wanted.place)
         if not wanted.serial.isprintable():
             raise RemoteRefused(f"The serial number of {wanted.place} cannot be sent.")
         with contextlib.ExitStack() as undo:
-            session = connect(address, keys, _FAR_SIDE.read_text())
+            session = connect(address, keys, _FAR_SIDE.read_text(), stop)
             undo.callback(session.close)
             try:
                 session.send(f"open {disk} {wanted.size_bytes} {wanted.serial}\n".encode())
                 direct = session.line() == "direct,skip_bytes"
             except SessionEnded as ended:
                 raise _refusal(wanted, ended) or RemoteUnavailable(str(address), ended.reason) from ended
+            session.stop = None  # from now on it is the writer who stops
             way = "O_DIRECT" if direct else "blockdev --flushbufs"
             target = cls(session, wanted, f"{disk} at {address}", f"{way} on the SOM")
             undo.pop_all()

@@ -14,11 +14,12 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import IO
 
-from hardware.errors import HardwareError, HostKeyChanged, HostKeyUnknown, RemoteRefused, RemoteUnavailable
+from hardware.errors import HardwareError, HostKeyChanged, HostKeyUnknown, RemoteRefused, RemoteUnavailable, Stopped
 from hardware.flash.sshkeys import CONNECT_SECONDS, RemoteAddress, SshKeys, missing, plain
 
 GREETING_SECONDS = 20.0  # until the far side's shell has answered
 ANSWER_SECONDS = 90.0  # a card may pause for long while it tidies up
+LOOK_SECONDS = 0.2
 CLOSE_SECONDS = 1.0  # that the far side is given to end by itself, and to let go of the disk
 ALIVE_SECONDS, ALIVE_COUNT = 5, 3  # a connection that is silent for their product is dead
 
@@ -56,9 +57,14 @@ class SessionEnded(Exception):
 
 
 class Session:
-    """A program at the far side and its three streams. For one thread at a time, but any may `close`."""
+    """A program at the far side and its three streams. For one thread at a time, but any may `close`.
 
-    def __init__(self, command: Sequence[str]) -> None:
+    Attributes:
+        stop: setting it ends it, and any wait of `send`, `line` and `fill` with Stopped, LOOK_SECONDS later at most.
+    """
+
+    def __init__(self, command: Sequence[str], stop: threading.Event | None = None) -> None:
+        self.stop = stop
         # A session of its own: no signal for us reaches it, and without a terminal it cannot ask anybody anything.
         self._process = subprocess.Popen(
             command,
@@ -144,11 +150,14 @@ class Session:
         poll.register(self._err, select.POLLIN)
         while True:
             left = deadline - time.monotonic()
-            ready = dict(poll.poll(max(0.0, left) * 1000))
+            ready = dict(poll.poll(max(0.0, min(left, LOOK_SECONDS if self.stop else left)) * 1000))
             if self._err in ready and not self._listen():
                 poll.unregister(self._err)
             if wanted in ready:
                 return
+            if self.stop and self.stop.is_set():
+                self._kill()
+                raise Stopped("Talking to the SOM")
             if left <= 0:
                 raise SessionEnded(self._complaint(), is_late=True)
 
@@ -202,15 +211,15 @@ class Session:
             os.killpg(self._process.pid, signal.SIGKILL)
 
 
-def connect(address: RemoteAddress, keys: SshKeys, program: str) -> Session:
+def connect(address: RemoteAddress, keys: SshKeys, program: str, stop: threading.Event | None = None) -> Session:
     """Runs a shell program as root at the far side and waits for its greeting. Blocks up to GREETING_SECONDS.
 
     Raises ProgramMissing without ssh here, RemoteUnavailable if there is no way there, HostKeyUnknown, HostKeyChanged,
-    RemoteRefused if it lets us not in, or not become root.
+    RemoteRefused if it lets us not in, or not become root, Stopped once `stop` is set.
     """
     keys.public_key()
     try:
-        session = Session(_command(address, keys, len(program.encode())))
+        session = Session(_command(address, keys, len(program.encode())), stop)
     except FileNotFoundError as error:
         raise missing("ssh") from error
     with contextlib.ExitStack() as undo:

@@ -20,6 +20,7 @@ from hardware.errors import (
     ReadError,
     RemoteRefused,
     RemoteUnavailable,
+    Stopped,
     TargetChanged,
     TargetInUse,
     WriteError,
@@ -259,6 +260,15 @@ def test_where_nobody_is_there_is_no_way(bench: Bench) -> None:
         scan_host_key(address)
     with pytest.raises(RemoteUnavailable, match=r"root@no-such-host\.invalid cannot be reached over SSH: "):
         list_disks(RemoteAddress.parse("no-such-host.invalid"), bench.keys)
+
+
+def test_a_connection_that_nobody_wants_any_more_is_not_waited_for(bench: Bench) -> None:
+    bench.som.configure(more="ForceCommand sleep 30\n")
+    stop, began = threading.Event(), time.monotonic()
+    threading.Timer(0.3, stop.set).start()
+    with pytest.raises(Stopped):
+        list_disks(bench.som.address, bench.keys, stop)
+    assert time.monotonic() - began < 1.3
 
 
 @pytest.mark.parametrize("talk", ["cat /dev/zero", "yes", "echo This account is not available.", "sleep 30"])
