@@ -1,0 +1,73 @@
+"""A whole flash over the network: a real SSH server stands for the SOM's Linux, a loop device for its disk."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from flashing.models import FlashRun, Method
+from flashing.services import execution, network, requests
+from flashing.services.requests import Ask, TargetAsk
+from operations.models import Claim
+from slots.models import Board, Contents
+from tests.flashing import rig
+from tests.flashing.rig import MIB
+from tests.hardware.flash.disk_images import loop_device, mounted, run
+from tests.sshd import SshServer
+
+pytestmark = [pytest.mark.root, pytest.mark.django_db(transaction=True)]
+
+
+@pytest.fixture
+def som(tmp_path: Path, operator) -> Iterator[SshServer]:
+    """Known and willing."""
+    (tmp_path / "som").mkdir()
+    server = SshServer(tmp_path / "som")
+    server.welcome(network.keys())
+    network.trust(str(server.address), network.fingerprint(str(server.address), operator).fingerprint, operator)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    (tmp_path / "disk").write_bytes(rig.noise(2))
+    with loop_device(tmp_path / "disk") as device:
+        yield device
+
+
+def flash(image, operator, som: SshServer, disk: Path) -> FlashRun:
+    target = TargetAsk(2, Method.NETWORK, disk.name, f"{som.address}:{disk}")
+    ask = Ask(image.pk, (target,), typed={2: rig.name(2)})
+    asked = requests.request_flash(Board.objects.get(slug=rig.SLUG), ask, operator)
+    execution.execute(str(rig.job(asked).operation_id))
+    return asked
+
+
+def test_a_disk_of_a_som_that_runs_linux_is_flashed_and_read_back(image, operator, me, som, disk, tmp_path):
+    asked = flash(image, operator, som, disk)
+    job = rig.job(asked)
+    assert rig.ended(job) == ("succeeded", ""), rig.log(job)
+    held, wanted = (tmp_path / "disk").read_bytes(), rig.raw_image()
+    assert held[: MIB + 4096 + MIB // 4] == wanted[: MIB + 4096 + MIB // 4]
+    assert held[4 * MIB :] == rig.noise(2)[4 * MIB :]
+    assert job.identity["place"] == job.address == f"{som.address}:{disk}"
+    assert (rig.slot(2).contents, Claim.objects.count()) == (Contents.IMAGE, 0)
+
+
+def test_a_disk_that_the_som_has_mounted_is_left_alone(image, operator, me, som, disk, tmp_path):
+    run("mkfs.ext4", "-q", disk)
+    before = (tmp_path / "disk").read_bytes()
+    with mounted(disk, tmp_path / "mnt", "-o", "ro,noload"):
+        job = rig.job(flash(image, operator, som, disk))
+    assert rig.ended(job) == ("failed", "target-in-use")
+    assert f"it is mounted on {tmp_path}/mnt." in job.operation.message
+    assert (tmp_path / "disk").read_bytes() == before
+    assert (rig.slot(2).contents, Claim.objects.count()) == ("", 0)
+
+
+def test_a_som_that_was_set_up_anew_is_not_written(image, operator, me, som, disk, tmp_path):
+    som.make_host_key()
+    job = rig.job(flash(image, operator, som, disk))
+    assert rig.ended(job) == ("failed", "host-key-changed")
+    assert (tmp_path / "disk").read_bytes() == rig.noise(2)
