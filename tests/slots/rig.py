@@ -136,6 +136,12 @@ class Board(SimulatedBoard):
 
     def turn_on(self, number: int) -> None:
         """Press past the portal, as if the SOM had been on all along, and wait for its link."""
+        self.press_past_the_portal(number)
+        self.wait_until(lambda state: state["slots"][str(number)]["link"] > 0)
+        self._skip += len(self.trace())
+
+    def press_past_the_portal(self, number: int) -> None:
+        """A press of a second, which is no part of the trace."""
         bus = self.smbus()
         bus.open(self.address)
         for register, value in [(1, 0xFF), (3, 0x00), (1, 0xFF & ~(1 << number))]:
@@ -143,5 +149,4 @@ class Board(SimulatedBoard):
         time.sleep(1.0 / SCALE)
         bus.write_byte_data(EXPANDER, 1, 0xFF)
         bus.close()
-        self.wait_until(lambda state: state["slots"][str(number)]["link"] > 0)
         self._skip += len(self.trace())
