@@ -104,9 +104,18 @@ def _ums(path: str) -> Step:
     return Step(
         f"Connect the board's lower USB-A socket to USB {path}, hold BOOT, and press RESET",
         "Keep holding BOOT until the disk appears. RESET is the board's own button: it starts slot 1 anew, and only "
-        "there does this SOM show its storage. Both are for your hands; no line is pressed.",
+        "there does this SOM show its storage, so the portal must run on another machine. Both are for your hands; no "
+        "line is pressed.",
         f"A disk at USB {path}, shown by the SOM's U-Boot.",
         EndsWith.DISK,
+    )
+
+
+def ums_elsewhere(slot: int) -> str:
+    """Why a SOM that shows its storage by UMS cannot do so in that slot."""
+    return (
+        f"A SOM of this type shows its storage only in slot 1, to another machine: move it there from slot {slot}, or "
+        "write it over the network once Linux runs on it."
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from flashing import guidance
 from flashing.models import Method
 from flashing.services import promises
 from hardware.boardspec import SlotWiring
@@ -10,10 +11,6 @@ from slots.models import Slot, Som
 from slots.services import parts, power
 
 BY_TOOL = {"rpiboot": Method.RPIBOOT, "ums": Method.UMS}
-NO_AXDL = (
-    "An {name} is written with its maker's own tool (AXDL), which the portal does not have yet: use that tool on a "
-    "machine of yours, or write it over the network once it runs Linux."
-)
 
 
 @dataclass(frozen=True)
@@ -30,13 +27,13 @@ class MethodOffer:
 def offers(slot: Slot) -> list[MethodOffer]:
     """All ways that are known for this slot's SOM, those that cannot be taken now with the reason. Raises `Conflict`
     if no SOM is recorded. Reads the board file and the database, opens nothing."""
-    power.traits_of(slot)
+    traits = power.traits_of(slot)
     som = slot.som
     wiring = _wiring(slot)
     found = []
     tool = som.som_type.flash_path
-    if tool == "axdl":
-        found.append(MethodOffer("axdl", False, NO_AXDL.format(name=som.som_type.name)))
+    if missing := guidance.not_supported(traits):
+        found.append(MethodOffer(tool, False, f"{missing.why} {missing.instead}"))
     if tool in BY_TOOL:
         found.append(_by_tool(slot, som, BY_TOOL[tool], wiring))
     if wiring.usb:
@@ -59,6 +56,8 @@ def _by_tool(slot: Slot, som: Som, method: Method, wiring: SlotWiring) -> Method
             f"The board file does not say where the cable of slot {slot.number} is plugged in: "
             f'[slots.{slot.number}] usb = "1-1.2".',
         )
+    if method == Method.UMS and not slot.is_controller:
+        return MethodOffer(method, False, guidance.ums_elsewhere(slot.number), media_of(som), wiring.usb)
     return _offer(slot, method, media_of(som), wiring.usb)
 
 

@@ -54,6 +54,11 @@ def test_ums_is_all_hands_and_moves_no_line() -> None:
     assert "no line is pressed" in step.text
 
 
+def test_ums_in_another_slot_says_where_to_and_what_else() -> None:
+    assert "only in slot 1" in guidance.ums_elsewhere(6)
+    assert "from slot 6, or write it over the network" in guidance.ums_elsewhere(6)
+
+
 def test_a_card_is_guided_by_hand_into_a_reader_and_back() -> None:
     (step,) = guidance.steps(Method.DISK, slot=2, traits=CM4, address="1-1.4")
     assert "reader at USB 1-1.4" in step.title
