@@ -15,12 +15,13 @@ from flashing.services import boot_mode, history, requests
 from flashing.services.history import Line
 from flashing.views import drawing, shown, stepper
 from flashing.views.shown import RunView, Target
+from images.views import leave_for
 from operations import lifecycle, refusals, roles
 from operations.http import ActorRequest, begin_act
 from operations.roles import may
 from slots.models import Slot
 from slots.services import overview, power
-from slots.views import leave_for, panel_of, viewer
+from slots.views import panel_of, viewer
 
 RUNS_PER_PAGE = 25
 LINES_SHOWN = 500  # of the log; its text has them all

@@ -20,13 +20,14 @@ from flashing.views.choices import WITHOUT, Choices, read
 from hardware.flash.firstboot.values import SlotContext
 from images.models import FirmwareImage
 from images.services import library
+from images.views import leave_for
 from operations import refusals
 from operations.http import ActorRequest, begin_act
 from operations.refusals import Refused
 from operations.roles import may
 from slots.models import Board, Slot
 from slots.services import overview, power
-from slots.views import leave_for, viewer
+from slots.views import viewer
 
 StepView = Callable[[ActorRequest, Board, Choices], HttpResponse]
 

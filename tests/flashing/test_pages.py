@@ -241,9 +241,10 @@ def test_a_retry_is_a_new_run_after_the_name_is_typed(run, olga):
     url = f"/boards/demo/flashing/jobs/{rig.job(run, 2).operation_id}/retry"
     assert "Type heron to go on" in text_of(olga, url)
     assert olga.post(url, {"typed": "wren"}).status_code == 400
-    olga.post(url, {"typed": "heron"})
+    answer = olga.post(url, {"typed": "heron"}, headers={"HX-Request": "true"})
     again = FlashRun.objects.exclude(pk=run.pk).get()
     assert [(job.number, job.method, job.medium) for job in rig.jobs(again)] == [(2, "file", "file")]
+    assert answer["HX-Redirect"] == page_of(again), "the whole page goes there, not only a dialog"
 
 
 def test_a_viewer_watches_a_run_without_a_button(run, vera):
