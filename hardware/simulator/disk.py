@@ -13,6 +13,7 @@ from hardware.flash.disks import Disk, DiskIdentity, find_disks
 from hardware.flash.target import FileTarget, planned_disk, punch_hole, read_errors, write_errors
 
 _MEGABYTE = 1_000_000
+_LOOK_SECONDS = 0.1
 #: A run of zeros of this length is stored as a hole, so that a SOM of 30 GB does not fill the disk that simulates it.
 _HOLE_BYTES = 65_536
 _ZEROS = bytes(_HOLE_BYTES)
@@ -81,10 +82,10 @@ class SimulatedDisk(FileTarget):
         """Let a transfer take its time. Raises OSError where the disk is gone or does not work."""
         faults = self._look()
         if speed := faults.get("mb_per_s"):
-            now = self._clock.monotonic()
-            self._free_at = max(self._free_at, now) + length / (speed * _MEGABYTE)
-            self._clock.wait(self._free_at - now)
-            faults = self._look()  # the cable may have been pulled meanwhile
+            self._free_at = max(self._free_at, self._clock.monotonic()) + length / (speed * _MEGABYTE)
+            while (left := self._free_at - self._clock.monotonic()) > 0:
+                self._clock.wait(min(left, _LOOK_SECONDS))
+                faults = self._look()  # the cable may have been pulled meanwhile
         if any(end > faults[limit] for limit in limits if limit in faults):
             raise OSError(errno.EIO, os.strerror(errno.EIO))
         return faults
