@@ -5,6 +5,7 @@ what it was: the differences are all that is written to a target, so that nothin
 """
 
 import contextlib
+import errno
 import os
 import shutil
 import threading
@@ -13,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
 from types import TracebackType
+from typing import BinaryIO
 
 from hardware.contracts import BlockTarget
 from hardware.errors import Stopped, VerifyError
@@ -126,21 +128,18 @@ class BootPartition:
         return overlay
 
     def _differences(self, changed: Path) -> Iterator[Range]:
-        """The sectors that differ."""
+        """The sectors that differ. Where the changed copy was never written, there is nothing in either."""
         with self._disk.open("rb") as old_file, changed.open("rb") as new_file:
-            for start in range(0, self._partition.size_bytes, PIECE_BYTES):
-                old, new = old_file.read(PIECE_BYTES), new_file.read(PIECE_BYTES)
-                if old == new:
-                    continue
-                for at in range(0, len(new), SECTOR_BYTES):
-                    if old[at : at + SECTOR_BYTES] != new[at : at + SECTOR_BYTES]:
-                        yield start + at, start + min(at + SECTOR_BYTES, len(new))
+            for start, end in _data_in(new_file.fileno(), (0, self._partition.size_bytes)):
+                for at in range(start, end, PIECE_BYTES):
+                    length = min(PIECE_BYTES, end - at)
+                    yield from _differing(_read_at(old_file, at, length), _read_at(new_file, at, length), at)
 
     def _written_holes(self, changed: Path) -> Iterator[Range]:
         """What a block map that came with the image leaves to chance on the device, and is needed now: wherever
         something was written, be it zeros, and the file system's own tables."""
         with changed.open("rb") as file:
-            tables = (0, fat.metadata_bytes(file.read(SECTOR_BYTES)))
+            tables = (0, fat.metadata_bytes(_read_at(file, 0, SECTOR_BYTES)))
             for hole in self._holes:
                 for needed in (tables, *_data_in(file.fileno(), hole)):
                     start, end = max(hole[0], needed[0]), min(hole[1], needed[1])
@@ -150,16 +149,14 @@ class BootPartition:
     def _on_disk(self, changed: Path, ranges: Iterable[Range]) -> Iterator[tuple[int, bytes]]:
         with changed.open("rb") as file:
             for start, end in ranges:
-                file.seek(start)
-                yield self._partition.first_byte + start, file.read(end - start)
+                yield self._partition.first_byte + start, _read_at(file, start, end - start)
 
     def _take_back(self, changed: Path, ranges: Iterable[Range]) -> None:
         """Makes the copy what it was, for the next slot: whole copies would wear the controller's card."""
         with self._disk.open("rb") as old, changed.open("r+b") as new:
             for start, end in ranges:
-                old.seek(start)
                 new.seek(start)
-                new.write(old.read(end - start))
+                new.write(_read_at(old, start, end - start))
 
     def close(self) -> None:
         """Removes what was copied and made."""
@@ -202,11 +199,24 @@ def _copy_sparse(source: Path, to: Path) -> None:
         size = os.fstat(old.fileno()).st_size
         new.truncate(size)
         for start, end in _data_in(old.fileno(), (0, size)):
-            old.seek(start)
             new.seek(start)
-            while start < end:
-                piece = old.read(min(PIECE_BYTES, end - start))
-                start += new.write(piece)
+            for at in range(start, end, PIECE_BYTES):
+                new.write(_read_at(old, at, min(PIECE_BYTES, end - at)))
+
+
+def _read_at(file: BinaryIO, offset: int, length: int) -> bytes:
+    """Past the file object's own buffer, which does not notice that `_data_in` moves what it stands on."""
+    data = os.pread(file.fileno(), length, offset)
+    if len(data) < length:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    return data
+
+
+def _differing(old: bytes, new: bytes, offset: int) -> Iterator[Range]:
+    """The sectors in which two pieces differ that begin at `offset`."""
+    for at in range(0, len(new) if old != new else 0, SECTOR_BYTES):
+        if old[at : at + SECTOR_BYTES] != new[at : at + SECTOR_BYTES]:
+            yield offset + at, offset + min(at + SECTOR_BYTES, len(new))
 
 
 def _data_in(file: int, within: Range) -> Iterator[Range]:
