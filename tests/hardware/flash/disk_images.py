@@ -39,7 +39,7 @@ def make_image(path: Path) -> Path:
     run("mkfs.vfat", "-n", "BOOTFS", "--offset", 2048, path, 8 * 1024)
     tree = path.with_suffix(".tree")
     tree.mkdir()
-    (tree / "noise.bin").write_bytes(noise(5 * MIB) + bytes(MIB) + b"the end")
+    (tree / "noise.bin").write_bytes(noise(4 * MIB) + bytes(MIB) + b"the end")
     run("mkfs.ext4", "-q", "-L", "rootfs", "-d", tree, "-E", f"offset={10 * MIB}", path, "14M")
     script = path.with_suffix(".txt")
     script.write_text("console=serial0\n" * 100)
