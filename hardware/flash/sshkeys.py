@@ -18,8 +18,8 @@ from hardware.errors import RemoteRefused, RemoteUnavailable
 from hardware.program_errors import ProgramMissing
 
 DEFAULT_PORT = 22
-CONNECT_SECONDS = 10
-KEYGEN_SECONDS = 30.0
+CONNECT_SECONDS = 10  # a machine of the same network answers in a thousandth of it
+KEYGEN_SECONDS = 30.0  # it takes a fraction of one, unless the machine is very busy
 
 _KINDS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521", "ssh-rsa")  # best first
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}")
