@@ -3,9 +3,11 @@
 Request and execution meet in rows only: a `FlashRun`, and for each slot an operation with its claim.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from uuid import UUID
 
+from flashing import guidance
 from flashing.models import FlashJob, FlashRun, Method, Profile
 from flashing.services import profiles, promises, queueing
 from flashing.services.methods import MethodOffer, offers
@@ -116,6 +118,7 @@ def review(board: Board, ask: Ask) -> Review:
         raise refusals.Conflict(why, code="profile-does-not-fit")
     for job in jobs:
         _refuse_too_small(job, image)
+    _refuse_shared(jobs)
     starting = [job.slot for job in jobs if job.method == Method.RPIBOOT and job.power_before not in promises.RUNS]
     if starting:
         budget.refuse_if_over(board, starting)
@@ -171,6 +174,19 @@ def _review_job(slot: Slot, target: TargetAsk) -> ReviewJob:
         name_of(slot),
         promised.hands,
     )
+
+
+def _refuse_shared(jobs: Sequence[ReviewJob]) -> None:
+    """All targets of a run are there at once: two of them cannot be in one socket, nor be one file or disk."""
+    users: dict[str, ReviewJob] = {}
+    for job in jobs:
+        other = users.setdefault(job.address, job)
+        if other is not job:
+            raise refusals.Conflict(
+                f"Slots {other.slot.number} and {job.slot.number} share {guidance.usb_path(job.address)}, so they "
+                "cannot be written at once: flash one after the other.",
+                code="shared-target",
+            )
 
 
 def name_of(slot: Slot) -> str:

@@ -2,8 +2,10 @@
 
 import pytest
 
+from flashing.models import FlashRun, Method
 from flashing.services import methods
 from hardware.som import PowerState
+from operations import refusals
 from slots.models import Slot, Som, SomType
 from tests.flashing import rig
 
@@ -72,3 +74,14 @@ def test_without_a_path_in_the_board_file_usb_is_not_offered_and_the_key_is_name
     assert not found["rpiboot"].available
     assert '[slots.2] usb = "1-1.2"' in found["rpiboot"].words
     assert "disk" not in found
+
+
+def test_slots_that_share_a_socket_are_flashed_one_after_the_other(data_dir, image, operator):
+    file = data_dir / "boards" / f"{rig.SLUG}.toml"
+    file.write_text(file.read_text().replace('"1-1.3"', '"1-1.2"'))
+    methods.parts.forget()
+    with pytest.raises(refusals.Conflict, match=r"Slots 2 and 3 share 1-1\.2, so they cannot be written at once"):
+        rig.request(image, operator, 2, 3, method=Method.DISK, medium="disk")
+    assert not FlashRun.objects.exists()
+    rig.request(image, operator, 2, method=Method.DISK, medium="disk")
+    rig.request(image, operator, 3, method=Method.DISK, medium="disk")
