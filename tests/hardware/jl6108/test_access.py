@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardware.errors import BusError, ChipRefused
@@ -19,6 +19,7 @@ ENTRY = VlanEntry.of({1, 8}, fid=10)
 NACK = BusError(0x5C, None, "the device did not answer (NACK)", nack=True)
 
 
+@settings(derandomize=True, deadline=None)
 @given(st.data())
 def test_a_field_that_is_written_changes_no_other_bit(data: st.DataObject) -> None:
     register = data.draw(st.sampled_from([known for known in KNOWN if known.fields]))

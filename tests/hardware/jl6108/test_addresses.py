@@ -4,7 +4,7 @@ import threading
 from dataclasses import asdict
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hardware.errors import BusError, Stopped
@@ -44,6 +44,7 @@ def test_the_bucket_of_the_vectors_address_is_found() -> None:
     assert {bucket_of(mac, 7) for mac in same_bucket(MAC, 7, 20)} == {bucket_of(MAC, 7)}
 
 
+@settings(derandomize=True, deadline=None)
 @given(st.integers(0, (1 << 48) - 1), st.integers(0, 4095), st.integers(0, 59))
 def test_every_bit_of_mac_and_fid_counts_in_the_bucket(mac: int, fid: int, bit: int) -> None:
     key = fid << 48 | mac

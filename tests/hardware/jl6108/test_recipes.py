@@ -3,7 +3,7 @@
 from itertools import product
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from hardware.jl6108.numbering import ALL_PORTS
@@ -26,6 +26,8 @@ from tests.hardware.jl6108.conftest import Bench
 from tests.hardware.jl6108.pipeline import by_802_1q, forward
 
 U, T = Tagging.UNTAGGED, Tagging.TAGGED
+QUICK = settings(max_examples=60, derandomize=True, deadline=None)
+LONG = settings(max_examples=3000, deadline=None)
 FRESH = {port: PortTables(SourcePort(0x9 | 0x40000 << 32), EgressPort(0), FrameFilter(0)) for port in ALL_PORTS}
 FOREIGN_VID = 77
 
@@ -83,10 +85,23 @@ def frames(table: VlanTable) -> list[tuple[int, ...]]:
 
 
 @pytest.mark.parametrize("recipe", Recipe)
+@QUICK
 @given(table=tables())
 @example(table=TRUNK)
 @example(table=NATIVE)
 def test_every_frame_leaves_where_802_1q_says_and_tagged_as_it_says(recipe: Recipe, table: VlanTable) -> None:
+    send_every_frame(recipe, table)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("recipe", Recipe)
+@LONG
+@given(table=tables())
+def test_every_frame_of_many_tables_leaves_where_802_1q_says(recipe: Recipe, table: VlanTable) -> None:
+    send_every_frame(recipe, table)
+
+
+def send_every_frame(recipe: Recipe, table: VlanTable) -> None:
     assume(not refusals(table, recipe))
     chip = translate(table, FRESH, recipe=recipe)
     for port in ALL_PORTS:
@@ -98,6 +113,7 @@ def test_every_frame_leaves_where_802_1q_says_and_tagged_as_it_says(recipe: Reci
             assert forward(chip, port, frame) == by_802_1q(table, port, frame), (port, frame)
 
 
+@QUICK
 @given(table=tables())
 def test_a_tag_that_only_carries_a_priority_stays_in_its_vlan_or_is_dropped(table: VlanTable) -> None:
     for recipe in Recipe:
@@ -108,6 +124,7 @@ def test_a_tag_that_only_carries_a_priority_stays_in_its_vlan_or_is_dropped(tabl
                 assert forward(chip, port, (0,)) == {}
 
 
+@QUICK
 @given(table=tables())
 def test_a_table_is_refused_only_if_no_way_of_carrying_its_vlans_gives_it(table: VlanTable) -> None:
     vids = [vlan.vid for vlan in table.vlans]
@@ -127,6 +144,7 @@ def _can_leave(table: VlanTable, port: int, carried: dict[int, Tagging]) -> bool
     return nothing or pop or push
 
 
+@QUICK
 @given(table=tables())
 def test_each_refusal_names_its_vlan_its_ports_and_something_that_works(table: VlanTable) -> None:
     for refusal in refusals(table):
@@ -216,6 +234,7 @@ def test_every_vlan_learns_by_itself_unless_a_port_has_it_untagged_beside_anothe
     assert fids == {5: 5, 10: 10, 20: 10, 30: 10}
 
 
+@QUICK
 @given(st.integers(0, (1 << 128) - 1), st.integers(0, (1 << 64) - 1), st.integers(0, (1 << 32) - 1))
 def test_bits_that_are_not_about_vlans_stay(source: int, egress: int, frame_filter: int) -> None:
     running = {**FRESH, 1: PortTables(SourcePort(source), EgressPort(egress), FrameFilter(frame_filter))}
@@ -237,6 +256,7 @@ def test_tables_of_a_port_that_were_not_read_cannot_be_made() -> None:
         translate(TRUNK, {port: FRESH[port] for port in FRONT_PORTS})
 
 
+@QUICK
 @given(table=tables())
 def test_what_was_written_is_read_back_as_the_same_table(table: VlanTable) -> None:
     for recipe in Recipe:
