@@ -88,7 +88,6 @@ def create(wish: Wish, actor: Actor) -> Profile:
 
 def edit(profile: Profile, wish: Wish, actor: Actor) -> Profile:
     """Changes a profile. Raises as `create`, `Busy` while a flash that has not ended uses it."""
-    _refuse_in_use(profile)
     before = _said(profile)
     changed = _checked(wish, profile, actor)
     after = _said(changed)
@@ -147,6 +146,8 @@ def _tried(wish: Wish, profile: Profile | None) -> tuple[Profile, dict[str, str]
         row.password_sealed = _sealed_password(wish, row)
     with _noted(found, "name"):
         wrong = _values(row, SAMPLE, hostname).problems()
+        if "password" in found:  # then it is not the user's fault that there is none
+            wrong.pop("user", None)
         found = {"hostname_template" if field == "hostname" else field: words for field, words in wrong.items()} | found
     return row, found
 
@@ -162,6 +163,7 @@ def _noted(found: dict[str, str], field: str) -> Iterator[None]:
 def _keep(profile: Profile, action: str, actor: Actor, fields: list[str]) -> Profile:
     try:
         with transaction.atomic():
+            _refuse_in_use(profile)
             profile.save()
             detail = {"id": profile.pk, "fields": fields}  # never what they say: some of them are secrets
             audit.record(action, actor=actor, target=_resource(profile), detail=detail)
@@ -208,7 +210,7 @@ def _text(document: str) -> str:
 
 
 def _refuse_in_use(profile: Profile) -> None:
-    if profile.runs.filter(jobs__operation__state__in=OPEN_STATES).exists():
+    if profile.pk and profile.runs.filter(jobs__operation__state__in=OPEN_STATES).exists():
         raise Busy(f"A flash with {profile.name} has not ended; wait for it or cancel it.", code="profile-busy")
 
 

@@ -123,7 +123,9 @@ def test_a_secret_that_is_not_given_stays_and_an_empty_one_goes(profile, operato
 )
 def test_what_cannot_be_is_refused_by_field_and_nothing_is_kept(db, operator, wish, change, field, words):
     bad = Wish(**{**vars(wish), **change})
-    assert words in profiles.problems(bad)[field]
+    found = profiles.problems(bad)
+    assert words in found[field]
+    assert len(found) == 1
     with pytest.raises(BadRequest):
         profiles.create(bad, operator)
     assert not Profile.objects.exists()
