@@ -26,6 +26,7 @@ PIPE_BYTES = 64 * 1024  # a pipe of Linux holds no more, so one read empties it
 LINE_CHARACTERS = 500  # a longer line is cut: a log is for people
 TAIL_LINES = 40
 
+# The kernel sends it when the thread that started the program ends; `run` keeps that thread until then.
 _KILLED_WITH_US = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
