@@ -21,6 +21,7 @@ SUITES = [
     "tests/slots/test_records.py",
     "tests/slots/test_fenced.py",
     "tests/slots/test_inventory.py",
+    "tests/flashing/test_requests.py",
 ]
 # Of these only the broker, the locks or the table of roles are tested.
 LEFT_OUT = ["dispatch", "events", "roles", "scribe", "worker"]

@@ -44,12 +44,10 @@ def restore(one: "Attendant") -> None:
         execution.write_state(one.slot, one.operation, PowerState.UNKNOWN, line_low=False)
         one.power_words = f"The {traits.name} stays in download mode: only a board without power brings it out of that."
         return
-    outcome = pressing.press(one.slot, sequence, one.operation, one.job.generation, Stop())
+    pressing.press(one.slot, sequence, one.operation, one.job.generation, Stop())
     execution.write_state(
         one.slot, one.operation, sequence.result, line_low=wanted is PowerState.OFF and not traits.is_button
     )
-    if outcome.actual_hold_seconds is not None and traits.latches_after_hold:
-        execution.latch(one.slot, outcome.actual_hold_seconds, one.operation.actor)
     one.power_words = {PowerState.ON: "It was restarted.", PowerState.OFF: "It was left off."}[wanted]
 
 

@@ -30,10 +30,6 @@ def press(slot: Slot, sequence: Sequence, operation: Operation, generation: int,
     store = execution.hold_store()
     execution.refuse_after_power_loss(slot.board, hardware)
 
-    def may_drive() -> None:
-        if not claims.holds(operation, generation):
-            raise lifecycle.Interrupted("Another operation owns this slot by now. Nothing more was switched.")
-
     def on_step(index: int, step: Step) -> None:
         scribe.tell(partial(lifecycle.append_log, operation, execution.drive_words(step)))
 
@@ -46,7 +42,7 @@ def press(slot: Slot, sequence: Sequence, operation: Operation, generation: int,
             stop=stop,
             hold=store.line(spec.slug, slot.number, line, bus=spec.bus, expander=spec.expander, owner=owner),
             observed=lambda: PowerState.UNKNOWN,
-            may_drive=lambda: scribe.ask(may_drive),
+            may_drive=lambda: scribe.ask(partial(_refuse_without_claim, operation, generation)),
             on_step=on_step,
             outcome=outcome,
         )
@@ -58,3 +54,8 @@ def press(slot: Slot, sequence: Sequence, operation: Operation, generation: int,
             lifecycle.append_log(operation, str(change), "warn")
         execution.read_line_again(slot, operation, hardware, line)
     return outcome
+
+
+def _refuse_without_claim(operation: Operation, generation: int) -> None:
+    if not claims.holds(operation, generation):
+        raise lifecycle.Interrupted("Another operation owns this slot by now. Nothing more was switched.")

@@ -74,6 +74,9 @@ def _forget_state(slot: Slot) -> None:
         contradiction="",
         contradiction_at=None,
         panicked_at=None,
+        contents="",
+        contents_words="",
+        contents_at=None,
     )
     slot.evidence.filter(kind="uart").update(life_at=None)
     slot.evidence.filter(kind="stage").delete()

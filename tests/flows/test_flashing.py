@@ -2,13 +2,16 @@
 cable pulled, the broker gone, the web server restarted."""
 
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from tests.flows.flashes import Flashes
-from tests.flows.scene import Scene
+from tests.flows.scene import LONG, Scene
+from tests.simulated import PROJECT
 
 CM4, CM5, OTHER_CM5 = 2, 3, 4
 
@@ -228,3 +231,22 @@ def test_stopping_the_portal_in_the_middle_takes_less_than_ten_seconds_and_is_wr
     assert "told to stop" in row["message"]
     assert (flashes.slot(CM4)["power_state"], flashes.slot(CM4)["contents"]) == ("Off", "unknown")
     assert scene.rows.claims() == []
+
+
+def test_a_flash_worker_without_work_ends_by_itself_and_not_as_a_failure(flashes: Flashes) -> None:
+    """In time so fast that its ten minutes are a blink."""
+    environment = {
+        **flashes.scene.portal.environment,
+        "NANOPORTAL_WORKER": "spare-flash",
+        "NANOPORTAL_WORKER_KIND": "flash",
+        "NANOPORTAL_TIME_SCALE": "1000",
+    }
+    options = ["--pool", "threads", "--concurrency", "4", "--queues", "flash@spare", "--hostname", "spare-flash"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "celery", "--quiet", "--app", "nanoportal", "worker", *options],
+        env=environment,
+        cwd=PROJECT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    assert process.wait(LONG) == 0

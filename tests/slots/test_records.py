@@ -9,7 +9,7 @@ from django.utils import timezone
 from hardware.som import TRAITS, ResetType
 from operations import refusals
 from operations.models import AuditEntry, OperationState
-from slots.models import Basis, Board, EvidenceKind, Som, SomType
+from slots.models import Basis, Board, Contents, EvidenceKind, Som, SomType
 from slots.services import budget, catalogue, power, records
 from tests.slots.rig import OFF, ON, SLUG, UNKNOWN, ask, believe, saw, slot, state
 
@@ -35,12 +35,13 @@ def test_a_som_that_was_put_in_is_recorded_and_can_be_powered(rows, operator):
 
 
 def test_another_som_in_a_slot_inherits_nothing_of_what_was_believed_of_the_old_one(rows, operator):
-    believe(CM5, OFF, latched=True, latched_note="held 8.0 s", commanded_at=timezone.now())
+    believe(CM5, OFF, latched=True, latched_note="held 8.0 s", commanded_at=timezone.now(), contents=Contents.IMAGE)
     saw(CM5, EvidenceKind.UART, "console is silent", False, life_at=timezone.now())
     Som.objects.filter(slot=slot(CM5)).delete()
     records.save_som(slot(CM5), som_for(CM5, "M4N"), operator)
     row = slot(CM5)
     assert (row.power_state, row.basis, row.latched, row.commanded_at) == (UNKNOWN, Basis.OBSERVED, False, None)
+    assert row.contents == ""
     assert row.evidence.get(kind="uart").life_at is None
 
 
