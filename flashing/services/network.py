@@ -4,11 +4,12 @@
 DATA/ssh, where ssh itself reads it. All of it blocks for the network, up to half a minute.
 """
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from django.conf import settings
 from django.db import transaction
@@ -20,6 +21,8 @@ from hardware.flash.sshkeys import RemoteAddress, SshKeys, scan_host_key
 from operations import audit, roles
 from operations.refusals import BadRequest, Conflict, Unavailable
 from operations.roles import Actor
+
+KEPT = 200  # of the disks that were shown: those of some twenty SOMs
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,41 @@ def disks(host: str, actor: Actor) -> tuple[RemoteDisk, ...]:
     address = _address(host)
     with _as_refusals():
         found = network.list_disks(address, keys())
+    _keep_shown(found)
     return tuple(sorted(found, key=lambda disk: bool(disk.uses)))
+
+
+def planned(place: str) -> dict[str, Any]:
+    """What a flash of that place is bound to (DiskIdentity as a dict): the disk that people were shown there last.
+
+    Names like sda are given anew at each start, and a run may wait for hours behind another. Empty if nobody has
+    looked: then it is bound to what is there when it starts. Does not ask the machine.
+    """
+    identity: dict[str, Any] = _shown().get(place, {})
+    return identity
+
+
+def _keep_shown(found: tuple[RemoteDisk, ...]) -> None:
+    with keys().locked():
+        shown = _shown()
+        for disk in found:
+            shown.pop(disk.identity.place, None)  # the newest are the last
+            shown[disk.identity.place] = asdict(disk.identity)
+        new = _shown_file().with_suffix(".new")
+        new.write_text(json.dumps(dict(list(shown.items())[-KEPT:])))
+        new.replace(_shown_file())
+
+
+def _shown() -> dict[str, dict[str, Any]]:
+    try:
+        shown: dict[str, dict[str, Any]] = json.loads(_shown_file().read_text())
+    except (FileNotFoundError, ValueError):  # nobody has looked yet, or the power went
+        return {}
+    return shown
+
+
+def _shown_file() -> Path:
+    return keys().directory / "shown.json"
 
 
 def _address(host: str) -> RemoteAddress:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from flashing import guidance
 from flashing.models import FlashJob, FlashRun, Method, Profile
-from flashing.services import profiles, promises, queueing
+from flashing.services import network, profiles, promises, queueing
 from flashing.services.methods import MethodOffer, offers
 from hardware.flash.plan import MAX_TARGETS
 from images.models import FirmwareImage
@@ -274,6 +274,7 @@ def _create_job(run: FlashRun, job: ReviewJob, actor: Actor, reason: str) -> Fla
         method=job.method,
         medium=job.medium,
         address=job.address,
+        identity=network.planned(job.address) if job.method == Method.NETWORK else {},
         power_before=job.power_before,
         power_after=job.power_after,
     )

@@ -70,14 +70,15 @@ class NetworkWay:
     """A disk of the Linux that runs on the SOM."""
 
     def __init__(self, one: "Attendant") -> None:
-        self._address = one.job.address
+        self._one = one
 
     def open(self) -> Found:
         from flashing.services import network  # only who goes this way needs what it takes
         from hardware.flash.network import RemoteTarget, find_disk
 
-        disk = find_disk(self._address, network.keys())
-        return RemoteTarget.open(disk.identity, network.keys()), disk.identity
+        job, keys, stop = self._one.job, network.keys(), self._one.stop.requested
+        identity = DiskIdentity(**job.identity) if job.identity else find_disk(job.address, keys, stop).identity
+        return RemoteTarget.open(identity, keys, stop), identity
 
 
 class DiskWay:

@@ -91,7 +91,7 @@ class SshKeys:
         """
         public = self.private_key.with_suffix(".pub")
         if not public.exists():
-            with self._locked():
+            with self.locked():
                 if not public.exists():
                     self._make(public)
         return public.read_text().strip()
@@ -102,7 +102,7 @@ class SshKeys:
 
     def trust(self, address: RemoteAddress, key: HostKey) -> None:
         """Accepts this host key from now on, instead of any other."""
-        with self._locked():
+        with self.locked():
             kept = [(name, one) for name, one in self._entries() if name != address.known_as]
             lines = [f"{name} {one.kind} {one.blob}\n" for name, one in (*kept, (address.known_as, key))]
             new = self.known_hosts.with_suffix(".new")
@@ -129,7 +129,7 @@ class SshKeys:
             path.with_suffix(".pub").replace(public)
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[None]:
         """The directory, made if need be, against another process that is about to do the same."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

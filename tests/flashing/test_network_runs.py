@@ -36,10 +36,14 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield device
 
 
-def flash(image, operator, som: SshServer, disk: Path) -> FlashRun:
+def request(image, operator, som: SshServer, disk: Path) -> FlashRun:
     target = TargetAsk(2, Method.NETWORK, disk.name, f"{som.address}:{disk}")
     ask = Ask(image.pk, (target,), typed={2: rig.name(2)})
-    asked = requests.request_flash(Board.objects.get(slug=rig.SLUG), ask, operator)
+    return requests.request_flash(Board.objects.get(slug=rig.SLUG), ask, operator)
+
+
+def flash(image, operator, som: SshServer, disk: Path) -> FlashRun:
+    asked = request(image, operator, som, disk)
     execution.execute(str(rig.job(asked).operation_id))
     return asked
 
@@ -71,3 +75,17 @@ def test_a_som_that_was_set_up_anew_is_not_written(image, operator, me, som, dis
     job = rig.job(flash(image, operator, som, disk))
     assert rig.ended(job) == ("failed", "host-key-changed")
     assert (tmp_path / "disk").read_bytes() == rig.noise(2)
+
+
+def test_a_disk_that_has_another_name_since_it_was_chosen_is_not_mistaken(image, operator, me, som, disk, tmp_path):
+    shown = {one.name for one in network.disks(str(som.address), operator)}
+    assert disk.name in shown
+    asked = request(image, operator, som, disk)
+    with (tmp_path / "disk").open("ab") as file:  # the SOM was restarted, and the name is another disk's now
+        file.truncate(2 * len(rig.noise(2)))
+    run("losetup", "--set-capacity", disk)
+    execution.execute(str(rig.job(asked).operation_id))
+    job = rig.job(asked)
+    assert rig.ended(job) == ("failed", "target-changed")
+    assert "The disk that was planned for is" in job.operation.message
+    assert (tmp_path / "disk").read_bytes()[: len(rig.noise(2))] == rig.noise(2)
