@@ -19,7 +19,7 @@ from flashing import sealing
 from flashing.models import Profile
 from hardware.errors import HardwareError
 from hardware.flash.firstboot import forms, values
-from hardware.flash.firstboot.errors import FirstBootInvalid
+from hardware.flash.firstboot.errors import BootPartitionError, FirstBootInvalid
 from hardware.flash.firstboot.forms import Kind
 from hardware.flash.firstboot.overlay import BootPartition, Overlay
 from hardware.flash.firstboot.passwords import crypt_hash
@@ -274,7 +274,10 @@ def kind_of(image: FirmwareImage) -> Kind:
         workdir = Path(settings.DATA_DIR) / "flash" / "looking"
         _sweep(workdir)
         with _boot_partition(image, workdir) as boot:
-            kind = boot.kind()
+            try:
+                kind = boot.kind()
+            except BootPartitionError:  # a damaged one is found to be so once, too
+                kind = Kind.NONE
         with suppress(OSError):  # then it is found again next time
             store.write_whole(kept, kind.value.encode())
     return kind

@@ -9,12 +9,19 @@ import subprocess
 from pathlib import Path
 
 from hardware.flash.firstboot.errors import BootPartitionError
+from hardware.flash.programs import installed
 from hardware.program_errors import ProgramMissing, ProgramTimeout
 
+PACKAGE = "mtools (apt install mtools)"
 PROGRAM_SECONDS = 60.0  # hundreds of times what a copy of some kB takes; a hung disk must not hold a run for ever
 
 # Its own check of the disk's geometry turns away partitions that every kernel and boot loader reads.
 _ENVIRONMENT = {"MTOOLSRC": "/dev/null", "MTOOLS_SKIP_CHECK": "1", "LC_ALL": "C.UTF-8"}
+
+
+def require() -> None:
+    """Raises ProgramMissing if mtools is not there, before it is needed."""
+    installed("mcopy", PACKAGE)
 
 
 def names(disk: Path) -> frozenset[str]:
@@ -73,7 +80,7 @@ def _done(program: str, *arguments: str | Path) -> subprocess.CompletedProcess[b
             timeout=PROGRAM_SECONDS,
         )
     except FileNotFoundError as error:
-        raise ProgramMissing(program, "mtools (apt install mtools)") from error
+        raise ProgramMissing(program, PACKAGE) from error
     except subprocess.TimeoutExpired as error:
         raise ProgramTimeout(program, PROGRAM_SECONDS, "") from error
 

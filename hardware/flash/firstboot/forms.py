@@ -77,8 +77,8 @@ def why_not(values: Values, kind: Kind) -> str:
     """Why that kind of system cannot be told these values, in one sentence; "" if it can."""
     if kind is Kind.NONE:
         return (
-            "Nothing in the image reads a first-boot profile: its boot partition has neither cloud-init's files nor "
-            "those of Raspberry Pi OS."
+            "Nothing in the image reads a first-boot profile: neither cloud-init's files nor those of Raspberry Pi OS "
+            "are in its boot partition."
         )
     said = [name for name in _FIELDS if getattr(values, name)]
     if deaf := [_FIELDS[name] for name in said if name not in _READS[kind]]:

@@ -86,8 +86,9 @@ class BootPartition:
 
         Takes what expanding the image up to the partition's last data takes, and as much room as its data.
 
-        Raises ImageError, BootPartitionError (no room in `workdir`, for instance), Stopped.
+        Raises ImageError, BootPartitionError (no room in `workdir`, for instance), Stopped; ProgramMissing at once.
         """
+        fat.require()
         with contextlib.ExitStack() as undo, _room():
             workdir.mkdir(mode=0o700, parents=True, exist_ok=True)
             directory = Path(mkdtemp(dir=workdir, prefix="boot-"))
