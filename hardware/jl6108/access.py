@@ -100,8 +100,10 @@ class Access:
     def _get(self, register: Register, index: int = 0) -> int:
         return to_value(self.read_words(register.at(index), register.words))
 
-    def _put(self, register: Register, index: int, value: int) -> None:
+    def _put(self, register: Register, index: int, value: int, *, verify: bool = False) -> None:
         self.write_words(register.at(index), register.to_words(value))
+        if verify:
+            self._verify(register, value, index)
 
     def _modify(self, register: Register, index: int = 0, **fields: int) -> tuple[int, int]:
         """Changes fields of one entry and no other bit of it; returns the entry before and after."""
@@ -145,11 +147,12 @@ class Access:
                 yield to_value(words[number * register.words : (number + 1) * register.words])
 
     @contextmanager
-    def _hands_off(self, bits: int) -> Iterator[None]:
+    def _hands_off(self, bits: int, *, then: bool | None = None) -> Iterator[None]:
         """While inside, the chip's firmware leaves the registers of these jobs alone (section 4.4).
 
-        On every exit the bits go back to what they were, read anew so that others' bits are not lost (section 25
-        item 4). Should that fail after another error, that error is kept and this one hung on it as `release_error`.
+        After it, the jobs stay suspended (`then` True), go on (False), or are as they were before, which they are after
+        an error in any case. The mailbox is read anew, so that others' bits are not lost (section 25 item 4). Should
+        that fail after another error, that error is kept and this one hung on it as `release_error`.
         """
         before = self._set_hands_off(bits, bits)
         try:
@@ -162,7 +165,13 @@ class Access:
                 if isinstance(error, HardwareError):
                     error.release_error = second
             raise
-        self._set_hands_off(bits, before)
+        if not then:
+            self._set_hands_off(bits, before if then is None else 0)
+
+    def _keep_suspended(self, bits: int) -> None:
+        """Suspends jobs that are suspended after boot, should somebody have let them go on."""
+        if self._get(registers.HANDS_OFF) & bits != bits:
+            self._set_hands_off(bits, bits)
 
     def _set_hands_off(self, bits: int, values: int) -> int:
         """Sets these bits of the mailbox to those of `values`; returns the whole word as it was."""

@@ -23,6 +23,7 @@ AGEING_TICK = 3
 #: How long addresses that age with every microsecond are given to disappear ("a few ms", section 10).
 FAST_AGEING_SECONDS = 0.01
 FIXED = 0b111  # valid, static, hit
+HIT = 0b100  # comes and goes with frames
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,10 @@ class Address:
 
 
 class AddressTable(Access):
-    """Everything raises BusError, ChipRefused; ValueError for a port or address that cannot be; Stopped if told to."""
+    """Everything raises BusError, ChipRefused; ValueError for a port or address that cannot be; Stopped if told to.
+
+    What fixes an address raises RegistersDiffer if the table does not hold it then.
+    """
 
     def read_addresses(
         self,
@@ -87,15 +91,17 @@ class AddressTable(Access):
         return Address(mac.lower(), fid, frozenset(ports), True, True, drops, place)
 
     def write_address(self, place: int, mac: str, fid: int, ports: Collection[int], *, drops: bool = False) -> None:
-        """Puts a fixed address into a place, whatever is there. Valid only once all of it is written."""
+        """Puts a fixed address into a place, whatever is there. It counts only once all of it is written."""
         number = _number(mac)
         destination = self._destination(number, ports, drops)
         # Else frames to the old address would follow the new one's destination for a moment, or the other way round.
         self._clear(place)
-        self._put(*_lookup(place), tables.LOOKUP.put(0, mac=number, fid=fid))
-        self._put(tables.DESTINATION, place, destination)
+        self._put(*_lookup(place), tables.LOOKUP.put(0, mac=number, fid=fid), verify=True)
+        self._put(tables.DESTINATION, place, destination, verify=True)
         self._put(*_shadow(place), FIXED if place >= tables.ADDRESSES else FIXED & 1)
-        self._put(*_age(place), FIXED)
+        register, index = _age(place)
+        self._put(register, index, FIXED)
+        self._verify(register, FIXED, index, ignoring=HIT)
 
     def remove_address(self, mac: str, fid: int) -> bool:
         """Takes an address out of the table, fixed or learned; False if it is not there."""

@@ -5,12 +5,15 @@ from hardware.jl6108.counters import PortCounters
 from hardware.jl6108.isolation import PortIsolation
 from hardware.jl6108.mirror import PortMirror
 from hardware.jl6108.ports import PortControl
+from hardware.jl6108.ranges import VidRanges
 from hardware.jl6108.rates import RateLimits
 from hardware.jl6108.restart import Restart
 from hardware.jl6108.vlans import VlanTables
 
 
-class Jl6108(PortControl, PortCounters, VlanTables, PortIsolation, PortMirror, AddressTable, RateLimits, Restart):
+class Jl6108(
+    PortControl, PortCounters, VlanTables, PortIsolation, PortMirror, AddressTable, VidRanges, RateLimits, Restart
+):
     """`SwitchChip` over the register bridge. What each part does is written where it is.
 
     The chip is asked who it is before anything else; every bridge sequence is one hold of the bus's lock, and series

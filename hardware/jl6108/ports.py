@@ -13,6 +13,8 @@ from hardware.jl6108.registers import ANAR, BMCR, GBCR, IFM_CONTROL, LINK_CONTRO
 
 #: Bits of the BMCR that the PHY clears by itself, and that a read-back therefore does not show.
 RESTART_BIT = 1 << BMCR.fields["restart"][0]
+#: How long a MAC is told that its link is down before it is told of another (section 7.5).
+LINK_DROP_SECONDS = 0.0001
 
 
 class Ability(StrEnum):
@@ -116,11 +118,11 @@ class PortControl(Access):
         """
         wanted = {ability: int(ability in offers) for ability in Ability}
         gigabit = wanted.pop(Ability.FULL_1000)
-        self._set_hands_off(1 << core_port(port), 0)
-        self._modify_port(LINK_CONTROL, port, verify, force_rx_pause=0, force_tx_pause=0)
-        self._modify_port(ANAR, port, verify, **{str(ability): bit for ability, bit in wanted.items()})
-        self._modify_port(GBCR, port, verify, half_1000=gigabit, full_1000=gigabit)
-        self._modify_port(BMCR, port, verify, autonegotiation=1, restart=1)
+        with self._hands_off(1 << core_port(port), then=False):
+            self._modify_port(LINK_CONTROL, port, verify, force_rx_pause=0, force_tx_pause=0)
+            self._modify_port(ANAR, port, verify, **{str(ability): bit for ability, bit in wanted.items()})
+            self._modify_port(GBCR, port, verify, half_1000=gigabit, full_1000=gigabit)
+            self._modify_port(BMCR, port, verify, autonegotiation=1, restart=1)
 
     def force_speed(self, port: int, mbps: int, full_duplex: bool, pause: Pause, *, verify: bool = True) -> None:
         """Sets speed (10, 100 or 1000 Mb/s), duplex and flow control without asking the partner (section 7.4).
@@ -130,52 +132,45 @@ class PortControl(Access):
         """
         if mbps not in registers.IFM_SPEEDS:
             raise ValueError(f"A port runs at 10, 100 or 1000 Mb/s, not {mbps}.")
-        self._force_pause(port, pause, verify)
-        self._modify_port(
-            BMCR,
-            port,
-            verify,
-            autonegotiation=0,
-            restart=1,
-            speed_high=int(mbps == 1000),
-            speed_low=int(mbps == 100),
-            full_duplex=int(full_duplex),
-        )
+        speed = {"speed_high": int(mbps == 1000), "speed_low": int(mbps == 100), "full_duplex": int(full_duplex)}
+        with self._hands_off(1 << core_port(port), then=True):
+            self._modify_port(LINK_CONTROL, port, verify, **_pause_bits(pause, True))
+            self._modify_port(BMCR, port, verify, autonegotiation=0, restart=1, **speed)
 
     def set_flow_control(self, port: int, pause: Pause | None, *, verify: bool = True) -> None:
         """Forces flow control, or with None lets it follow the negotiation again (section 7.6)."""
-        if pause is not None:
-            return self._force_pause(port, pause, verify)
-        self._set_hands_off(1 << core_port(port), 0)
-        # The value bits stay as they are (section 25 item 21).
-        self._modify_port(LINK_CONTROL, port, verify, force_rx_pause=0, force_tx_pause=0)
+        # Given back, the value bits stay as they are (section 25 item 21).
+        bits = {"force_rx_pause": 0, "force_tx_pause": 0} if pause is None else _pause_bits(pause, True)
+        with self._hands_off(1 << core_port(port), then=pause is not None):
+            self._modify_port(LINK_CONTROL, port, verify, **bits)
 
     def force_mac_link(
-        self, port: int, mbps: int, full_duplex: bool, up: bool, pause: Pause, *, forced: bool = True
+        self,
+        port: int,
+        mbps: int,
+        full_duplex: bool,
+        up: bool,
+        pause: Pause,
+        *,
+        forced: bool = True,
+        verify: bool = True,
     ) -> None:
         """Tells the port's MAC what link it has, whatever its PHY says, or with `forced` False ends that.
 
         For loops and tests: section 7.5 as item 20 of section 25 has it. The link drops in between.
         """
-        index, on = mac_index(port), int(forced)
-        bit = 1 << core_port(port)
-        self._set_hands_off(bit, bit if forced else 0)
-        self._clock.wait(0.001)
-        self._modify(IFM_CONTROL, index, force_link=1, link=0)
-        self._clock.wait(0.0001)
-        self._modify(
-            IFM_CONTROL,
-            index,
-            **{"force_link": on, "force_duplex": on, "force_speed": on, "link": int(up)},
-            **{"full_duplex": int(full_duplex), "speed": registers.IFM_SPEEDS[mbps]},
-        )
-        self._modify(LINK_CONTROL, index, **_pause_bits(pause, forced))
-
-    def _force_pause(self, port: int, pause: Pause, verify: bool) -> None:
-        bit = 1 << core_port(port)
-        self._set_hands_off(bit, bit)
-        self._clock.wait(0.001)
-        self._modify_port(LINK_CONTROL, port, verify, **_pause_bits(pause, True))
+        on = int(forced)
+        with self._hands_off(1 << core_port(port), then=forced):
+            self._modify_port(IFM_CONTROL, port, verify, force_link=1, link=0)
+            self._clock.wait(LINK_DROP_SECONDS)
+            self._modify_port(
+                IFM_CONTROL,
+                port,
+                verify,
+                **{"force_link": on, "force_duplex": on, "force_speed": on, "link": int(up)},
+                **{"full_duplex": int(full_duplex), "speed": registers.IFM_SPEEDS[mbps]},
+            )
+            self._modify_port(LINK_CONTROL, port, verify, **_pause_bits(pause, forced))
 
     def _modify_port(self, register: Register, port: int, verify: bool, **fields: int) -> None:
         _, after = self._modify(register, mac_index(port), **fields)

@@ -10,7 +10,7 @@ from hardware.jl6108 import tables
 from hardware.jl6108.access import Access
 from hardware.jl6108.layout import Register
 from hardware.jl6108.numbering import core_port
-from hardware.jl6108.registers import HANDS_OFF, SHAPER_JOB_BIT
+from hardware.jl6108.registers import SHAPER_JOB_BIT, STORM_JOB
 
 INPUT_CLOCK_HZ = 25_000_000
 TICKS = 5
@@ -42,12 +42,16 @@ class Bucket:
 
 
 class RateLimits(Access):
-    """Raises BusError, ChipRefused; ValueError for a port that is not there and a rate that the chip cannot hold."""
+    """Raises BusError, ChipRefused; ValueError for a port that is not there and a rate that the chip cannot hold;
+    RegistersDiffer if the chip does not hold what it was given.
+    """
 
     def set_storm_rate(self, port: int, storm: Storm, rate: int, *, packets: bool = False) -> None:
         """Sets the most that leaves a port, in kbit/s or in packets per second; `limit_storm` puts it into force."""
         frequencies = self._tick_frequencies()
         bucket = storm_packets(rate, frequencies) if packets else storm_bytes(rate, frequencies)
+        # Else the firmware writes its own rates over ours (section 11).
+        self._keep_suspended(STORM_JOB)
         self._put_bucket(storm.value, core_port(port), bucket)
 
     def limit_storm(self, port: int, storm: Storm, limited: bool) -> None:
@@ -74,9 +78,7 @@ class RateLimits(Access):
         if kbps is not None:
             self._put_bucket(tables.PORT_SHAPER, core, shaper_bytes(kbps, self._tick_frequencies()))
         self._enable(tables.PORT_SHAPER[3], core, kbps is not None)
-        bit = 1 << SHAPER_JOB_BIT + core
-        if not self._get(HANDS_OFF) & bit:
-            self._set_hands_off(bit, bit)
+        self._keep_suspended(1 << SHAPER_JOB_BIT + core)
 
     def _tick_frequencies(self) -> tuple[int, ...]:
         """Ticks per second, fastest first."""
@@ -88,14 +90,15 @@ class RateLimits(Access):
 
     def _put_bucket(self, group: tuple[Register, ...], core: int, bucket: Bucket) -> None:
         rate, capacity, threshold, _ = group
-        self._put(threshold, core, threshold.put(0, size=bucket.threshold))
-        self._put(capacity, core, capacity.put(0, size=bucket.capacity))
+        self._put(threshold, core, threshold.put(0, size=bucket.threshold), verify=True)
+        self._put(capacity, core, capacity.put(0, size=bucket.capacity), verify=True)
         fields = {"packets": int(bucket.packets), "tokens": bucket.tokens, "tick": bucket.tick, "gap": GAP_BYTES}
-        self._put(rate, core, rate.put(0, **fields))
+        self._put(rate, core, rate.put(0, **fields), verify=True)
 
     def _enable(self, register: Register, core: int, on: bool) -> None:
         bit = 1 << core
-        self._edit(register, 0, lambda word: word | bit if on else word & ~bit)
+        _, after = self._edit(register, 0, lambda word: word | bit if on else word & ~bit)
+        self._verify(register, after)
 
 
 def storm_bytes(kbps: int, frequencies: tuple[int, ...]) -> Bucket:

@@ -89,26 +89,22 @@ OUTPUT_MIRROR = Register(
 # VIDs from ranges of addresses, VIDs and types (section 5.6): the answer, and what it is the answer to
 
 _ANSWER = {"vid": (0, 11), "order": (12, 13)}
-MAC_RANGE_ANSWER = Register("SWCORE_MAC_RANGE_ANSWER", 0x1064CC, "section 5.6", stride=4, count=4, fields=_ANSWER)
-MAC_RANGE = Register(
-    "SWCORE_MAC_RANGE_SEARCH",
-    0x11F720,
-    "section 5.6",
-    words=4,
-    stride=16,
-    count=4,
-    fields={"ports": (0, 10), "destination": (11, 11), "start": (12, 59), "end": (60, 107)},
-)
-VID_RANGE_ANSWER = Register("SWCORE_OUTER_VID_RANGE_ANSWER", 0x1064DC, "section 5.6", stride=4, count=4, fields=_ANSWER)
-VID_RANGE = Register(
-    "SWCORE_OUTER_VID_RANGE_SEARCH",
-    0x1202B8,
-    "section 5.6",
-    words=2,
-    stride=8,
-    count=4,
-    fields={"ports": (0, 10), "s_tag": (11, 11), "start": (12, 23), "end": (24, 35)},
-)
+_VIDS = {"ports": (0, 10), "flag": (11, 11), "start": (12, 23), "end": (24, 35)}
+_MACS = {"ports": (0, 10), "flag": (11, 11), "start": (12, 59), "end": (60, 107)}
+_TYPES = {"ports": (0, 10), "start": (11, 26), "end": (27, 42)}
+
+
+def _range(name: str, answer: int, search: int, words: int, fields: dict[str, tuple[int, int]]) -> tuple[Register, ...]:
+    return (
+        Register(f"SWCORE_{name}_RANGE_ANSWER", answer, "section 5.6", stride=4, count=4, fields=_ANSWER),
+        Register(f"SWCORE_{name}_RANGE", search, "section 5.6", words=words, stride=4 * words, count=4, fields=fields),
+    )
+
+
+MAC_RANGE = _range("MAC", 0x1064CC, 0x11F720, 4, _MACS)
+OUTER_VID_RANGE = _range("OUTER_VID", 0x1064DC, 0x1202B8, 2, _VIDS)
+INNER_VID_RANGE = _range("INNER_VID", 0x1064EC, 0x120298, 2, _VIDS)
+TYPE_RANGE = _range("ETHERTYPE", 0x11F2CC, 0x120278, 2, _TYPES)
 
 # Addresses (section 10): four ways of 1024 buckets, and 16 slots for what does not fit
 

@@ -136,9 +136,7 @@ class VlanTables(Access):
 
     def write_vlan(self, vid: int, entry: VlanEntry, *, verify: bool = True) -> None:
         """Writes one entry, every bit of it: 10 transfers, and 14 to verify."""
-        self._put(tables.VLAN, vid, entry.value)
-        if verify:
-            self._verify(tables.VLAN, entry.value, vid)
+        self._put(tables.VLAN, vid, entry.value, verify=verify)
 
     def write_vlans(
         self,

@@ -137,6 +137,33 @@ def test_a_port_that_lost_its_link_has_none_at_its_mac_either(bench: Bench) -> N
 # Isolation
 
 
+def test_a_port_whose_speed_could_not_be_forced_is_left_to_the_firmware(bench: Bench) -> None:
+    bench.bus.stores = lambda address, word: None if address == BMCR.at(0) else word
+    with pytest.raises(RegistersDiffer, match="BMCR"):
+        bench.chip.force_speed(1, 100, True, BOTH)
+    assert bench.value(HANDS_OFF) == AFTER_BOOT
+
+
+def test_the_firmware_waits_while_a_port_is_given_back_to_it(bench: Bench) -> None:
+    mailbox: list[int] = []
+
+    def note(address: int, word: int) -> int:
+        if address == LINK_CONTROL.at(0):
+            mailbox.append(bench.value(HANDS_OFF))
+        return word
+
+    bench.bus.stores = note
+    bench.chip.negotiate(1, [Ability.FULL_1000])
+    assert mailbox == [AFTER_BOOT | 1 << 2]
+    assert bench.value(HANDS_OFF) == AFTER_BOOT
+
+
+def test_storm_rates_keep_the_firmware_off_theirs(bench: Bench) -> None:
+    bench.hold(HANDS_OFF, 0, AFTER_BOOT & ~(1 << 17))
+    bench.chip.set_storm_rate(1, Storm.BROADCAST, 1000)
+    assert bench.value(HANDS_OFF) == AFTER_BOOT
+
+
 def test_isolating_asks_the_firmware_to_wait_and_lets_it_go_on(bench: Bench) -> None:
     mailbox: list[int] = []
 

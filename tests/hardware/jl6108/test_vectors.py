@@ -17,8 +17,9 @@ from hardware.errors import ChipRefused
 from hardware.jl6108.chip import Jl6108
 from hardware.jl6108.counters import NAMES
 from hardware.jl6108.isolation import only_uplink
-from hardware.jl6108.numbering import ALL_PORTS
+from hardware.jl6108.numbering import ALL_PORTS, core_mask
 from hardware.jl6108.ports import Ability, Pause
+from hardware.jl6108.ranges import RangeOf, VidRange
 from hardware.jl6108.rates import Storm
 from hardware.jl6108.transport import I2cBridge, WireMode
 from hardware.jl6108.vlans import Choice, TagOperation
@@ -71,6 +72,16 @@ def vlan_get(chip: Jl6108, vid: int) -> list[int]:
     entry = chip.read_vlan(vid)
     fields = ("operation", "vid_choice", "vid", "dei_choice", "pcp_choice", "dei", "pcp", "type_choice", "fid")
     return [logical_mask(entry.ports), *(entry[field] for field in fields), entry["spanning_tree"]]
+
+
+def vlan_set(chip: Jl6108, vid: int, mask: int, operation: int, *rest: int) -> None:
+    names = ("vid_choice", "vid", "dei_choice", "pcp_choice", "dei", "pcp", "type_choice", "fid", "spanning_tree")
+    fields = dict(zip(names, rest, strict=True))
+    chip.change_vlan(vid, members=core_mask(ports(mask)), operation=operation, verify=True, **fields)
+
+
+def vlan_mac_range(chip: Jl6108, slot: int, mask: int, da: int, vid: int, order: int, start: int, end: int) -> None:
+    chip.set_range(RangeOf.MAC, slot, VidRange(frozenset(ports(mask)), start, end, vid, order, bool(da)))
 
 
 def vlan_op(chip: Jl6108, which: int, where: int, operation: int) -> None:
@@ -151,6 +162,8 @@ CALLS: dict[str, Callable[..., Any]] = {
     "vlan_egress_mode": lambda chip, p, operation, vid, dei, pcp, tag_type: chip.set_egress_operation(
         port(p), TagOperation(operation), vid=Choice(vid), dei=Choice(dei), pcp=Choice(pcp), tag_type=tag_type
     ),
+    "vlan_set": vlan_set,
+    "vlan_mac_range": vlan_mac_range,
     "iso_dst": lambda chip, p, mask: chip.set_isolation({port(p): ports(mask)}),
     "iso_mtu": lambda chip, p: chip.set_isolation(only_uplink(port(p))),
     "mirror_in": lambda chip, p, to: chip.mirror_ingress(port(p), port(to)),

@@ -6,6 +6,7 @@ import pytest
 
 from hardware.errors import BusError, Stopped
 from hardware.jl6108 import tables
+from hardware.jl6108.ranges import RangeOf, VidRange
 from hardware.jl6108.vlans import CLOSED, OPEN, Choice, TagOperation, VlanEntry
 from hardware.switch_errors import RegistersDiffer
 from hardware.vlan import CPU_PORT
@@ -149,3 +150,40 @@ def test_a_chip_that_resets_in_the_middle_is_a_bus_error_and_asked_anew(bench: B
     with pytest.raises(Exception, match="firmware is not up"):
         bench.chip.write_vlan(10, CLOSED)
     assert bench.value(tables.VLAN, 10) == OPEN.value
+
+
+# Ranges
+
+
+def test_a_range_of_addresses_is_read_as_it_was_set(bench: Bench) -> None:
+    wanted = VidRange(frozenset({1, 8}), 0x0250B6000000, 0x0250B6FFFFFF, vid=10, order=2, flag=True)
+    bench.chip.set_range(RangeOf.MAC, 3, wanted)
+    assert bench.chip.read_range(RangeOf.MAC, 3) == wanted
+    answer, search = RangeOf.MAC.value
+    assert bench.value(answer, 3) == 2 << 12 | 10
+    assert bench.value(search, 3) == 0x0250B6FFFFFF << 60 | 0x0250B6000000 << 12 | 1 << 11 | 0x204
+    bench.chip.clear_range(RangeOf.MAC, 3)
+    assert bench.chip.read_range(RangeOf.MAC, 3).ports == frozenset()
+
+
+@pytest.mark.parametrize(
+    ("kind", "answer", "search", "words"),
+    [
+        (RangeOf.OUTER_VID, 0x1064E0, 0x1202C0, (100 << 12 | 0x204 | 200 << 24, 0)),
+        (RangeOf.INNER_VID, 0x1064F0, 0x1202A0, (100 << 12 | 0x204 | 200 << 24, 0)),
+        (RangeOf.TYPE, 0x11F2D0, 0x120280, (100 << 11 | 0x204 | (200 << 27) & 0xFFFFFFFF, 200 >> 5)),
+    ],
+)
+def test_each_kind_of_range_has_its_place(
+    bench: Bench, kind: RangeOf, answer: int, search: int, words: tuple[int, int]
+) -> None:
+    bench.chip.set_range(kind, 1, VidRange(frozenset({1, 8}), 100, 200, vid=4095))
+    assert bench.bus.words[answer] == 3 << 12 | 4095
+    assert (bench.bus.words[search], bench.bus.words.get(search + 4, 0)) == words
+    assert bench.bus.written.index(answer) < bench.bus.written.index(search), "the answer is there before it is asked"
+
+
+def test_a_range_of_types_has_no_other_side(bench: Bench) -> None:
+    with pytest.raises(ValueError, match="no other side"):
+        bench.chip.set_range(RangeOf.TYPE, 0, VidRange(frozenset({1}), 1, 2, 10, flag=True))
+    assert bench.bus.written == []
