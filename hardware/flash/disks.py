@@ -6,13 +6,11 @@ product, serial number and size. Names like sda say nothing: they are given anew
 
 import os
 import re
-import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hardware.contracts import Clock
-from hardware.errors import DeviceNotFound, Stopped, TargetAmbiguous
+from hardware.errors import DeviceNotFound, TargetAmbiguous
 
 SYS = Path("/sys")
 PROC = Path("/proc")
@@ -89,31 +87,6 @@ def match_disk(
         others = f" (there is only {', '.join(str(disk.identity) for disk in there)})" if there else ""
         raise DeviceNotFound(f"{what} at {place}{others}")
     return fit[0]
-
-
-def await_disk(
-    place: str,
-    clock: Clock,
-    *,
-    timeout_seconds: float,
-    stop: threading.Event | None = None,
-    min_bytes: int = 1,
-    max_bytes: int | None = None,
-    sys: Path = SYS,
-) -> Disk:
-    """Waits for a disk to appear in that place and returns it. Blocks up to the timeout.
-
-    Raises what `match_disk` raises (DeviceNotFound only at the end), Stopped once `stop` is set.
-    """
-    deadline = clock.monotonic() + timeout_seconds
-    while True:
-        try:
-            return match_disk(find_disks(sys), place, min_bytes=min_bytes, max_bytes=max_bytes)
-        except DeviceNotFound:
-            if clock.monotonic() >= deadline:
-                raise
-        if clock.wait(LOOK_SECONDS, stop):
-            raise Stopped("Waiting for the disk")
 
 
 def _is_at(disk: Disk, place: str) -> bool:

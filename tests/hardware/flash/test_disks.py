@@ -1,14 +1,12 @@
 """Disks are known by where they are plugged in and what they are, as the kernel tells; two that fit are none."""
 
 import os
-import threading
 from pathlib import Path
 
 import pytest
 
-from hardware.clock import VirtualClock
-from hardware.errors import DeviceNotFound, Stopped, TargetAmbiguous
-from hardware.flash.disks import Disk, DiskIdentity, await_disk, disk_at, find_disks, match_disk, uses_of
+from hardware.errors import DeviceNotFound, TargetAmbiguous
+from hardware.flash.disks import Disk, DiskIdentity, disk_at, find_disks, match_disk, uses_of
 from tests.hardware.flash.fake_sys import FakeSys
 
 GIB = 1024**3
@@ -57,24 +55,6 @@ def test_two_disks_in_one_port_are_told_apart_by_size_or_refused(fake: FakeSys) 
         match_disk(find_disks(fake.sys), "1-1.2")
     with pytest.raises(DeviceNotFound, match="there is only"):
         match_disk(find_disks(fake.sys), "1-1.2", min_bytes=1000 * GIB)
-
-
-def test_a_disk_is_waited_for_until_it_appears(fake: FakeSys, virtual_clock: VirtualClock) -> None:
-    virtual_clock.at(7, lambda: fake.usb_disk("sda", "1-1.2", GIB, "8:0") and None)
-    began = virtual_clock.monotonic()
-    assert await_disk("1-1.2", virtual_clock, timeout_seconds=30, sys=fake.sys).name == "sda"
-    assert virtual_clock.monotonic() - began < 8
-
-
-def test_waiting_for_a_disk_ends_with_the_deadline_or_when_stopped(fake: FakeSys, virtual_clock: VirtualClock) -> None:
-    began = virtual_clock.monotonic()
-    with pytest.raises(DeviceNotFound):
-        await_disk("1-1.2", virtual_clock, timeout_seconds=30, sys=fake.sys)
-    assert 30 <= virtual_clock.monotonic() - began < 31
-    stop = threading.Event()
-    virtual_clock.at(3, stop.set)
-    with pytest.raises(Stopped):
-        await_disk("1-1.2", virtual_clock, timeout_seconds=30, stop=stop, sys=fake.sys)
 
 
 def test_a_disk_that_nobody_uses_is_free(fake: FakeSys) -> None:
