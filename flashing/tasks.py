@@ -5,6 +5,6 @@ from celery import shared_task
 
 @shared_task(name="flashing.run", ignore_result=True)
 def run_flash(operation_id: str) -> None:
-    from flashing.services import execution  # what it takes is for the process that writes, not for the ones that ask
+    from flashing.services.execution import execute  # what it takes is for who writes, not for all those who ask
 
-    execution.execute(operation_id)
+    execute(operation_id)

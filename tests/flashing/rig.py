@@ -1,6 +1,7 @@
 """Images, storages and requests for the tests of flashing."""
 
 import random
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,7 @@ from operations.models import Operation
 from operations.roles import Actor
 from slots.models import Board, Slot
 from slots.services import power
+from tests.bootable import WITH_SBIN
 from tests.images import rig as images
 
 SLUG = "demo"
@@ -104,3 +106,10 @@ def ended(job: FlashJob) -> tuple[str, str]:
 
 def log(job: FlashJob) -> list[str]:
     return [line.text for line in Operation.objects.get(pk=job.operation_id).log.all()]
+
+
+def tool(*command: str) -> str:
+    """What a program of Debian's says; it must succeed."""
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, env=WITH_SBIN, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

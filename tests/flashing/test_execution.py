@@ -6,15 +6,17 @@ import time
 import pytest
 
 from flashing.models import FlashRun
-from flashing.services import execution, progress, restoring
+from flashing.services import execution, profiles, progress, requests, restoring
 from hardware.flash import writer
 from hardware.sequencer import StopReason
 from images import store
 from operations import lifecycle
 from operations.models import Claim, Operation
 from slots.models import Contents
+from tests.bootable import BOOT_START, make_bootable
 from tests.flashing import rig
 from tests.flashing.rig import MIB, STORAGE_BYTES
+from tests.images import rig as images
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -238,8 +240,6 @@ def test_a_worker_that_died_is_swept_up_and_a_retry_works(image, operator, me, d
     assert (rig.job(run).phase, rig.job(run).failed_in) == ("ended", "writing")
     assert rig.slot(2).contents == Contents.UNKNOWN
     assert Claim.objects.count() == 0
-    from flashing.services import requests
-
     again = requests.retry(rig.job(run), operator, rig.name(2))
     carry_out(again)
     assert rig.ended(rig.job(again)) == ("succeeded", "")
@@ -257,3 +257,27 @@ def test_nothing_is_left_claimed_by_a_fault_of_our_own(image, operator, me, data
     assert [rig.ended(job) for job in rig.jobs(run)] == [("failed", "internal")] * 2
     assert [job.contents for job in rig.jobs(run)] == ["unknown"] * 2
     assert Claim.objects.count() == 0
+
+
+def test_each_slot_gets_its_own_first_boot_files_and_nothing_else_differs(board, operator, me, data_dir):
+    """With Debian's own tools: the image has a real file system, which is clean afterwards."""
+    source = make_bootable(data_dir / "boot.img", {"user-data": b"#cloud-config\n", "meta-data": b""}, size_mib=6)
+    image = images.kept_image(source.read_bytes(), operator, "boot.img")
+    image.som_types.clear()
+    profile = profiles.create(profiles.Wish(name="lab", hostname_template="{board}-{slot}"), operator)
+    run = rig.request(image, operator, 2, 3, profile_id=profile.pk)
+    carry_out(run)
+    original = source.read_bytes()
+    for job in rig.jobs(run):
+        assert rig.ended(job) == ("succeeded", ""), rig.log(job)
+        assert job.hostname == f"demo-{job.number}"
+        disk = data_dir / f"slot-{job.number}.disk"
+        held = disk.read_bytes()
+        assert held[:MIB] == original[:MIB]
+        told = rig.tool("mtype", "-i", f"{disk}@@{BOOT_START}", "::meta-data")
+        assert f"demo-{job.number}" in told
+        partition = data_dir / "partition"
+        partition.write_bytes(held[BOOT_START : len(original)])
+        assert rig.tool("fsck.fat", "-n", str(partition))
+        assert any(line.startswith("First boot: ") for line in rig.log(job))
+    assert storage(data_dir, 2)[: 6 * MIB] != storage(data_dir, 3)[: 6 * MIB]

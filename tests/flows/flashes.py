@@ -1,6 +1,7 @@
 """Flashes of a running portal, as a person makes them: an image, hands at the simulated board, words to the API."""
 
 import random
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,17 @@ class Flashes:
         self.scene.wait(lambda: self.job(job)["hands_step"] not in (1, 2), f"the boot ROM of slot {slot}")
         self.scene.board("boot-button", slot, "release")
 
+    def try_to_hold_boot(self, slot: int, job: str) -> None:
+        """The same, unless it ends before."""
+        with suppress(AssertionError):
+            while self.job(job)["hands_step"] != 1:
+                if self.job(job)["state"] not in ("queued", "running"):
+                    return
+                time.sleep(0.02)
+            self.scene.board("usb", slot, "plug")
+            self.scene.board("boot-button", slot, "hold")
+            self.scene.client.post(f"{API}/flash-jobs/{job}/holding")
+
     def writing(self, slot: int, mb_per_s: float = 0.25, **more: Any) -> str:
         """A flash of one slot that is being written, slowly: some seconds."""
         self.scene.board("fault", "disk-slow", slot, mb_per_s)
@@ -112,6 +124,11 @@ class Flashes:
 
     def storage(self, slot: int) -> Path:
         return next((self.scene.portal.board.directory / "disks").glob(f"slot-{slot}-emmc*"))
+
+    def head(self, slot: int) -> bytes:
+        """The first MiB of its storage."""
+        with open(self.storage(slot), "rb") as disk:
+            return disk.read(MIB)
 
     def holds_image(self, slot: int) -> bool:
         """Compared over its data, byte for byte."""

@@ -4,6 +4,7 @@ cable pulled, the broker gone, the web server restarted."""
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 
@@ -142,6 +143,38 @@ def test_a_worker_killed_in_the_middle_leaves_what_it_did_named_and_nothing_held
     assert flashes.wait_ended(again)["state"] == "succeeded"
     assert flashes.holds_image(CM4)
     assert flashes.slot(CM4)["contents"] == "image"
+
+
+@pytest.mark.soak
+def test_whatever_moment_was_the_workers_last(flashes: Flashes) -> None:
+    """The whole walk: killed a little later each time, until the flash is through before the kill comes."""
+    scene = flashes.scene
+    for number in range(60):
+        scene.do(CM4, "ForceRestart")
+        before = flashes.head(CM4)
+        scene.board("fault", "disk-slow", CM4, 1.0)
+        job = flashes.ask(CM4)[CM4]
+        scene.wait(lambda job=job: flashes.job(job)["state"] == "running", "it to run")
+        hands = threading.Thread(target=flashes.try_to_hold_boot, args=(CM4, job))
+        hands.start()
+        time.sleep(0.12 * number)
+        scene.kill("flash")
+        scene.board("clear")
+        hands.join(LONG)
+        scene.wait_healed("flash")
+        row = flashes.wait_ended(job)
+        assert scene.rows.claims() == []
+        assert not scene.hold_file(CM4).exists()
+        if row["state"] == "succeeded":
+            assert flashes.holds_image(CM4)
+            return
+        assert row["state"] == "interrupted"
+        assert row["contents"] in ("untouched", "unknown")
+        if row["contents"] == "untouched":
+            assert flashes.head(CM4) == before
+        assert flashes.slot(CM4)["contents"] == "unknown" if row["contents"] == "unknown" else True
+        flashes.put_away(CM4)
+    raise AssertionError("the walk did not come to the end of the flash")
 
 
 def test_what_had_not_begun_is_done_once_by_the_next_worker(flashes: Flashes) -> None:
