@@ -99,6 +99,7 @@ CATCH_ALL = {
     "images/services/checking.py",
     "consoles/recordings/writer.py",
     "hardware/flash/lanes.py",
+    "hardware/jl6108/access.py",
     "hardware/sequencer.py",
     "nanoportal/health.py",
     "nanoportal/supervisor/child.py",
