@@ -65,7 +65,8 @@ class VlanEntry(Entry):
 
 #: No port is in it, and nothing is left of it (section 25 item 8).
 CLOSED = VlanEntry(0)
-#: What an entry holds after a reset [inferred, section 5.2]: every port is in it, and a frame tagged with its VID crosses the switch.
+#: What an entry holds after a reset [inferred, section 5.2]: every port is in it, so that a frame tagged with its VID
+#: crosses the switch.
 OPEN = VlanEntry(0x7FF)
 
 
