@@ -76,7 +76,7 @@ def trust(host: str, fingerprint: str, actor: Actor) -> None:
             code="host-key-changed",
         )
     detail = {"kind": shown.kind, "before": before.fingerprint if before else "", "after": shown.fingerprint}
-    with transaction.atomic():
+    with _as_refusals(), transaction.atomic():
         keys().trust(address, shown)
         audit.record("flash.trust-host", actor=actor, target=f"host:{address.known_as}", detail=detail)
 
@@ -91,7 +91,7 @@ def disks(host: str, actor: Actor) -> tuple[RemoteDisk, ...]:
     address = _address(host)
     with _as_refusals():
         found = network.list_disks(address, keys())
-    _keep_shown(found)
+        _keep_shown(found)
     return tuple(sorted(found, key=lambda disk: bool(disk.uses)))
 
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from hardware.errors import RemoteRefused, RemoteUnavailable
-from hardware.program_errors import ProgramMissing
+from hardware.errors import RecordUnwritable, RemoteRefused, RemoteUnavailable
+from hardware.program_errors import ProgramFailed, ProgramMissing, ProgramTimeout
 
 DEFAULT_PORT = 22
 CONNECT_SECONDS = 10  # a machine of the same network answers in a thousandth of it
@@ -87,7 +87,7 @@ class SshKeys:
     def public_key(self) -> str:
         """The line for ~/.ssh/authorized_keys of the far side. Makes the key pair first if there is none yet.
 
-        Blocks up to KEYGEN_SECONDS. Raises ProgramMissing.
+        Blocks up to KEYGEN_SECONDS. Raises ProgramMissing, ProgramFailed, ProgramTimeout, RecordUnwritable.
         """
         public = self.private_key.with_suffix(".pub")
         if not public.exists():
@@ -101,7 +101,7 @@ class SshKeys:
         return next((key for name, key in self._entries() if name == address.known_as), None)
 
     def trust(self, address: RemoteAddress, key: HostKey) -> None:
-        """Accepts this host key from now on, instead of any other."""
+        """Accepts this host key from now on, instead of any other. Raises RecordUnwritable."""
         with self.locked():
             kept = [(name, one) for name, one in self._entries() if name != address.known_as]
             lines = [f"{name} {one.kind} {one.blob}\n" for name, one in (*kept, (address.known_as, key))]
@@ -123,21 +123,29 @@ class SshKeys:
         with TemporaryDirectory(dir=self.directory) as scratch:
             path = Path(scratch, "key")
             comment = f"nanoportal@{plain(socket.gethostname())}"
-            _run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)], KEYGEN_SECONDS)
+            command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", str(path)]
+            done = _run(command, KEYGEN_SECONDS)
+            if done.returncode:
+                raise ProgramFailed(command[0], done.returncode, plain(done.stderr) or "it does not say why")
             path.replace(self.private_key)
             # Last: whoever sees it finds the other half in place.
             path.with_suffix(".pub").replace(public)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """The directory, made if need be, against another process that is about to do the same."""
-        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            fcntl.flock(directory, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(directory)
+        """The directory, made if need be, against another process that is about to change it as well.
+
+        Blocks while one does: milliseconds. Raises RecordUnwritable for every OSError, those of its user's too.
+        """
+        with contextlib.ExitStack() as undo:
+            try:
+                self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+                directory = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                undo.callback(os.close, directory)
+                fcntl.flock(directory, fcntl.LOCK_EX)
+                yield
+            except OSError as error:
+                raise RecordUnwritable(str(self.directory), error.strerror or str(error)) from error
 
 
 def scan_host_key(address: RemoteAddress) -> HostKey:
@@ -145,7 +153,7 @@ def scan_host_key(address: RemoteAddress) -> HostKey:
 
     Anybody could have answered: a person compares the fingerprint with what the machine itself says.
 
-    Raises ProgramMissing, RemoteUnavailable.
+    Raises ProgramMissing, ProgramTimeout, RemoteUnavailable.
     """
     command = ["ssh-keyscan", "-T", str(CONNECT_SECONDS), "-t", "ed25519,ecdsa,rsa", "-p", str(address.port)]
     answer = _run([*command, "--", address.host], 3 * CONNECT_SECONDS)
@@ -182,4 +190,4 @@ def _run(command: list[str], seconds: float) -> subprocess.CompletedProcess[str]
     except FileNotFoundError as error:
         raise missing(command[0]) from error
     except subprocess.TimeoutExpired as error:
-        raise RemoteUnavailable(command[-1], "it does not answer") from error
+        raise ProgramTimeout(command[0], seconds, "") from error

@@ -1,14 +1,16 @@
 """Whom the portal trusts over SSH, and who it is."""
 
+import os
 import subprocess
 import threading
 from pathlib import Path
 
 import pytest
 
-from hardware.errors import RemoteRefused
+from hardware.errors import RecordUnwritable, RemoteRefused
 from hardware.flash.network import parse_place, place_of
 from hardware.flash.sshkeys import HostKey, RemoteAddress, SshKeys
+from hardware.program_errors import ProgramFailed
 
 ADDRESSES = {
     "root@cm5.lan": ("root", "cm5.lan", 22, "cm5.lan"),
@@ -71,6 +73,18 @@ def test_the_key_pair_is_made_once_and_kept_from_others(tmp_path: Path) -> None:
     derived = subprocess.run(["ssh-keygen", "-y", "-f", keys.private_key], capture_output=True, text=True, check=True)
     assert derived.stdout.split()[:2] == line.split()[:2]
     assert sorted(path.name for path in keys.directory.iterdir()) == ["id_ed25519", "id_ed25519.pub"]
+
+
+def test_a_key_that_cannot_be_made_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(RecordUnwritable, match="could not be written: Not a directory"):
+        SshKeys(tmp_path / "file" / "ssh").public_key()
+    (tmp_path / "ssh-keygen").write_text("#!/bin/sh\necho out of luck >&2; exit 3\n")
+    (tmp_path / "ssh-keygen").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(ProgramFailed, match=r"ssh-keygen ended with status 3: out of luck\.$"):
+        SshKeys(tmp_path / "ssh").public_key()
+    assert list((tmp_path / "ssh").iterdir()) == []
 
 
 def test_a_fingerprint_is_the_one_that_ssh_shows(tmp_path: Path) -> None:
