@@ -54,6 +54,9 @@ def test_a_profile_is_refused_mended_kept_and_deleted(visit, picture):
     expect(phone.get_by_label("User", exact=True)).to_be_disabled()
     assert phone.evaluate("document.documentElement.scrollWidth") <= 375
     picture(phone, "flash-profile-phone")
+    phone.get_by_label("Path").get_by_role("link").click()
+    expect(phone.get_by_role("table")).to_contain_text("1 SSH key")
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 375
 
     page.get_by_role("button", name="Delete…").click()
     page.get_by_role("button", name="Delete profile").click()
