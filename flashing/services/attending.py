@@ -39,7 +39,7 @@ class Attendant:
         self.target: BlockTarget | None = None
         self.identity: DiskIdentity | None = None
         self.outcome: Outcome | None = None
-        self.is_ready = self.is_fed = self.is_over = self.was_pressed = self.has_begun = False
+        self.is_ready = self.is_fed = self.is_over = self.was_pressed = self.has_begun = self.is_closed = False
         self.failed_in = ""
         self.phase = Phase.WAITING
         self.error: BaseException | None = None
@@ -95,11 +95,15 @@ class Attendant:
             self.enter(Phase.READY, "ready, waiting for the other slots")
             self.outcome = self.run.await_outcome(self)
         finally:
-            # A target that still waits for the kernel keeps its number until this process ends.
-            if self.target and not (self.outcome and self.outcome.is_stuck):
-                self.target.close()
+            self.close_target()
         if self.outcome.error:
             raise self.outcome.error
+
+    def close_target(self) -> None:
+        """Close what was opened, once; one that still waits for the kernel keeps its number until this process ends."""
+        if self.target and not self.is_closed and not (self.outcome and self.outcome.is_stuck):
+            self.is_closed = True
+            self.target.close()
 
     def _as_end(self, error: BaseException) -> BaseException:
         """A stop is a cancel or the worker's own end; an error of a board without power is not the error."""
@@ -148,7 +152,7 @@ class Attendant:
         self.say(f"Writing to {self.open_target.name}.")
 
     def has_been_written(self, outcome: Outcome) -> None:
-        """Told once its target has ended, and again at the end of all."""
+        """Told once its target has ended, and again at the end of all: one that was stuck may have come back."""
         with self.run.changed:
             self.outcome, self.phase = outcome, self._reached(outcome)
             self.run.changed.notify_all()

@@ -126,7 +126,9 @@ class Flashes:
         return next((self.scene.portal.board.directory / "disks").glob(f"slot-{slot}-emmc*"))
 
     def head(self, slot: int) -> bytes:
-        """The first MiB of its storage."""
+        """The first MiB of its storage; one that was never written to has no file yet."""
+        if not list((self.scene.portal.board.directory / "disks").glob(f"slot-{slot}-emmc*")):
+            return bytes(MIB)
         with open(self.storage(slot), "rb") as disk:
             return disk.read(MIB)
 
