@@ -207,8 +207,9 @@ class Session:
             self._process.stderr.close()
 
     def _kill(self) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        if self._process.returncode is None:  # else the number may be another's by now
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
 
 def connect(address: RemoteAddress, keys: SshKeys, program: str, stop: threading.Event | None = None) -> Session:

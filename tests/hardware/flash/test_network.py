@@ -201,7 +201,7 @@ def test_a_remote_disk_holds_what_a_local_one_would(
     assert (shelf / "disk1").read_bytes() == (shelf / "expected").read_bytes()
 
 
-def test_any_order_and_any_length_end_where_they_belong(programs: str, bench: Bench, disk: Disks, shelf: Path) -> None:
+def test_any_order_and_any_length_end_where_they_belong(bench: Bench, disk: Disks, shelf: Path) -> None:
     chance = random.Random(7)
     expected = bytearray(disk().read_bytes())
     target = bench.open(
