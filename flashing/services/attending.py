@@ -96,6 +96,7 @@ class Attendant:
             self.outcome = self.run.await_outcome(self)
         finally:
             self.close_target()
+        self._say_figures(self.outcome)
         if self.outcome.error:
             raise self.outcome.error
 
@@ -139,6 +140,12 @@ class Attendant:
         assert self.identity is not None
         FlashJob.objects.filter(pk=self.job.pk).update(identity=vars(self.identity))
 
+    def _say_figures(self, outcome: Outcome) -> None:
+        for did, seconds in (("Written", outcome.write_seconds), ("Read back", outcome.verify_seconds)):
+            if seconds:
+                rate = outcome.written_bytes / seconds / 1e6
+                self.say(f"{did}: {outcome.written_bytes:,} bytes in {seconds:.1f} s, {rate:.1f} MB/s.")
+
     # Told by the run
 
     def begin_writing(self) -> None:
@@ -149,7 +156,10 @@ class Attendant:
             self.slot, Contents.UNKNOWN, f"{self.run.row.image_name} is being written to its {self.job.medium}"
         )
         self.enter(Phase.WRITING, "writing")
-        self.say(f"Writing to {self.open_target.name}.")
+        way = f"without reading it back: {self.run.row.unverified_reason}"
+        if not self.run.row.unverified_reason:
+            way = f"to be read back by {self.open_target.reads_back_by}"
+        self.say(f"Writing to {self.open_target.name}, {way}.")
 
     def has_been_written(self, outcome: Outcome) -> None:
         """Told once its target has ended, and again at the end of all: one that was stuck may have come back."""

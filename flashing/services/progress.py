@@ -30,6 +30,7 @@ OF_WRITER = {
     "verifying": Phase.VERIFYING,
     "finishing": Phase.CUSTOMISING,
 }
+BEFORE_WRITING = (Phase.BOOT_MODE, Phase.READY, Phase.WRITING)
 FED = (Phase.WRITING, Phase.VERIFYING, Phase.CUSTOMISING)
 WORDS = {
     Phase.WRITING: "writing",
@@ -41,6 +42,8 @@ WORDS = {
 def enter(job: FlashJob, phase: Phase, words: str) -> None:
     """The job is in this phase from now on."""
     values = {"phase": phase, "progress_at": timezone.now(), "bytes_per_second": 0, "eta_seconds": None}
+    if phase in BEFORE_WRITING:
+        values |= {"done_bytes": 0, "total_bytes": job.run.data_bytes}
     FlashJob.objects.filter(pk=job.pk).update(**values)
     operation = Operation(pk=job.operation_id, resource=job.operation.resource)
     lifecycle.set_step(operation, STEPS[phase], len(queueing.PHASES), words, 0)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 
 from flashing.guidance import HOLD_BOOT
 from flashing.models import FlashJob, Method, Phase
@@ -79,7 +79,10 @@ def settle(one: "Attendant") -> str:
     """Inside the transaction that ends the operation; returns what is said of the end."""
     held = contents_of(one)
     failed_in = one.failed_in if one.error else ""
-    FlashJob.objects.filter(pk=one.job.pk).update(contents=held, failed_in=failed_in)
+    mine = FlashJob.objects.filter(pk=one.job.pk)
+    mine.update(contents=held, failed_in=failed_in, bytes_per_second=0, eta_seconds=None)
+    if one.error is None:
+        mine.update(done_bytes=F("total_bytes"))
     name = one.run.row.image_name
     if held == Contents.IMAGE:
         contents.keep(one.slot, Contents.IMAGE, f"{name}, read back and right")
