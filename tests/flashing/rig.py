@@ -4,6 +4,7 @@ import random
 import subprocess
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ from tests.images import rig as images
 SLUG = "demo"
 MIB = 1 << 20
 STORAGE_BYTES = 8 * MIB
+STORED = (2, 3, 4, 6)  # the slots that have one
 
 
+@cache
 def noise(number: int) -> bytes:
     """What a slot's storage holds before anything is written to it."""
     return random.Random(number).randbytes(STORAGE_BYTES)
@@ -59,13 +62,19 @@ def with_connection(work: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+@cache
 def raw_image() -> bytes:
     return images.raw_image(4)
 
 
+@cache
+def packed_image() -> bytes:
+    return images.xz_image(4)
+
+
 def kept_image(actor: Actor, **more: Any) -> FirmwareImage:
     """The image in the library, for no SOM in particular."""
-    kept = images.kept_image(images.xz_image(4), actor, **more)
+    kept = images.kept_image(packed_image(), actor, **more)
     kept.som_types.clear()
     return kept
 
