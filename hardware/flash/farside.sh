@@ -69,11 +69,11 @@ uses() {
             [ -e "$holder" ] && printf 'belongs to %s; ' "${holder##*/}"
         done
     done
-    printf '%s\n' "$mounts" | while read -r _ _ number _ point rest; do
+    printf '%s\n' "$mounts" | while read -r _ _ device _ point rest; do
         source=${rest#* - }
         source=${source#* }
         # btrfs and the like have numbers of their own, but name their device.
-        case $numbers in *" $number "*) ;; *) is_ours "${source%% *}" || continue ;; esac
+        case $numbers in *" $device "*) ;; *) is_ours "${source%% *}" || continue ;; esac
         case $point in
             /) printf 'holds the system that runs there; ' ;;
             *) printf 'is mounted on %s; ' "$point" ;;
@@ -108,18 +108,22 @@ check() {
     look
     used=$(uses "$disk")
     [ -z "$used" ] || fail busy "$used"
-    # The kernel's own word, which knows users that the lists above do not show.
+}
+
+# The kernel's own word, which knows users that the lists above do not show: it reads no partitions anew while one is in
+# use. Only under our lock, which keeps udev from assembling anything of the partitions that it is told of then.
+ask_kernel() {
     case $(blockdev --rereadpt "/dev/${disk##*/}" 2>&1) in *[Bb]usy*) fail busy "is held by another program; " ;; esac
 }
 
 open_disk() {
     node=/dev/$1 wanted="$2 $3"
-    for program in cat dd flock ls readlink sort; do
+    for program in cat dd flock ls readlink sort tr; do
         command -v "$program" >/dev/null || fail lacks "$program"
     done
     [ "$(printf xy | dd bs=2 count=1 iflag=fullblock 2>/dev/null)" = xy ] || fail lacks "dd with iflag=fullblock"
     number=$(text "$sys/block/$1/dev")
-    [ -n "$number" ] && [ -b "$node" ] || fail gone
+    if [ -z "$number" ] || [ ! -b "$node" ]; then fail gone; fi
     check
     said=$({ : 9<>"$node"; } 2>&1) || fail refused "could not be opened: ${said##*: }"
     exec 9<>"$node"
@@ -127,6 +131,7 @@ open_disk() {
     # shellcheck disable=SC2046 # its words are what is wanted
     set -- $(ls -lL /proc/self/fd/9)
     [ "${5%,}:$6" = "$number" ] || fail changed "the number ${5%,}:$6"
+    ask_kernel
     exec 3<>/proc/self/fd/9
     direct=
     dd if=/dev/null oflag=direct conv=notrunc 2>/dev/null >&3 && direct=oflag=direct
@@ -145,8 +150,9 @@ open_disk() {
 put() {
     length=$1
     shift
-    [ -n "$checked" ] || check
+    [ -n "$checked" ] || { check && ask_kernel; }
     checked=1
+    # shellcheck disable=SC2086 # without O_DIRECT it is no word at all
     said=$(dd "$@" bs="$length" count=1 iflag=fullblock conv=notrunc $direct 2>&1 >&3)
     case $said in *"1+0 records out"*) echo ok ;; *) fail write "$(reason "$said")" ;; esac
 }
