@@ -4,7 +4,7 @@ import hashlib
 import lzma
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,13 +12,28 @@ from playwright.sync_api import Page, expect
 
 from tests.bootable import make_bootable
 from tests.browser.uploading import MIB, SLOW, begin, choose_again, listed, send_at
-from tests.portal import Portal
+from tests.portal import Portal, wait_for
+from tests.simulated import SimulatedBoard
 
-pytestmark = pytest.mark.browser
-HERON, KESTREL = 2, 3  # a CM4 and a CM5
+pytestmark = [pytest.mark.browser, pytest.mark.qemu]
+HERON, KESTREL, OSPREY = 2, 3, 4  # a CM4 and two CM5
 NAME = "2026-11-cloud-server"
 CLOUD_INIT = {"user-data": b"#cloud-config\n", "meta-data": b"instance-id: as-published\n"}
 Visit = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    """A portal on whose board heron boots with a real boot loader; kestrel's system is played."""
+    folder = tmp_path_factory.mktemp("portal")
+    running = Portal(folder, board=SimulatedBoard(folder / "board", scale=10.0, peers={HERON: "u-boot"}))
+    try:
+        running.start()
+        for name, role in (("alice", "administrator"), ("olga", "operator"), ("vera", "viewer")):
+            running.add_person(name, role)
+        yield running
+    finally:
+        running.close()
 
 
 @pytest.fixture(scope="module", params=[(96, 14), pytest.param((1024, 64), marks=pytest.mark.soak)])
@@ -95,7 +110,7 @@ def confirm(page: Page, picture: Callable[[Page, str], None]) -> None:
 
 def lend_hands(page: Page, portal: Portal, slot: int, picture: Callable[[Page, str], None] | None = None) -> None:
     """Hold BOOT as the page says, by simulated hands, have the line pressed, and let go of it."""
-    expect(page.locator("#h-hands")).to_contain_text(f"Slot {slot}")
+    expect(page.locator("#h-hands")).to_contain_text(f"Slot {slot}", timeout=30_000)
     expect(page.locator("#usb-words")).to_contain_text("a cable alone cannot be seen")
     if picture:
         picture(page, "flash-hands")
@@ -108,6 +123,14 @@ def lend_hands(page: Page, portal: Portal, slot: int, picture: Callable[[Page, s
 
 def end_of(page: Page, slot: int, outcome: str) -> None:
     expect(page.locator(f"#target-{slot}")).to_have_attribute("data-outcome", outcome, timeout=60_000)
+
+
+def boot_after_mains(portal: Portal, slot: int) -> None:
+    """What the page asked for: only a board without power brings a CM5 out of its download mode. Then its button."""
+    client = portal.session_of("olga")
+    portal.board.ctl("mains-cycle")
+    wait_for(lambda: client.get("/api/v1/boards/demo").json()["power_lost_at"], 20, "the loss of power to be noticed")
+    client.wait_operation(client.reset(slot, "PushPowerButton").json()["id"])
 
 
 def log_numbers(page: Page) -> list[str]:
@@ -157,5 +180,88 @@ def test_two_soms_get_an_image_and_boot_under_their_new_names(
 
     portal.session_of("olga").reset(HERON, "On")
     page.goto(f"{portal.url}/boards/demo/slots/{HERON}/console/")
-    expect(page.locator(".xterm-rows").first).to_contain_text("demo-2 login:", timeout=30_000)
+    screen = page.locator(".xterm-rows").first
+    expect(screen).to_contain_text("flashed storage speaks", timeout=30_000)
+    expect(screen).to_contain_text(re.compile(r"hostname: \"?demo-2"))
     picture(page, "flash-booted")
+    boot_after_mains(portal, KESTREL)
+    page.goto(f"{portal.url}/boards/demo/slots/{KESTREL}/console/")
+    expect(page.locator(".xterm-rows").first).to_contain_text("demo-3 login:", timeout=30_000)
+
+
+def image_in_library(portal: Portal) -> str:
+    """Any image; one that is imported if this test runs alone."""
+    client = portal.session_of("alice")
+    if not (found := client.get("/api/v1/images").json()["images"]):
+        offered = portal.data / "var" / "import"
+        offered.mkdir()
+        make_bootable(offered / "small.img", CLOUD_INIT)
+        client.post("/api/v1/images/import", {"path": "small.img"})
+        found = wait_for(lambda: client.get("/api/v1/images").json()["images"], 30, "the image to be imported")
+    return str(found[0]["id"])
+
+
+@pytest.fixture
+def waiting(portal: Portal) -> Iterator[str]:
+    """The path of a run that waits for hands at slot 4; it is cancelled afterwards."""
+    client = portal.session_of("alice")
+    client.mark_off(OSPREY)
+    target = {"slot": OSPREY, "method": "rpiboot", "medium": "eMMC", "typed": "osprey"}
+    wish = {"image_id": image_in_library(portal), "targets": [target]}
+    run = client.post("/api/v1/boards/demo/flash-runs", wish).json()
+    job = run["jobs"][0]["id"]
+    wait_for(lambda: client.operation(job)["progress"].startswith("waiting for somebody"), 30, "hands to be asked for")
+    yield f"/boards/demo/flashing/runs/{run['id']}/"
+    client.post(f"/api/v1/operations/{job}/cancel")
+    client.wait_operation(job)
+
+
+def fits(page: Page) -> bool:
+    """Whether nothing makes the page wider than its window."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"))
+
+
+def test_on_a_phone_hands_are_told_the_same_and_nothing_is_too_wide(visit, portal, waiting, picture):
+    phone = visit(waiting, "olga", "phone", "dark")
+    expect(
+        phone.get_by_role("img", name=re.compile("Adapter in slot 4: BOOT button at its upper edge"))
+    ).to_be_visible()
+    expect(phone.get_by_role("button", name="I am holding BOOT")).to_be_visible()
+    assert fits(phone)
+    picture(phone, "flash-hands-phone-dark")
+    image = portal.session_of("alice").get("/api/v1/images").json()["images"][0]["id"]
+    chosen = f"slot=2&slot=5&image={image}&to-2=rpiboot%2FeMMC&to-5=disk%2Fdisk&profile=none"
+    for step in ("", "image/", "method/", "first-boot/", "review/"):
+        phone.goto(f"{portal.url}/boards/demo/flashing/new/{step}?{chosen}")
+        assert fits(phone), step
+        if step == "method/":
+            picture(phone, "flash-method-phone-dark")
+    phone.goto(f"{portal.url}/boards/demo/flashing/")
+    assert fits(phone)
+
+
+def test_who_has_the_button_under_the_finger_keeps_it_while_the_page_goes_on(visit, waiting):
+    page = visit(waiting, "olga")
+    button = page.get_by_role("button", name="I am holding BOOT")
+    button.focus()
+    with page.expect_response(lambda answer: waiting in answer.url and answer.ok, timeout=10_000):
+        page.wait_for_timeout(100)  # it is read again by itself
+    expect(button).to_be_focused()
+    left = page.locator("[data-left]").inner_text()
+    expect(page.locator("[data-left]")).not_to_have_text(left)
+
+
+def test_a_viewer_watches_hands_without_a_button(visit, waiting, picture):
+    page = visit(waiting, "vera", scheme="dark")
+    expect(page.locator("#why-not")).to_contain_text("You watch. This needs the role operator")
+    expect(page.locator("#usb-words")).to_contain_text("a cable alone cannot be seen")
+    expect(page.get_by_role("main").get_by_role("button")).to_have_count(0)
+    picture(page, "flash-hands-dark")
+
+
+def test_skipping_a_slot_before_anything_was_written_leaves_it_as_it_was(visit, waiting):
+    page = visit(waiting, "olga")
+    page.get_by_role("button", name="Skip slot 4").click()
+    end_of(page, OSPREY, "cancelled")
+    expect(page.locator("#target-4")).to_contain_text("Untouched")
+    expect(page.get_by_role("button", name="Retry… slot 4")).to_be_visible()
