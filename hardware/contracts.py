@@ -153,6 +153,10 @@ class SwitchChip(Protocol):
         """The chip's name, asked anew; reads only."""
         ...
 
+    def bring_into_step(self) -> None:
+        """To be called before the first write after a writer died: what it had begun may still be in the bridge."""
+        ...
+
     def read_links(self) -> tuple[Link, ...]:
         """The links of ports 1 to 8, in that order."""
         ...

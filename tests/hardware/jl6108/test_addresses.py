@@ -11,7 +11,7 @@ from hardware.errors import BusError, Stopped
 from hardware.jl6108 import tables
 from hardware.jl6108.addresses import bucket_of
 from hardware.jl6108.registers import MIB, MIB_CLEAR
-from hardware.switch_errors import AddressTableFull
+from hardware.switch_errors import AddressTableFull, RegistersDiffer
 from hardware.vlan import CPU_PORT
 from tests.hardware.jl6108.conftest import Bench
 
@@ -50,6 +50,15 @@ def test_every_bit_of_mac_and_fid_counts_in_the_bucket(mac: int, fid: int, bit: 
     key = fid << 48 | mac
     other = key ^ 1 << bit
     assert bucket_of(mac, fid) ^ bucket_of(other & (1 << 48) - 1, other >> 48) == 1 << bit % 10
+
+
+def test_the_bit_that_frames_set_is_no_difference_and_every_other_is(bench: Bench) -> None:
+    age = tables.AGE.at(bucket_of(MAC, 10))
+    bench.bus.stores = lambda address, word: word & ~0b100 if address == age else word
+    assert not (bench.chip.fix_address(text(MAC), 10, {3}) and bench.bus.words[age] & 0b100)
+    bench.bus.stores = lambda address, word: word & ~0b010 if address == age else word
+    with pytest.raises(RegistersDiffer, match="AGING_TABLE"):
+        bench.chip.fix_address(text(MAC), 10, {4})
 
 
 def test_what_the_chip_learned_is_read_with_its_port(bench: Bench) -> None:

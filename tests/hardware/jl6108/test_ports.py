@@ -107,9 +107,11 @@ def test_the_link_of_a_mac_is_forced_down_before_it_is_what_was_asked(bench: Ben
         return word
 
     bench.bus.stores = note
+    start = bench.clock.monotonic()
     bench.hold(IFM_CONTROL, 4, 0b111100)
     bench.chip.force_mac_link(5, 1000, True, True, Pause(receive=True, send=False))
     assert steps == [0b111101, 0b1_1101_1111_1111]
+    assert bench.clock.monotonic() - start == pytest.approx(0.0011)
     assert bench.value(LINK_CONTROL, 4) == 0b0111 << 6
     assert bench.value(HANDS_OFF) == AFTER_BOOT | 1 << 6
     bench.chip.force_mac_link(5, 10, False, False, BOTH, forced=False)
@@ -262,7 +264,20 @@ def test_mirrors_are_read_as_they_were_set(bench: Bench) -> None:
         bench.chip.mirror_ingress(4, 4)
 
 
+def test_a_mirror_that_did_not_take_is_told(bench: Bench) -> None:
+    bench.bus.stores = lambda address, word: None
+    with pytest.raises(RegistersDiffer, match=r"OUTPUT_MIRRORING_TABLE\[2\]"):
+        bench.chip.mirror_egress(1, 2)
+
+
 # Rates
+
+
+def test_a_bucket_is_never_larger_than_the_chip_can_hold(bench: Bench) -> None:
+    bench.chip.set_storm_rate(1, Storm.BROADCAST, 3000)
+    rate, capacity, threshold, _ = tables.BROADCAST_STORM
+    assert rate.get(bench.value(rate, 2), "tokens") == 3751
+    assert (bench.value(threshold, 2), bench.value(capacity, 2)) == (37_510, 0xFFFF)
 
 
 def test_a_storm_in_packets_has_no_token_to_spare(bench: Bench) -> None:
