@@ -16,6 +16,7 @@ from operations.models import AuditEntry
 from slots.models import Som
 from slots.services import catalogue, parts
 from tests.flashing import rig
+from tests.flashing.rig import MIB
 from tests.slots.rig import SCALE, Board, believe
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -202,3 +203,29 @@ def test_the_second_slot_waits_until_hands_are_done_with_the_first(board, image,
     me.pass_on_cancels()
     thread.join(20)
     assert rig.ended(rig.job(run, CM5)) == ("cancelled", "cancelled")
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "phase"),
+    [
+        (("disk-bad-block", 2 * MIB), "write-failed", "writing"),
+        pytest.param(("disk-unreadable", MIB), "read-failed", "verifying", marks=pytest.mark.soak),
+        pytest.param(("disk-lies",), "verify-failed", "verifying", marks=pytest.mark.soak),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_storage_that_fails_leaves_its_som_off_and_its_contents_unknown(board, flash, operator, fault, code, phase):
+    """Even one that was on before: nobody knows what it would boot."""
+    believe(CM4, ON)
+    name, *offset = fault
+    board.ctl("fault", name, CM4, *offset)
+    one = flash(CM4)
+    one.wait_step(1)
+    boot_mode.simulated_hands(one.job, operator)
+    one.hold()
+    job = one.end()
+    assert (job.operation.code, job.contents, job.failed_in) == (code, "unknown", phase)
+    assert job.operation.message.endswith("unknown, and does not boot. It was left off.")
+    slot = rig.slot(CM4)
+    assert (slot.contents, slot.power_state, slot.line_low) == ("unknown", OFF, True)
+    assert board.is_low(CM4)
