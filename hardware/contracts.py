@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from hardware.jl6108.addresses import Address
-    from hardware.jl6108.counters import Counters
+    from hardware.jl6108.counters import Counters, Drops
     from hardware.jl6108.mirror import Mirrors
     from hardware.jl6108.ports import Ability, Pause, PortSettings
     from hardware.jl6108.vlans import PortTables, Progress, VlanEntry
@@ -172,6 +172,8 @@ class SwitchChip(Protocol):
     def set_flow_control(self, port: int, pause: "Pause | None", *, verify: bool = True) -> None: ...
 
     def read_all_counters(self) -> "tuple[Counters, ...]": ...
+
+    def read_drops(self) -> "Drops": ...
 
     def clear_counters(self, port: int) -> None: ...
 

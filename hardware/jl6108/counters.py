@@ -6,6 +6,7 @@ from hardware.jl6108.access import Access
 from hardware.jl6108.layout import WORD_BITS
 from hardware.jl6108.numbering import mac_index
 from hardware.jl6108.registers import MIB, MIB_CLEAR, PORTS
+from hardware.jl6108.tables import DROPS, DROPS_MASK
 
 #: A burst holds 16 words, and none of these parts divides a counter of two (section 25 item 22).
 PARTS = (16, 16, 5)
@@ -41,6 +42,32 @@ class Counters:
     rx_fragments: int
 
 
+@dataclass(frozen=True)
+class Drops:
+    """Frames that the switch core dropped, of all ports, by reason and in the chip's order. 24 bits, wrapping around.
+
+    Of use when a VLAN does not do what it should: `vlan_member` are frames of a VLAN that their port is not in,
+    `frame_filter` those of a kind that their port does not take in. What `pm` stands for is not known.
+    """
+
+    broken: int
+    pm: int
+    unknown_ingress: int
+    nowhere_to_go: int
+    spanning_tree_listening: int
+    spanning_tree_learning: int
+    spanning_tree_blocking: int
+    address_lookup: int
+    frame_filter: int
+    reserved_destination: int
+    reserved_source: int
+    vlan_member: int
+    too_few_tags: int
+    too_many_tags: int
+    reserved_multicast: int
+    access_list: int
+
+
 NAMES = tuple(field.name for field in fields(Counters))
 #: Those of one word; every other one has two, the low word first.
 SHORT = frozenset({"tx_dropped", "tx_errors", "rx_dropped", "rx_crc_errors", "rx_fragments"})
@@ -70,6 +97,10 @@ class PortCounters(Access):
                 self._bridge.give_way()
             counters.append(self.read_counters(port))
         return tuple(counters)
+
+    def read_drops(self) -> Drops:
+        """Why the switch core dropped frames: one burst, 70 transfers."""
+        return Drops(*(word & DROPS_MASK for word in self.read_words(DROPS.at(), DROPS.words)))
 
     def clear_counter(self, port: int, name: str) -> None:
         """Sets one counter of a port to zero; `name` as in Counters. Raises KeyError for another name."""

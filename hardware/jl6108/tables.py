@@ -86,6 +86,10 @@ OUTPUT_MIRROR = Register(
     fields={"mirrored": (0, 0), "mirror_to": (1, 4)},
 )
 
+#: Frames that the core dropped, a counter of 24 bits for each reason (section 8.2), all of one burst.
+DROPS = Register("SWCORE_DROP_COUNTERS", 0x104484, "section 8.2", words=16)
+DROPS_MASK = 0xFFFFFF
+
 # VIDs from ranges of addresses, VIDs and types (section 5.6): the answer, and what it is the answer to
 
 _ANSWER = {"vid": (0, 11), "order": (12, 13)}

@@ -234,6 +234,16 @@ def test_every_counter_of_a_port_is_read_in_its_place(bench: Bench) -> None:
     assert set(asdict(bench.chip.read_counters(4)).values()) == {0}
 
 
+def test_the_core_says_why_it_dropped_frames(bench: Bench) -> None:
+    bench.bus.words[0x1044B0] = 0xFF000003
+    bench.bus.words[0x1044A4] = 4
+    bench.bus.words[0x1044C0] = 5
+    drops = bench.chip.read_drops()
+    assert (drops.vlan_member, drops.frame_filter, drops.access_list) == (3, 4, 5)
+    assert sum(asdict(drops).values()) == 12
+    assert bench.bus.transfers == 70
+
+
 def test_counters_are_cleared_one_by_one_and_the_last_bit_falls(bench: Bench) -> None:
     cleared: list[int] = []
 
