@@ -157,10 +157,13 @@ def carriage(table: VlanTable, recipe: Recipe = Recipe.BASELINE) -> dict[int, Ta
     found = refusals(table, recipe)
     if found:
         raise VlanTableRefused(found)
-    return {
-        vlan.vid: Tagging.UNTAGGED if _needing(table, vlan.vid, Tagging.UNTAGGED) else Tagging.TAGGED
-        for vlan in table.vlans
-    }
+    bare = {vlan.vid for vlan in table.vlans if _needing(table, vlan.vid, Tagging.UNTAGGED)}
+    free = {vlan.vid for vlan in table.vlans if not _needing(table, vlan.vid, Tagging.TAGGED)} - bare
+    # A port that has several VLANs untagged takes off what they come with: nothing, if it can be had of all of them.
+    while beside := free & {vid for port in FRONT_PORTS for vid in _beside(table, port, bare)}:
+        bare |= beside
+        free -= beside
+    return {vlan.vid: Tagging.UNTAGGED if vlan.vid in bare else Tagging.TAGGED for vlan in table.vlans}
 
 
 def refusals(table: VlanTable, recipe: Recipe = Recipe.BASELINE) -> tuple[Refusal, ...]:
@@ -169,6 +172,12 @@ def refusals(table: VlanTable, recipe: Recipe = Recipe.BASELINE) -> tuple[Refusa
     if recipe is Recipe.BASELINE:
         found += [refusal for port in FRONT_PORTS if (refusal := _both_kinds(table, port))]
     return tuple(found)
+
+
+def _beside(table: VlanTable, port: int, vids: set[int]) -> set[int]:
+    """The VLANs that a port has untagged, if one of `vids` is among them."""
+    untagged = set(table.vids(port, Tagging.UNTAGGED))
+    return untagged if untagged & vids else set()
 
 
 def _needing(table: VlanTable, vid: int, tagging: Tagging) -> list[int]:

@@ -30,12 +30,14 @@ NAMES_OF_VECTORS = sorted(path.stem for path in VECTORS.glob("*.json") if path.s
 VENDORS_CPU_PORT = 28
 SPEEDS = (10, 100, 1000)
 #: What the vendor's driver gives back for what it refuses.
-WRONG_ARGUMENT, TIMED_OUT, WRONG_CHIP, FIRMWARE_NOT_READY = -4, -10, -14, -20
+WRONG_ARGUMENT, TIMED_OUT, WRONG_CHIP, NO_SUCH_PORT, FIRMWARE_NOT_READY = -4, -10, -14, -19, -20
 STORMS = (Storm.BROADCAST, Storm.MULTICAST, Storm.FLOODING)
 
 
 def port(logical: int) -> int:
-    return CPU_PORT if logical == VENDORS_CPU_PORT else logical + 1
+    if logical == VENDORS_CPU_PORT:
+        return CPU_PORT
+    return logical + 1 if logical < CPU_PORT - 1 else 99  # one that there is not stays one that there is not
 
 
 def ports(mask: int) -> set[int]:
@@ -55,7 +57,7 @@ def word(text: Any) -> int:
 
 
 def port_status(chip: Jl6108, logical: int) -> list[int]:
-    link = chip.read_links()[logical]
+    link = chip.read_port_status(port(logical)).link
     return [link.up, link.full_duplex, SPEEDS.index(link.mbps)]
 
 
@@ -219,7 +221,8 @@ class Run:
             # The vendor was asked for a JL6108 and found a JL6110, which we know as well.
             assert self.chip.identify() == "JL6110"
             return
-        with pytest.raises({WRONG_ARGUMENT: ValueError, FIRMWARE_NOT_READY: ChipRefused}[answer]):
+        refused = {WRONG_ARGUMENT: ValueError, NO_SUCH_PORT: ValueError, FIRMWARE_NOT_READY: ChipRefused}
+        with pytest.raises(refused[answer]):
             CALLS[name](self.chip, *arguments)
 
 
@@ -240,6 +243,17 @@ def _differences(found: dict[int, int], expected: dict[int, int]) -> dict[str, t
         for address in sorted(found.keys() | expected.keys())
         if found.get(address, 0) != expected.get(address, 0)
     }
+
+
+def test_a_change_without_reading_back_is_frame_for_frame_what_the_vendor_sends(tmp_path: Path) -> None:
+    run = Run("access_port", tmp_path)
+    run.bus.wire.clear()
+    run.chip.set_vlan_members(10, {1, 8}, verify=False)
+    run.chip.set_egress_operation(1, TagOperation.POP, verify=False)
+    run.chip.set_pvid(1, 10, verify=False)
+    own = Choice.OWN
+    run.chip.set_ingress_operation(1, TagOperation.PUSH, vid=own, dei=own, pcp=own, verify=False)
+    assert run.bus.wire == [frame for call in run.vector["calls"] for frame in call["wire"]]
 
 
 def test_the_bus_sees_all_nine_ports() -> None:
