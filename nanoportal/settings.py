@@ -42,6 +42,7 @@ INSTALLED_APPS = [
     "consoles",
     "images",
     "flashing",
+    "switch",
 ]
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",

@@ -31,6 +31,8 @@ STATUS: dict[type[Refused], int] = {
     refusals.NotOffered: 422,
     refusals.StrandingNotAccepted: 422,
     refusals.OverBudget: 422,
+    refusals.UnsafePlan: 422,
+    refusals.PlanStale: 409,
     refusals.IdempotencyMismatch: 422,
     refusals.Gone: 410,
     refusals.WrongVersion: 412,

@@ -81,6 +81,18 @@ class OverBudget(Refused):
     code = "over-budget"
 
 
+class UnsafePlan(Refused):
+    """A plan for the switch would cut people off, or is not what anybody means; `detail` has each reason's code."""
+
+    code = "unsafe-plan"
+
+
+class PlanStale(Refused):
+    """What was shown is not what would be done by now: something changed in between. Nothing was written."""
+
+    code = "plan-stale"
+
+
 class IdempotencyMismatch(Refused):
     """The same Idempotency-Key was used before with another body."""
 

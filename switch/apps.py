@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class SwitchConfig(AppConfig):
+    name = "switch"
+    default_auto_field = "django.db.models.BigAutoField"
