@@ -81,7 +81,7 @@ def _ctl(arguments: list[str]) -> int:
     )
     _add_place(parser)
     parser.add_argument("command", help="what to do, see below")
-    parser.add_argument("arguments", nargs="*", help="what it is done with")
+    parser.add_argument("arguments", nargs=argparse.REMAINDER, help="what it is done with")
     options = parser.parse_args(arguments)
     directory = places.board_directory(options.data, options.board)
     print(json.dumps(control.ask(directory, options.command, *options.arguments), indent=2))

@@ -1,18 +1,19 @@
 """The simulated board: expander, switch and seven slots, and the wires between them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
 from hardware.simulator.bus import Bus
-from hardware.simulator.chips import Jl6108Model, Pca9557Model
+from hardware.simulator.chips import Pca9557Model
 from hardware.simulator.clock import Scheduler
 from hardware.simulator.faults import Fault, Faults
 from hardware.simulator.login import LoginConsole
 from hardware.simulator.som import KINDS, BootStage, Power, Som
 from hardware.simulator.storage import Storage
-from hardware.simulator.switch_memory import FIRMWARE_WORDS, OTHER_CHIP_WORDS
+from hardware.simulator.switch import Jl6108Model
+from hardware.simulator.switch_registers import FIRMWARE_WORDS, OTHER_CHIP_WORDS
 from hardware.simulator.trace import Trace
 from hardware.simulator.uart import Uart
 from hardware.simulator.usb import Face, Kernel, Socket, usb_path
@@ -162,11 +163,18 @@ class Slot:
 class Board:
     """Everything on one board. Time passes through `scheduler`, all that happens is in `trace`."""
 
-    def __init__(self, name: str, scheduler: Scheduler, trace: Trace, directory: Path | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        scheduler: Scheduler,
+        trace: Trace,
+        directory: Path | None = None,
+        assumptions: Mapping[str, str] | None = None,
+    ) -> None:
         """Give the board power: slot 1 runs, the rest is off.
 
         UARTs appear in `directory` as uart-2 to uart-7, storage in its `disks`, USB devices in its `sys` and `dev`
-        (None: the board has neither). Raises OSError.
+        (None: the board has neither); `assumptions` switch what the switch's model assumes. Raises OSError.
         """
         self.name = name
         self.scheduler = scheduler
@@ -174,7 +182,13 @@ class Board:
         self.faults = Faults()
         self.expander = Pca9557Model(self._pin_changed)
         self.expander.lose_write = lambda: self.faults.strikes("lost-write")
-        self.switch = Jl6108Model(scheduler, lambda port, mbps: trace.record(port=port, link=mbps))
+        self.switch = Jl6108Model(
+            scheduler,
+            lambda port, mbps: trace.record(port=port, link=mbps),
+            assumptions=assumptions,
+            faults=self.faults,
+            trespassed=lambda address, bits: trace.record(reserved=f"0x{address:06X}", bits=f"0x{bits:08X}"),
+        )
         self.bus = Bus(scheduler, trace, self.faults)
         self.bus.attach(EXPANDER_ADDRESS, self.expander)
         self.bus.attach(SWITCH_ADDRESS, self.switch)

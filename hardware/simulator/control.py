@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hardware.simulator import hands
+from hardware.simulator import ctl_switch, hands
 from hardware.simulator.board import EXPANDER_ADDRESS, Board, BoardError
 from hardware.simulator.bus import TransferError
 from hardware.simulator.faults import KINDS, FaultError
@@ -213,5 +213,8 @@ VERBS = {
     "media": Verb(("SLOT", "emmc|nvme", "BYTES"), "give the SOM a blank medium of that size; 0: none", _media),
     "nvme": Verb(("SLOT", "[BYTES]"), "put a blank NVMe drive on the SOM's adapter", _nvme),
     "boot-files": Verb(("PATH",), "do what rpiboot does to the boot ROM at that USB path", _boot_files),
+    "frame": Verb(("PORT", "[...]"), ctl_switch.FRAME_USAGE, ctl_switch.send_frame),
+    "link": Verb(("PORT", "MBPS"), "plug a device into the switch's port; 0 pulls it", ctl_switch.plug),
+    "assume": Verb(("[NAME]", "[VALUE]"), "show or switch what the switch's model assumes", ctl_switch.assume),
     "foreign-write": Verb(("REG", "VALUE"), "write to the expander as somebody else", _foreign_write),
 }

@@ -28,6 +28,12 @@ KINDS = {
     "switch-busy": FaultKind(("POLLS",), "the switch's bridge reads busy this many times per access"),
     "switch-lsb": FaultKind((), "the switch is strapped to the low-byte-first wire mode"),
     "wrong-chip": FaultKind((), "the switch is of the JL6105/6107 family"),
+    "switch-nack": FaultKind(("AFTER", "[TIMES]"), "the switch takes so many frames more, then does not answer"),
+    "switch-stuck-busy": FaultKind(("AFTER", "[TIMES]"), "after so many accesses the bridge stays busy in the next"),
+    "switch-corrupts-reads": FaultKind(("AFTER", "[TIMES]"), "after so many words bit 2 of those read is wrong"),
+    "switch-corrupts-writes": FaultKind(("AFTER", "[TIMES]"), "after so many words bit 2 of those written is wrong"),
+    "switch-resets": FaultKind(("AFTER", "[TIMES]"), "after so many accesses the switch resets in place of the next"),
+    "switch-pressure": FaultKind((), "the switch's firmware changes what is its own between any two accesses"),
     "disk-bad-block": FaultKind(("SLOT", "OFFSET"), "the SOM's USB disk fails writes and reads from that byte on"),
     "disk-unreadable": FaultKind(("SLOT", "OFFSET"), "the SOM's USB disk fails reads from that byte on"),
     "disk-slow": FaultKind(("SLOT", "MB_PER_S"), "the SOM's USB disk takes and gives so many million bytes a second"),
@@ -109,12 +115,22 @@ class Faults:
                 del self._faults[name, target]
         return True
 
+    def comes_due(self, name: str) -> bool:
+        """Return True if this fault strikes now: each call is one of the AFTER that it lets pass first."""
+        fault = self._faults.get((name, None))
+        if fault is None:
+            return False
+        if fault.value:
+            self._faults[name, None] = fault._replace(value=fault.value - 1)
+            return False
+        return self.strikes(name)
+
 
 #: The parameters that are a fault's value; the others but TIMES say what it strikes.
-_VALUES = ("SECONDS", "LEVEL", "POLLS", "OFFSET", "MB_PER_S")
+_VALUES = ("SECONDS", "LEVEL", "POLLS", "OFFSET", "MB_PER_S", "AFTER")
 _LIMITS = {
     **{"LINE": (0, 7), "SLOT": (1, 7), "LEVEL": (0, 1), "TIMES": (1, 1_000_000), "POLLS": (1, 1_000)},
-    "OFFSET": (0, 2**43),
+    **{"OFFSET": (0, 2**43), "AFTER": (0, 10_000_000)},
 }
 
 

@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -165,11 +165,16 @@ class SimulatedBoard:
 class InProcessBoard:
     """One simulated board in this process. `board` has everything; `clock.wait(seconds)` lets its time pass."""
 
-    def __init__(self, clock: VirtualClock | None = None, directory: Path | None = None) -> None:
+    def __init__(
+        self,
+        clock: VirtualClock | None = None,
+        directory: Path | None = None,
+        assumptions: Mapping[str, str] | None = None,
+    ) -> None:
         self.clock = clock or VirtualClock()
         scheduler = ClockScheduler(self.clock)
         self._trace = Trace(scheduler.monotonic, keep=True)
-        self.board = Board(DEFAULT_BOARD, scheduler, self._trace, directory)
+        self.board = Board(DEFAULT_BOARD, scheduler, self._trace, directory, assumptions)
 
     def smbus(self) -> SimulatedSMBus:
         """Return what a driver opens; its transfers reach the chips at once."""

@@ -314,6 +314,7 @@ def test_every_fault_can_be_injected_with_what_its_help_names_and_cleared(board:
         "POLLS": "1",
         "OFFSET": "4096",
         "MB_PER_S": "40",
+        "AFTER": "3",
     }
     for name, kind in KINDS.items():
         board.board.inject(name, [examples[parameter] for parameter in kind.parameters])

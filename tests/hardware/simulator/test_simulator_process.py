@@ -323,10 +323,12 @@ def test_ctl_offers_no_command_that_does_not_work(board: SimulatedBoard) -> None
         "os",
         "overrun",
         "mains-cycle",
+        "frame",
+        "link",
+        "assume",
         "foreign-write",
     ):
         assert f"  {verb}" in help_text
-    assert "frame" not in help_text
     assert "stuck LINE LEVEL" in board.ctl("fault")
 
 
