@@ -1,7 +1,6 @@
 """What has been chosen in the wizard so far. It stands in the page's address, so that every step can be gone back to,
 reloaded and kept as a bookmark; nothing of it is believed until the request is made."""
 
-import re
 from dataclasses import dataclass, field
 from urllib.parse import urlencode
 from uuid import UUID
@@ -9,10 +8,11 @@ from uuid import UUID
 from django.http import QueryDict
 
 from flashing.models import Method
+from hardware.errors import RemoteRefused
+from hardware.flash.sshkeys import RemoteAddress
 from slots.models import FIRST, LAST
 
 WITHOUT = "none"  # no first-boot profile; "" is not chosen yet
-HOST = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*@[A-Za-z0-9\[][A-Za-z0-9_.:%\]-]*")
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Choices:
 
     @property
     def profile_id(self) -> int | None:
-        return int(self.profile) if self.profile.isdigit() else None
+        return int(self.profile) if _is_number(self.profile) else None
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -86,15 +86,20 @@ class Choices:
 
 def read(query: QueryDict) -> Choices:
     """The choices that an address holds; what makes no sense counts as not chosen."""
-    numbers = {int(text) for text in query.getlist("slot") if text.isdigit()}
+    numbers = {int(text) for text in query.getlist("slot") if _is_number(text)}
     slots = tuple(sorted(number for number in numbers if FIRST <= number <= LAST))
     profile = query.get("profile", "")
     return Choices(
         slots=slots,
         image=_uuid(query.get("image", "")),
         aims={number: aim for number in slots if (aim := _aim(query, number))},
-        profile=profile if profile == WITHOUT or (profile.isdigit() and len(profile) < 10) else "",
+        profile=profile if profile == WITHOUT or _is_number(profile) else "",
     )
+
+
+def _is_number(text: str) -> bool:
+    """Digits of ours, and not so many that no number of the database's is meant."""
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def _uuid(text: str) -> UUID | None:
@@ -110,5 +115,12 @@ def _aim(query: QueryDict, number: int) -> Aim | None:
         return None
     if method != Method.NETWORK:
         return Aim(method, medium[:20])
-    host = query.get(f"host-{number}", "").strip()
-    return Aim(method, (medium or query.get(f"disk-{number}", ""))[:20], host if HOST.fullmatch(host) else "")
+    return Aim(method, medium[:20], _host(query.get(f"host-{number}", "")))
+
+
+def _host(text: str) -> str:
+    """`root@cm5.lan` as it is written everywhere; "" for what is no address."""
+    try:
+        return str(RemoteAddress.parse(text))
+    except RemoteRefused:
+        return ""

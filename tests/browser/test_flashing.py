@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.qemu]
 HERON, KESTREL, OSPREY = 2, 3, 4  # a CM4 and two CM5
 NAME = "2026-11-cloud-server"
 CLOUD_INIT = {"user-data": b"#cloud-config\n", "meta-data": b"instance-id: as-published\n"}
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDqGvJMyk3Xc1ycCeOcUvXyBmYHYYcO2nHyGXyYkAgpD anna@desk"
 Visit = Callable[..., Page]
 
 
@@ -73,7 +74,7 @@ def make_profile(page: Page, portal: Portal) -> None:
     page.get_by_label("Name", exact=True).fill("lab-node")
     page.get_by_label("Host name").fill("{board}-{slot}")
     page.get_by_label("User", exact=True).fill("lab")
-    page.get_by_label("Password", exact=True).fill("a password of seven words is enough here")
+    page.get_by_label("SSH keys").fill(KEY)
     page.get_by_role("button", name=re.compile("Keep|Make|Create")).click()
     expect(page.get_by_role("main")).to_contain_text("lab-node")
 
@@ -99,11 +100,11 @@ def choose_all(page: Page, portal: Portal, picture: Callable[[Page, str], None])
 
 def confirm(page: Page, picture: Callable[[Page, str], None]) -> None:
     page.get_by_label("Type heron to go on").fill("heron")
+    picture(page, "flash-review")
     page.get_by_label("Type kestrel to go on").fill("wren")
     page.get_by_role("button", name="Flash 2 slots").click()
     expect(page.locator("#refused")).to_contain_text("Type kestrel to confirm")
     page.get_by_label("Type kestrel to go on").fill("kestrel")
-    picture(page, "flash-review")
     page.get_by_role("button", name="Flash 2 slots").click()
     page.wait_for_url("**/flashing/runs/*/")
 
@@ -177,6 +178,9 @@ def test_two_soms_get_an_image_and_boot_under_their_new_names(
     page.goto(run)
     end_of(page, KESTREL, "succeeded")
     picture(page, "flash-done")
+    page.goto(f"{portal.url}/boards/demo/flashing/")
+    expect(page.locator("#runs")).to_contain_text("1 done, 1 stopped")
+    picture(page, "flash-runs")
 
     portal.session_of("olga").reset(HERON, "On")
     page.goto(f"{portal.url}/boards/demo/slots/{HERON}/console/")
