@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from django.db import connection
 
-from flashing.models import FlashJob, Phase
+from flashing.models import FlashJob, Method, Phase
 from flashing.services import progress, restoring, ways
 from hardware.contracts import BlockTarget
 from hardware.errors import HardwareError, Stopped, TargetTooSmall
@@ -82,7 +82,12 @@ class Attendant:
             if self.error is error:
                 raise
             raise self.error from error
-        restoring.restore(self)
+        try:
+            restoring.restore(self)
+        except (HardwareError, lifecycle.Interrupted) as error:
+            self.error, self.failed_in = error, self.phase
+            self.power_words = "Its power could not be seen to."
+            raise
 
     def _through(self) -> None:
         self.enter(Phase.PREPARING, "checking the image")
@@ -101,8 +106,12 @@ class Attendant:
             raise self.outcome.error
 
     def close_target(self) -> None:
-        """Close what was opened, once; one that still waits for the kernel keeps its number until this process ends."""
-        if self.target and not self.is_closed and not (self.outcome and self.outcome.is_stuck):
+        """Close what was opened, once; one that still waits for the kernel keeps its number until this process ends.
+
+        A connection does not: if it is not closed, the far side's disk stays locked.
+        """
+        is_stuck = self.outcome is not None and self.outcome.is_stuck and self.job.method != Method.NETWORK
+        if self.target and not self.is_closed and not is_stuck:
             self.is_closed = True
             self.target.close()
 
@@ -129,6 +138,15 @@ class Attendant:
         if self.stop.requested.is_set():
             raise Stopped("The flash")
 
+    @property
+    def writing_words(self) -> str:
+        """What is known of the slot's storage while it is being written."""
+        return f"{self.run.row.image_name} is being written to its {self.job.medium}"
+
+    def note_press(self) -> None:
+        """The slot's line is about to move."""
+        self.was_pressed = True
+
     def _refuse_too_small(self) -> None:
         size = self.run.row.size_bytes
         if self.open_target.size_bytes < size:
@@ -152,9 +170,7 @@ class Attendant:
         """On record before the first byte: nobody knows any more what the slot's storage holds."""
         self.has_begun = True
         FlashJob.objects.filter(pk=self.job.pk).update(contents=Contents.UNKNOWN)
-        contents.keep(
-            self.slot, Contents.UNKNOWN, f"{self.run.row.image_name} is being written to its {self.job.medium}"
-        )
+        contents.keep(self.slot, Contents.UNKNOWN, self.writing_words)
         self.enter(Phase.WRITING, "writing")
         way = f"without reading it back: {self.run.row.unverified_reason}"
         if not self.run.row.unverified_reason:

@@ -16,7 +16,7 @@ from hardware.sequencer import Stop, StopReason
 from hardware.sequences import reset_sequence
 from hardware.som import PowerState, ResetType, SomTraits
 from hardware.steps import Sequence
-from operations import lifecycle
+from operations import claims, lifecycle
 from operations.models import OPEN_STATES, Operation
 from operations.refusals import Refused
 from slots.models import Contents, Slot
@@ -34,8 +34,8 @@ def restore(one: "Attendant") -> None:
     Sets the sentence that says so. Blocks for a press: 1 s, or 8 s where only a long one ends it. Raises HardwareError,
     `lifecycle.Interrupted`.
     """
-    if not one.was_pressed:
-        return
+    if not one.was_pressed or not claims.holds(one.operation, one.job.generation):
+        return  # (somebody has ended it from outside, and the slot may be another's by now)
     one.enter(Phase.RESTORING, "seeing to its power")
     traits = power.traits_of(one.slot)
     wanted = _wanted(one, traits)
@@ -44,7 +44,11 @@ def restore(one: "Attendant") -> None:
         execution.write_state(one.slot, one.operation, PowerState.UNKNOWN, line_low=False)
         one.power_words = f"The {traits.name} stays in download mode: only a board without power brings it out of that."
         return
-    pressing.press(one.slot, sequence, one.operation, one.job.generation, Stop())
+    try:
+        pressing.press(one.slot, sequence, one.operation, one.job.generation, Stop())
+    except HardwareError:
+        execution.write_state(one.slot, one.operation, PowerState.UNKNOWN, line_low=False)
+        raise
     execution.write_state(
         one.slot, one.operation, sequence.result, line_low=wanted is PowerState.OFF and not traits.is_button
     )
@@ -83,6 +87,13 @@ def settle(one: "Attendant") -> str:
     mine.update(contents=held, failed_in=failed_in, bytes_per_second=0, eta_seconds=None)
     if one.error is None:
         mine.update(done_bytes=F("total_bytes"))
+    _keep(one, held)
+    words = (_error_words(one.error), _contents_words(one, held), one.power_words)
+    return " ".join(filter(None, words))
+
+
+def _keep(one: "Attendant", held: str) -> None:
+    """What the slot's storage holds, on record."""
     name = one.run.row.image_name
     if held == Contents.IMAGE:
         contents.keep(one.slot, Contents.IMAGE, f"{name}, read back and right")
@@ -92,8 +103,6 @@ def settle(one: "Attendant") -> str:
         contents.keep(one.slot, Contents.UNKNOWN, f"a flash of {name} did not come to its end")
     elif one.has_begun:
         contents.put_back(one.slot)
-    words = (_error_words(one.error), _contents_words(one, held), one.power_words)
-    return " ".join(filter(None, words))
 
 
 def _why_unverified(one: "Attendant") -> str:
@@ -131,6 +140,10 @@ def close(one: "Attendant") -> None:
     """The job is over, whoever has ended its operation (a board that lost power ends what runs on it)."""
     mine = FlashJob.objects.filter(pk=one.job.pk)
     mine.exclude(phase=Phase.ENDED).update(failed_in=one.failed_in)
+    if one.has_begun and Slot.objects.filter(pk=one.slot.pk, contents_words=one.writing_words).exists():
+        held = contents_of(one)  # nobody has settled it
+        mine.update(contents=held)
+        _keep(one, held)
     _close(mine)
     queueing.hint(one.run.row)
 
@@ -138,7 +151,9 @@ def close(one: "Attendant") -> None:
 def _close(jobs: QuerySet[FlashJob]) -> None:
     for job in jobs.exclude(phase=Phase.ENDED):
         failed_in = job.failed_in or ("" if job.contents in (Contents.IMAGE, Contents.UNVERIFIED) else job.phase)
-        FlashJob.objects.filter(pk=job.pk).update(phase=Phase.ENDED, failed_in=failed_in, hands_step=0)
+        FlashJob.objects.filter(pk=job.pk).update(
+            phase=Phase.ENDED, failed_in=failed_in, hands_step=0, bytes_per_second=0, eta_seconds=None
+        )
 
 
 def settle_interrupted(operation: Operation) -> None:
@@ -147,7 +162,7 @@ def settle_interrupted(operation: Operation) -> None:
     job = FlashJob.objects.select_related("run").get(operation=operation)
     slot = Slot.objects.select_related("board").get(pk=job.slot_id) if job.slot_id else None
     begun = job.contents == Contents.UNKNOWN
-    pressed = job.method == Method.RPIBOOT and (job.hands_step > HOLD_BOOT or begun or job.phase in AFTER_BOOT_MODE)
+    pressed = slot is not None and _may_have_pressed(job, slot, operation)
     if slot and begun:
         contents.keep(slot, Contents.UNKNOWN, f"the worker died while {job.run.image_name} was being written")
     if slot and pressed:
@@ -160,7 +175,12 @@ def settle_interrupted(operation: Operation) -> None:
     queueing.hint(job.run)
 
 
-AFTER_BOOT_MODE = (Phase.READY, Phase.WRITING, Phase.VERIFYING, Phase.CUSTOMISING, Phase.RESTORING)
+def _may_have_pressed(job: FlashJob, slot: Slot, operation: Operation) -> bool:
+    """Whether the slot's line has moved, or was about to: nobody but the operation commands a slot that it holds."""
+    if job.method != Method.RPIBOOT or operation.started_at is None:
+        return False
+    was_commanded = slot.commanded_at is not None and slot.commanded_at >= operation.started_at
+    return was_commanded or job.hands_step > HOLD_BOOT
 
 
 def close_what_has_ended() -> None:

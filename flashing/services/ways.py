@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 CLOCK = SystemClock()
 GONE_SECONDS = 5.0  # in which the host notices that a device is gone; UNVERIFIED, it takes well under a second
 HANDS_SECONDS = 600.0  # for a walk to the board with a cable; our choice
+# So long somebody holds BOOT who has said so, on the real clock; a press that comes later starts or stops a system.
+PRESS_WITHIN = timedelta(seconds=10)
 
 Found = tuple[BlockTarget, DiskIdentity]
 
@@ -106,8 +108,9 @@ class DiskWay:
         queueing.hint(self._one.run.row)
 
     def _step(self, number: int, words: str) -> None:
-        """What hands are asked for now, by its number in the guidance; 0 = nothing."""
-        FlashJob.objects.filter(pk=self._one.job.pk).update(hands_step=number)
+        """What hands are asked for now, by its number in the guidance; 0 = nothing. A second click on what was asked
+        for before asks for nothing."""
+        FlashJob.objects.filter(pk=self._one.job.pk).update(hands_step=number, press_asked_at=None)
         self._one.enter(Phase.BOOT_MODE, words)
 
     def _begin_hands(self) -> None:
@@ -187,8 +190,13 @@ class RpibootWay(DiskWay):
     def _is_held(self) -> bool:
         """Somebody says that BOOT is held, and nothing is there that could be mistaken for this slot's boot ROM. (What
         a level line's press makes go away was this slot's own, left from before.)"""
-        asked = FlashJob.objects.filter(pk=self._one.job.pk, press_asked_at__isnull=False)
-        if not asked.update(press_asked_at=None):
+        job = FlashJob.objects.get(pk=self._one.job.pk)
+        if job.press_asked_at is None:
+            return False
+        FlashJob.objects.filter(pk=job.pk).update(press_asked_at=None)
+        if abs(timezone.now() - job.press_asked_at) > PRESS_WITHIN:
+            self._one.say("That BOOT is held was said too long ago: hold it and say so again.", "warn")
+            queueing.hint(self._one.run.row)
             return False
         try:
             self._port.require_clear(self._boot_rom)
@@ -196,7 +204,7 @@ class RpibootWay(DiskWay):
             if not self._traits.is_button:
                 return True
             self._one.say(str(refused), "warn")
-            FlashJob.objects.filter(pk=self._one.job.pk).update(usb_words=str(refused)[:200])
+            FlashJob.objects.filter(pk=job.pk).update(usb_words=str(refused)[:200])
             queueing.hint(self._one.run.row)
             return False
         return True
@@ -207,9 +215,11 @@ class RpibootWay(DiskWay):
         sequence = promises.press(one.slot)
         execution.refuse_after_power_loss(one.slot.board, parts.hardware(one.operation.board))
         self._step(AWAIT_BOOT_ROM, "starting it into its boot ROM")
-        one.was_pressed = True
-        outcome = pressing.press(one.slot, sequence, one.operation, one.job.generation, one.stop)
-        execution.write_state(one.slot, one.operation, PowerState.ON, line_low=False)
+        outcome = pressing.press(
+            one.slot, sequence, one.operation, one.job.generation, one.stop, on_move=one.note_press
+        )
+        if one.was_pressed:
+            execution.write_state(one.slot, one.operation, PowerState.ON, line_low=False)
         if outcome.stopped:
             raise Stopped("The press")
         if before.state in (UsbState.BOOT_ROM, UsbState.DISKS):

@@ -1,5 +1,6 @@
 """A reset line moved on the way of something longer, which holds the slot's claim."""
 
+from collections.abc import Callable
 from functools import partial
 
 from hardware import sequencer
@@ -16,13 +17,21 @@ from slots.services import execution, parts
 CLOCK = SystemClock()
 
 
-def press(slot: Slot, sequence: Sequence, operation: Operation, generation: int, stop: Stop) -> Outcome:
+def press(
+    slot: Slot,
+    sequence: Sequence,
+    operation: Operation,
+    generation: int,
+    stop: Stop,
+    *,
+    on_move: Callable[[], None] = lambda: None,
+) -> Outcome:
     """Take the slot's line through `sequence`, which awaits no observation, as a part of `operation`.
 
     A press is on record while it lasts and released on every exit; the line moves only while the operation holds the
-    claim `generation`. Each step is a line of the operation's log. Blocks for the sequence; if it was stopped before
-    its last step the outcome says so. Raises HardwareError, and `lifecycle.Interrupted` if the claim is lost or the
-    board lost power.
+    claim `generation`. Each step is a line of the operation's log, `on_move` is told before the line moves at all.
+    Blocks for the sequence; if it was stopped before its last step the outcome says so. Raises HardwareError, and
+    `lifecycle.Interrupted` if the claim is lost or the board lost power.
     """
     me, hardware, scribe, outcome = worker.current(), parts.hardware(operation.board), Scribe(), Outcome()
     line, spec = hardware.line(slot.number), hardware.spec
@@ -33,6 +42,10 @@ def press(slot: Slot, sequence: Sequence, operation: Operation, generation: int,
     def on_step(index: int, step: Step) -> None:
         scribe.tell(partial(lifecycle.append_log, operation, execution.drive_words(step)))
 
+    def may_drive() -> None:
+        scribe.ask(partial(_refuse_without_claim, operation, generation))
+        on_move()
+
     def work() -> None:
         sequencer.run(
             sequence,
@@ -42,7 +55,7 @@ def press(slot: Slot, sequence: Sequence, operation: Operation, generation: int,
             stop=stop,
             hold=store.line(spec.slug, slot.number, line, bus=spec.bus, expander=spec.expander, owner=owner),
             observed=lambda: PowerState.UNKNOWN,
-            may_drive=lambda: scribe.ask(partial(_refuse_without_claim, operation, generation)),
+            may_drive=may_drive,
             on_step=on_step,
             outcome=outcome,
         )

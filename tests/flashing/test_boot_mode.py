@@ -4,17 +4,20 @@ On the simulated board, in a process of its own; the flash worker is the test's 
 """
 
 import threading
+import time
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
 from flashing.models import FlashJob, FlashRun, Method
-from flashing.services import boot_mode, execution, ways
+from flashing.services import boot_mode, execution, promises, ways
+from hardware.sequencer import StopReason
 from hardware.som import PowerState
 from operations import lifecycle
 from operations.models import AuditEntry
 from slots.models import Som
-from slots.services import catalogue, parts
+from slots.services import catalogue, parts, pressing
 from tests.flashing import rig
 from tests.flashing.rig import MIB
 from tests.slots.rig import SCALE, Board, believe
@@ -161,6 +164,56 @@ def test_a_level_som_may_be_pressed_again_and_a_cable_that_comes_late_is_in_time
     board.ctl("usb", CM4, "plug")
     assert one.end().operation.state == "succeeded"
     assert [level for line, level in board.moves() if line == CM4] == [0, 1] * 3
+
+
+def test_a_second_click_while_the_line_is_about_to_move_presses_nothing_more(board, flash, operator, monkeypatch):
+    def hold_again(slot):
+        boot_mode.holding(one.job, operator)
+        return press(slot)
+
+    press = promises.press
+    believe(CM4, ON)
+    one = flash(CM4)
+    one.wait_step(1)
+    monkeypatch.setattr(promises, "press", hold_again)
+    boot_mode.simulated_hands(one.job, operator)
+    board.ctl("usb", CM4, "unplug")
+    one.hold()
+    one.wait_step(2)
+    one.say("re-read")
+    time.sleep(0.3)
+    board.ctl("usb", CM4, "plug")
+    assert one.end().operation.state == "succeeded"
+    assert [level for line, level in board.moves() if line == CM4] == [0, 1] * 2  # into the boot ROM, and out of it
+
+
+def test_a_word_that_comes_too_late_presses_nothing(board, flash, monkeypatch):
+    monkeypatch.setattr(ways, "PRESS_WITHIN", timedelta(seconds=-1))
+    believe(CM4, ON)
+    one = flash(CM4)
+    one.wait_step(1)
+    one.hold()
+    one.say("hold it and say so again")
+    assert one.job.hands_step == 1
+    assert one.cancel().operation.state == "cancelled"
+    assert board.moves() == []
+
+
+def test_a_press_that_is_cancelled_before_it_begins_leaves_the_slot_as_it_was(board, flash, monkeypatch):
+    def cancel_first(slot, *more, **named):
+        stop.request(StopReason.CANCEL)
+        return press(slot, *more, **named)
+
+    press = pressing.press
+    believe(CM5, OFF)
+    flashing = flash(CM5)
+    flashing.wait_step(1)
+    (stop,) = flashing._me._running.values()
+    monkeypatch.setattr(pressing, "press", cancel_first)
+    flashing.hold()
+    job = flashing.end()
+    assert (job.operation.state, job.contents) == ("cancelled", "untouched")
+    assert (rig.slot(CM5).power_state, board.moves()) == (OFF, [])
 
 
 def test_hands_that_never_come_end_it_untouched(board, flash, monkeypatch):
