@@ -38,9 +38,15 @@ LOOK_SECONDS = 0.1  # how long a cancel before the first byte may take to be not
 def execute(operation_id: str) -> None:
     """Carry out the run of that operation, if it is in time and nobody else has begun it. Blocks for its length."""
     me = worker.current()
+    if me.stopping.is_set():
+        return  # it stays queued, for the worker that comes next
     jobs = _begin(operation_id, me)
-    if jobs:
-        Run(jobs, me).carry_out()
+    try:
+        if jobs:
+            Run(jobs, me).carry_out()
+    finally:
+        for job in jobs:
+            me.leave(job.operation)  # if it was not even attended to: then it is found, and ended, as abandoned
 
 
 def _begin(operation_id: str, me: worker.Worker) -> list[FlashJob]:
@@ -50,10 +56,10 @@ def _begin(operation_id: str, me: worker.Worker) -> list[FlashJob]:
         return []
     with transaction.atomic():
         FlashRun.objects.select_for_update().get(pk=run.pk)
-        jobs = FlashJob.objects.filter(run=run).select_related("run__image", "run__profile").order_by("number")
+        jobs = FlashJob.objects.filter(run=run).select_related("run__image", "run__profile", "operation")
         return [
             job
-            for job in jobs
+            for job in jobs.order_by("number")
             if lifecycle.start(str(job.operation_id), worker=me.name, instance=me.instance) is not None
         ]
 
@@ -123,7 +129,7 @@ class Run:
         assert self.row.profile is not None
         contexts = [profiles.context_of(attendant.slot) for attendant in self.attendants]
         names = profiles.hostnames(self.row.profile, contexts)
-        self._overlays = profiles.overlays(self.row.profile, image, contexts, workdir)
+        self._overlays = profiles.overlays(self.row.profile, image, contexts, workdir, self.abandoned)
         for attendant in self.attendants:
             number = attendant.job.number
             FlashJob.objects.filter(pk=attendant.job.pk).update(hostname=names.get(number, ""))
