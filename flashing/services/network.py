@@ -95,6 +95,18 @@ def disks(host: str, actor: Actor) -> tuple[RemoteDisk, ...]:
     return tuple(sorted(found, key=lambda disk: bool(disk.uses)))
 
 
+def parse(text: str) -> tuple[str, str]:
+    """The disk's name and its place as they are kept, from "root@CM5.lan:/dev/nvme0n1" (or a blank before the disk).
+
+    Raises BadRequest.
+    """
+    try:
+        address, disk = network.parse_place(":".join(text.split()))
+    except RemoteRefused as error:
+        raise BadRequest(str(error), code="bad-address") from error
+    return disk, network.place_of(address, disk)
+
+
 def planned(place: str) -> dict[str, Any]:
     """What a flash of that place is bound to (DiskIdentity as a dict): the disk that people were shown there last.
 

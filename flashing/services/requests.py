@@ -15,7 +15,7 @@ from hardware.flash.plan import MAX_TARGETS
 from images.models import FirmwareImage
 from images.services import library
 from operations import idempotency, refusals, roles
-from operations.models import Operation, OperationState
+from operations.models import OPEN_STATES, Operation, OperationState
 from operations.roles import Actor
 from slots.models import Board, Slot
 from slots.services import budget, power
@@ -153,20 +153,19 @@ def _review_job(slot: Slot, target: TargetAsk) -> ReviewJob:
         raise refusals.BadRequest(f"Slot {slot.number} cannot be flashed by {target.method!r}.", code="unknown-method")
     if not chosen.available:
         raise refusals.Conflict(f"Slot {slot.number}: {chosen.words}", code="method-not-available")
-    is_network = target.method == Method.NETWORK
-    if not is_network and target.medium not in chosen.media:
+    medium, address = target.medium, chosen.address
+    if target.method == Method.NETWORK:
+        medium, address = network.parse(target.address)
+    elif target.medium not in chosen.media:
         raise refusals.BadRequest(
             f"The SOM in slot {slot.number} has no {target.medium!r}; there is {', '.join(chosen.media)}.",
             code="unknown-medium",
         )
-    if is_network and ":/dev/" not in ":".join(target.address.split()):
-        raise refusals.BadRequest(f"Slot {slot.number} needs a host and a disk on it.", code="no-address")
     promised = promises.promise(slot, target.method)
-    address = ":".join(target.address.split()) if is_network else chosen.address  # "root@cm5.lan:/dev/nvme0n1"
     return ReviewJob(
         slot,
         target.method,
-        target.medium,
+        medium,
         address,
         promised.before,
         promised.after,
@@ -177,7 +176,7 @@ def _review_job(slot: Slot, target: TargetAsk) -> ReviewJob:
 
 
 def _refuse_shared(jobs: Sequence[ReviewJob]) -> None:
-    """All targets of a run are there at once: two of them cannot be in one socket, nor be one file or disk."""
+    """All targets are there at once: two of them cannot be in one socket, nor be one file or disk."""
     users: dict[str, ReviewJob] = {}
     for job in jobs:
         other = users.setdefault(job.address, job)
@@ -187,6 +186,15 @@ def _refuse_shared(jobs: Sequence[ReviewJob]) -> None:
                 "cannot be written at once: flash one after the other.",
                 code="shared-target",
             )
+    # Two slots that share a socket: the boot ROM of one would be taken for the other's.
+    under_way = FlashJob.objects.filter(address__in=users, operation__state__in=OPEN_STATES)
+    if (busy := under_way.select_related("operation").first()) is not None:
+        raise refusals.Busy(
+            f"{guidance.usb_path(busy.address)} is busy: {busy.operation.title}, asked for by {busy.operation.actor}, "
+            "has not ended.",
+            code="shared-target",
+            retryable=True,
+        )
 
 
 def name_of(slot: Slot) -> str:
@@ -284,6 +292,7 @@ def retry(job: FlashJob, actor: Actor, typed: str) -> FlashRun:
     """The same once more for one slot, from the start. Raises as `request_flash`, and `Conflict` if it has not ended,
     went well, or its image is gone."""
     run, operation = job.run, job.operation
+    roles.require(actor, "flash", operation.resource)
     if operation.is_open:
         raise refusals.Conflict(f"{operation.title} has not ended yet.", code="not-ended")
     if operation.state == OperationState.SUCCEEDED:

@@ -110,7 +110,7 @@ def test_a_viewer_reads_runs_and_changes_none(olga, vera, image):
     assert vera.get("/flash-runs?board=demo")["count"] == 1
     vera.send("/boards/demo/slots/2/flash", wish(image) | aim("heron"), 403)
     vera.send(f"/flash-jobs/{job}/holding", status=403)
-    vera.send(f"/flash-jobs/{job}/retry", {"typed": "kestrel"}, 409)
+    vera.send(f"/flash-jobs/{job}/retry", {"typed": "kestrel"}, 403)
     vera.send(f"/operations/{job}/cancel", status=403)
 
 

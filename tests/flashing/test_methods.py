@@ -5,7 +5,7 @@ import pytest
 from flashing.models import FlashRun, Method
 from flashing.services import methods
 from hardware.som import PowerState
-from operations import refusals
+from operations import lifecycle, refusals
 from slots.models import Slot, Som, SomType
 from tests.flashing import rig
 
@@ -83,5 +83,9 @@ def test_slots_that_share_a_socket_are_flashed_one_after_the_other(data_dir, ima
     with pytest.raises(refusals.Conflict, match=r"Slots 2 and 3 share 1-1\.2, so they cannot be written at once"):
         rig.request(image, operator, 2, 3, method=Method.DISK, medium="disk")
     assert not FlashRun.objects.exists()
-    rig.request(image, operator, 2, method=Method.DISK, medium="disk")
+    first = rig.request(image, operator, 2, method=Method.DISK, medium="disk")
+    with pytest.raises(refusals.Busy, match=r"1-1\.2 is busy: Flash .* on slot 2, asked for by olga") as refused:
+        rig.request(image, operator, 3, method=Method.DISK, medium="disk")
+    assert refused.value.code == "shared-target"
+    lifecycle.cancel(rig.job(first).operation, operator)
     rig.request(image, operator, 3, method=Method.DISK, medium="disk")

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from flashing.models import FlashJob, FlashRun, Method, Phase
@@ -339,3 +340,12 @@ def test_a_viewer_sees_what_hands_do_and_cannot_say_that_boot_is_held(by_hand, v
     assert "hold its BOOT button" in page
     assert 'id="holding"' not in page
     assert 'id="cancel-3"' not in page
+
+
+NINES = "9" * 5000
+
+
+@pytest.mark.parametrize("query", ["slot=²", f"slot={NINES}", "slot=2&profile=²", f"slot=2&profile={NINES}"])
+def test_numbers_that_are_none_count_as_not_chosen(olga, query):
+    for step in ("slots", "image", "method"):
+        assert olga.get(f"{reverse(f'flashing:{step}', args=['demo'])}?{query}").status_code in (200, 302)

@@ -199,3 +199,23 @@ def test_a_retry_is_a_new_run_with_the_same_choices(image, operator):
         requests.retry(rig.job(run, 3), operator, "")
     again = requests.retry(rig.job(run, 3), operator, rig.name(3))
     assert [(job.number, job.method, job.medium) for job in rig.jobs(again)] == [(3, "file", "file")]
+
+
+def aim(address: str) -> dict[str, object]:
+    return {"targets": (requests.TargetAsk(2, Method.NETWORK, "nvme0n1", address),)}
+
+
+@pytest.mark.parametrize("address", ["root@CM5.lan:/dev/mmcblk0", "cm5.lan /dev/mmcblk0"])
+def test_a_disk_over_the_network_is_named_as_the_machine_names_it(image, operator, address):
+    """What is reviewed and recorded is what is written, however it was typed."""
+    job = rig.job(rig.request(image, operator, 2, **aim(address)))
+    assert (job.medium, job.address) == ("mmcblk0", "root@cm5.lan:/dev/mmcblk0")
+
+
+@pytest.mark.parametrize(
+    "address", ["-oProxyCommand=id@cm5.lan:/dev/sda", "root@-v:/dev/sda", "root@h:/dev/../sda", "", "h"]
+)
+def test_an_address_that_is_none_is_refused_before_anything_is_queued(image, operator, address):
+    with pytest.raises(refusals.BadRequest, match="is not of the form") as refused:
+        rig.request(image, operator, 2, **aim(address))
+    assert (refused.value.code, held()) == ("bad-address", [])
