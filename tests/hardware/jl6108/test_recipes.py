@@ -6,9 +6,10 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from hardware.jl6108.numbering import ALL_PORTS
+from hardware.jl6108.numbering import ALL_PORTS, core_port
 from hardware.jl6108.recipes import NOWHERE_VID, ChipVlans, interpret, translate
 from hardware.jl6108.vlans import CLOSED, OPEN, EgressPort, FrameFilter, PortTables, SourcePort, TagOperation, VlanEntry
+from hardware.simulator import net
 from hardware.switch_errors import VlanTableRefused
 from hardware.vlan import (
     CPU_PORT,
@@ -99,6 +100,29 @@ def test_every_frame_leaves_where_802_1q_says_and_tagged_as_it_says(recipe: Reci
 @given(table=tables())
 def test_every_frame_of_many_tables_leaves_where_802_1q_says(recipe: Recipe, table: VlanTable) -> None:
     send_every_frame(recipe, table)
+
+
+@pytest.mark.parametrize("recipe", Recipe)
+@settings(QUICK, max_examples=15)
+@given(table=tables())
+@example(table=TRUNK)
+@example(table=NATIVE)
+def test_the_simulated_chip_sends_every_frame_where_802_1q_says(recipe: Recipe, table: VlanTable) -> None:
+    """The same with the model that others wrote from the reference, which also learns and filters."""
+    assume(not refusals(table, recipe))
+    switch = net.linked_switch()
+    held = translate(table, FRESH, recipe=recipe)
+    for vid in {0, FOREIGN_VID, NOWHERE_VID, *held.entries}:
+        switch.memory.write(VlanEntry.register.at(vid), list(held.entry(vid).words))
+    for port, tables_of in held.ports.items():
+        for entry in (tables_of.source, tables_of.egress, tables_of.frame_filter):
+            switch.memory.write(entry.register.at(core_port(port)), list(entry.words))
+    for port, vids in product(ALL_PORTS, [(), (FOREIGN_VID,), *((vlan.vid,) for vlan in table.vlans)]):
+        if port != CPU_PORT or not vids:
+            left = net.forward(switch, port, net.tagged(*vids))
+            assert {other: tuple(tag.vid for tag in frame.tags) for other, frame in left} == by_802_1q(
+                table, port, vids
+            ), (port, vids)
 
 
 def carried_at_access_ports(table: VlanTable, recipe: Recipe) -> list[set[Tagging]]:
