@@ -7,11 +7,13 @@ import threading
 import time
 from collections.abc import Iterator
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
 from flashing.models import FlashJob, FlashRun, Method
 from flashing.services import boot_mode, execution, promises, ways
+from hardware import endpoints
 from hardware.sequencer import StopReason
 from hardware.som import PowerState
 from operations import lifecycle
@@ -23,7 +25,7 @@ from tests.flashing.rig import MIB
 from tests.slots.rig import SCALE, Board, believe
 
 pytestmark = pytest.mark.django_db(transaction=True)
-CM4, CM5 = 2, 3
+CONTROLLER, CM4, CM5 = 1, 2, 3
 OFF, ON, UNKNOWN = PowerState.OFF, PowerState.ON, PowerState.UNKNOWN
 
 
@@ -40,7 +42,7 @@ def board(db, data_dir, board_process) -> Iterator[Board]:
     board_process.start_cold()
     use(board_process, data_dir)
     yield board_process
-    for slot in (CM4, CM5):
+    for slot in (CONTROLLER, CM4, CM5):
         board_process.ctl("usb", slot, "unplug")
         board_process.ctl("boot-button", slot, "release")
 
@@ -59,9 +61,9 @@ def use(board: Board, data_dir, **usb: str) -> None:
 class Flash:
     """A run that goes on in a thread of its own."""
 
-    def __init__(self, image, operator, me, number: int) -> None:
+    def __init__(self, image, operator, me, number: int, method: Method = Method.RPIBOOT) -> None:
         self.operator, self._me = operator, me
-        self.run: FlashRun = rig.request(image, operator, number, method=Method.RPIBOOT, medium="eMMC")
+        self.run: FlashRun = rig.request(image, operator, number, method=method, medium="eMMC")
         self.number = number
         self._thread = threading.Thread(target=rig.with_connection(self._carry_out))
         self._thread.start()
@@ -96,7 +98,7 @@ class Flash:
 
 @pytest.fixture
 def flash(image, operator, me):
-    return lambda number: Flash(image, operator, me, number)
+    return lambda number, *more: Flash(image, operator, me, number, *more)
 
 
 def test_the_hands_of_a_simulated_board_bring_a_slot_into_its_boot_rom_and_let_go(board, flash, operator, viewer):
@@ -282,3 +284,18 @@ def test_a_storage_that_fails_leaves_its_som_off_and_its_contents_unknown(board,
     slot = rig.slot(CM4)
     assert (slot.contents, slot.power_state, slot.line_low) == ("unknown", OFF, True)
     assert board.is_low(CM4)
+
+
+def test_a_disk_that_was_there_before_hands_held_boot_is_not_taken_for_the_boot_loaders(board, flash, operator):
+    """The boot loader's own from last time, or a stick of the same size: told apart by its starting anew."""
+    use_hands = partial(endpoints.use_simulated_hands, board.usb[CONTROLLER], CONTROLLER, presses_reset=True)
+    use_hands(True)
+    board.wait_until(lambda state: state["slots"]["1"]["usb"]["disks"])
+    one = flash(CONTROLLER, Method.UMS)
+    one.say("which was there before")
+    time.sleep(0.5)
+    assert (one.job.phase, one.job.contents) == ("boot-mode", "untouched")
+    use_hands(True)
+    job = one.end()
+    assert (job.operation.state, job.contents) == ("succeeded", "image")
+    assert board.moves() == []

@@ -1,6 +1,7 @@
 """Ends that are none of the usual ones: the power fails on the way out, somebody else ends it, our database fails."""
 
 import threading
+from pathlib import Path
 
 import pytest
 from django.db import OperationalError
@@ -8,6 +9,7 @@ from django.db import OperationalError
 from flashing.models import FlashJob, Method
 from flashing.services import attending, execution, restoring, ways
 from hardware.errors import WriteError
+from hardware.flash.disks import DiskIdentity
 from hardware.som import PowerState
 from operations import lifecycle
 from operations.models import Claim, Operation
@@ -158,11 +160,10 @@ class Stuck(Slow):
 
 
 def test_a_connection_that_does_not_come_back_is_closed_so_that_the_far_side_lets_go(image, operator, me, monkeypatch):
-    opened = rig.FileTarget.open
-    monkeypatch.setattr("flashing.services.ways.FileTarget.open", lambda path: Stuck(opened(path)))
     run = rig.request(image, operator, 2)
-    open_file = ways.FileWay(type("One", (), {"job": rig.job(run)})).open
-    monkeypatch.setattr(ways.NetworkWay, "open", lambda way: open_file())
+    target = Stuck(rig.FileTarget.open(Path(rig.job(run).address)))
+    identity = DiskIdentity("root@som:/dev/sda", "", "", "", target.size_bytes)
+    monkeypatch.setattr(ways.NetworkWay, "open", lambda way: (target, identity))
     FlashJob.objects.update(method=Method.NETWORK)
 
     def cancel():
