@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from django.db import connection
 
-from flashing.models import FlashJob, Method, Phase
+from flashing.models import FlashJob, Phase
 from flashing.services import progress, restoring, ways
 from hardware.contracts import BlockTarget
 from hardware.errors import HardwareError, Stopped, TargetTooSmall
@@ -39,7 +39,7 @@ class Attendant:
         self.target: BlockTarget | None = None
         self.identity: DiskIdentity | None = None
         self.outcome: Outcome | None = None
-        self.is_ready = self.is_fed = self.is_over = self.was_pressed = self.has_begun = self.is_closed = False
+        self.is_ready = self.is_fed = self.is_over = self.was_pressed = self.has_begun = False
         self.failed_in = ""
         self.phase = Phase.WAITING
         self.error: BaseException | None = None
@@ -100,20 +100,11 @@ class Attendant:
             self.enter(Phase.READY, "ready, waiting for the other slots")
             self.outcome = self.run.await_outcome(self)
         finally:
-            self.close_target()
+            if self.target:
+                self.target.close()
         self._say_figures(self.outcome)
         if self.outcome.error:
             raise self.outcome.error
-
-    def close_target(self) -> None:
-        """Close what was opened, once; one that still waits for the kernel keeps its number until this process ends.
-
-        A connection does not: if it is not closed, the far side's disk stays locked.
-        """
-        is_stuck = self.outcome is not None and self.outcome.is_stuck and self.job.method != Method.NETWORK
-        if self.target and not self.is_closed and not is_stuck:
-            self.is_closed = True
-            self.target.close()
 
     def _as_end(self, error: BaseException) -> BaseException:
         """A stop is a cancel or the worker's own end; an error of a board without power is not the error."""

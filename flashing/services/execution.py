@@ -92,7 +92,6 @@ class Run:
         finally:
             for attendant in self.attendants:
                 attendant.join()
-                attendant.close_target()  # if it was stuck when its slot ended, and has come back since
             self.recorder.end()
 
     def _work(self) -> None:

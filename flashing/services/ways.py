@@ -1,7 +1,8 @@
 """How a slot's storage becomes a disk of ours: one class for each method, each with `open`.
 
 `open` blocks until the storage is there, through a person's hands where it takes them, and returns it opened for us
-alone with the identity that the plan binds it to. It raises HardwareError, Stopped among them, and never writes.
+alone with the identity that the plan binds it to. What it returns may be closed at any time. It raises HardwareError,
+Stopped among them, and never writes.
 """
 
 import os
@@ -20,6 +21,7 @@ from hardware.clock import SystemClock
 from hardware.contracts import BlockTarget
 from hardware.errors import BootModeTimeout, DeviceNotFound, Stopped, TargetRefused
 from hardware.flash.disks import LOOK_SECONDS, DiskIdentity
+from hardware.flash.lateclose import LateClosing
 from hardware.flash.media import Medium
 from hardware.flash.target import FileTarget
 from hardware.flash.usbport import BOOT_ROM_SECONDS, UsbPort, UsbSight, UsbState
@@ -65,7 +67,8 @@ class FileWay:
     def open(self) -> Found:
         target = FileTarget.open(self._path)
         status = os.stat(self._path)
-        return target, DiskIdentity(str(self._path), "", "", f"inode {status.st_ino}", target.size_bytes)
+        identity = DiskIdentity(str(self._path), "", "", f"inode {status.st_ino}", target.size_bytes)
+        return LateClosing(target), identity
 
 
 class NetworkWay:
@@ -99,7 +102,7 @@ class DiskWay:
         name = self._one.job.medium
         medium = Medium(name) if name in set(Medium) else Medium.DISK
         disk = self._port.match(medium, emmc_gb=self._one.slot.som.emmc_gb)
-        return self._port.open(disk.identity, protected=protected()), disk.identity
+        return LateClosing(self._port.open(disk.identity, protected=protected())), disk.identity
 
     def _tell(self, sight: UsbSight) -> None:
         """What answers at the USB path, for the page and the log."""
@@ -132,6 +135,7 @@ class UmsWay(DiskWay):
     def open(self) -> Found:
         self._begin_hands()
         self._step(HOLD_BOOT, "waiting for the boot loader's disk")
+        self._await_other_than(self._port.look())
         stop = self._one.stop.requested
         try:
             self._port.await_storage(CLOCK, stop=stop, on_sight=self._tell, timeout_seconds=HANDS_SECONDS)
@@ -139,6 +143,18 @@ class UmsWay(DiskWay):
             raise BootModeTimeout(self._port.look().words, HANDS_SECONDS) from error
         self._end_hands()
         return self._open_medium()
+
+    def _await_other_than(self, before: UsbSight) -> None:
+        """What was there before anybody held BOOT may be any disk, a stick of the eMMC's size for one: it does not
+        count until it starts anew."""
+        if before.state is not UsbState.DISKS:
+            return
+        self._one.say(f"{before.what}, which was there before: hold BOOT and press RESET, or unplug it.", "warn")
+        while (sight := self._port.look()).number == before.number:
+            if CLOCK.monotonic() > self._until:
+                raise BootModeTimeout(sight.words, HANDS_SECONDS)
+            if CLOCK.wait(LOOK_SECONDS, self._one.stop.requested):
+                raise Stopped("Waiting for BOOT")
 
 
 class RpibootWay(DiskWay):

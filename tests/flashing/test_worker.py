@@ -1,6 +1,7 @@
 """When the flash worker is missed, asked for, and swept up after."""
 
 import os
+import sys
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from django.utils import timezone
 
 from flashing.services import queueing, restoring
 from nanoportal import health, periodic
-from operations import lifecycle
+from operations import lifecycle, worker
 from operations.models import Claim, Operation
 from tests.flashing import rig
 
@@ -71,6 +72,8 @@ def test_what_a_dead_worker_left_is_named_by_the_phase_it_was_in(
     lifecycle.start(str(job.operation_id), worker=me.name, instance="of an earlier life")
     row = {"method": "rpiboot", "phase": phase, "hands_step": hands_step, "contents": contents}
     type(job).objects.filter(pk=job.pk).update(**row)
+    if power == "Unknown" and not hands_step:  # the press is long over
+        type(rig.slot(2)).objects.filter(number=2).update(commanded_at=timezone.now())
     lifecycle.sweep_dead(me.name, me.instance, periodic.settle_interrupted)
     assert rig.ended(job) == ("interrupted", "interrupted")
     slot, job = rig.slot(2), rig.job(job.run)
@@ -85,3 +88,47 @@ def test_a_job_whose_operation_ended_without_a_worker_is_closed(image, operator)
     restoring.close_what_has_ended()
     assert rig.job(job.run).phase == "ended"
     assert queueing.open_runs() == 0
+
+
+@pytest.fixture
+def hardware(data_dir, settings, monkeypatch):
+    """The other worker begins its life."""
+
+    def begin() -> None:
+        monkeypatch.setattr(worker, "_current", None)
+        settings.WORKER_KIND, settings.WORKER_NAME = "hardware", "local"
+        interval = sys.getswitchinterval()
+        periodic.become_worker()
+        sys.setswitchinterval(interval)
+        begun.append(worker.current())
+
+    begun: list[worker.Worker] = []
+    yield begin
+    for one in begun:
+        os.close(one._lock)
+
+
+def left_over(data_dir) -> None:
+    (data_dir / "flashing" / "run").mkdir(parents=True)
+    (data_dir / "flashing" / "run" / "user-data").write_text("secret")
+
+
+def test_after_a_power_cut_nothing_of_a_flash_stays_until_the_next_one(image, operator, data_dir, hardware):
+    job = rig.job(rig.request(image, operator, 2))
+    dead = worker.Worker(data_dir, "local-flash")
+    lifecycle.start(str(job.operation_id), worker=dead.name, instance=dead.instance)
+    os.close(dead._lock)
+    left_over(data_dir)
+    hardware()
+    assert rig.ended(job) == ("interrupted", "interrupted")
+    assert Claim.objects.count() == 0
+    assert not (data_dir / "flashing").exists()
+
+
+def test_what_a_flash_worker_that_lives_is_doing_is_left_alone(image, operator, me, data_dir, hardware):
+    job = rig.job(rig.request(image, operator, 2))
+    lifecycle.start(str(job.operation_id), worker=me.name, instance=me.instance)
+    left_over(data_dir)
+    hardware()
+    assert rig.ended(job)[0] == "running"
+    assert (data_dir / "flashing" / "run" / "user-data").exists()

@@ -168,7 +168,7 @@ def test_whatever_moment_was_the_workers_last(flashes: Flashes) -> None:
         if row["state"] == "succeeded":
             assert flashes.holds_image(CM4)
             return
-        assert row["state"] == "interrupted"
+        assert row["state"] == "interrupted", f"{number}: {dict(row)} {scene.rows.log(job)}"
         assert row["contents"] in ("untouched", "unknown")
         if row["contents"] == "untouched":
             assert flashes.head(CM4) == before
