@@ -33,8 +33,18 @@ def become_worker() -> None:
         restoring.close_what_has_ended()
         restoring.remove_left_over_files()
         return
+    _sweep_dead_flashes()
     sys.setswitchinterval(SWITCH_SECONDS)
     watch.check_boards()
+
+
+def _sweep_dead_flashes() -> None:
+    """End what a flash worker left, whose next life may be a month away: until the next flash. Of its files too, since
+    they hold what somebody's next system is set up with."""
+    for name in worker.names_dead(settings.DATA_DIR):
+        lifecycle.sweep_dead(name, "", settle_interrupted)
+    if worker.names_alive(settings.DATA_DIR) == [worker.current().name]:
+        restoring.remove_left_over_files()
 
 
 def settle_interrupted(operation: Operation) -> None:

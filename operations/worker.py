@@ -50,6 +50,12 @@ def names_alive(data_dir: Path) -> list[str]:
     return [name for name in names if is_alive(data_dir, name)]
 
 
+def names_dead(data_dir: Path) -> list[str]:
+    """The workers that were once on this data directory and do not live."""
+    names = [path.stem.removeprefix("worker-") for path in data_dir.glob("worker-*.lock")]
+    return [name for name in names if not is_alive(data_dir, name)]
+
+
 class Worker:
     """The one of this process. Made by `start`, reached by `current()`."""
 
