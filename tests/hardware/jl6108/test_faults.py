@@ -2,19 +2,27 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
+from hardware.clock import VirtualClock
 from hardware.errors import BusError, HardwareError
 from hardware.jl6108.chip import Jl6108
 from hardware.jl6108.isolation import only_uplink
 from hardware.jl6108.ports import Ability, Pause
 from hardware.jl6108.rates import Storm
+from hardware.jl6108.transport import I2cBridge, WireMode
 from hardware.jl6108.vlans import CLOSED, PortTables, TagOperation, VlanEntry
-from tests.hardware.jl6108.conftest import Bench
+from hardware.simulator import net
+from hardware.simulator.bus import Nack
+from hardware.simulator.switch import Jl6108Model
+from hardware.simulator.switch_assumptions import ASSUMPTIONS
+from tests.hardware.jl6108.conftest import Bench, PoliteLock
 from tests.hardware.jl6108.memory import MemoryBus, ShiftingBus
 
 Change = Callable[[Jl6108], object]
+Answer = TypeVar("Answer")
 
 
 def move(chip: Jl6108) -> None:
@@ -88,6 +96,58 @@ def test_a_chip_that_keeps_what_was_broken_off_ends_before_or_after_each_write(n
         bench.bus.words.pop(0x124014, None)
         wrong = {hex(a): hex(w) for a, w in bench.bus.words.items() if w not in allowed.get(a, {0})}
         assert wrong == {}, number
+
+
+class ModelBus:
+    """An `I2cBus` with nothing on it but a simulated chip, one transfer of which is not acknowledged."""
+
+    def __init__(self, chip: Jl6108Model, fails_at: int = 0) -> None:
+        self.transfers = 0
+        self._chip = chip
+        self._fails_at = fails_at
+
+    def write(self, address: int, data: bytes) -> None:
+        self._transfer(lambda: self._chip.write(data))
+
+    def read(self, address: int, count: int) -> bytes:
+        return self._transfer(lambda: self._chip.read(count, False))
+
+    def read_byte(self, address: int, register: int) -> int:
+        raise AssertionError("the bridge has no byte registers")
+
+    def write_byte(self, address: int, register: int, value: int) -> None:
+        raise AssertionError("the bridge has no byte registers")
+
+    def close(self) -> None:
+        pass
+
+    def _transfer(self, transfer: Callable[[], Answer]) -> Answer:
+        self.transfers += 1
+        try:
+            if self.transfers == self._fails_at:
+                raise Nack(0, "fault nack")
+            return transfer()
+        except Nack as nack:
+            raise BusError(0x5C, None, str(nack), nack=True) from nack
+
+
+@pytest.mark.parametrize("left_over", ASSUMPTIONS["left-over-words"].values)
+@pytest.mark.parametrize("name", ["move", "isolate"])
+def test_whatever_the_bridge_does_with_words_left_over_the_change_is_made(
+    name: str, left_over: str, tmp_path: Path
+) -> None:
+    def run(fails_at: int = 0) -> tuple[int, dict[int, list[int]]]:
+        model = net.linked_switch({"left-over-words": left_over})
+        bus = ModelBus(model, fails_at)
+        lock = PoliteLock(tmp_path / "bus.lock")
+        CHANGES[name](Jl6108(I2cBridge(bus, 0x5C, lock, WireMode.MSB), VirtualClock()))
+        words = model.memory.differences()
+        words.pop(0x201004, None)  # where the chip remembers that the bridge was used wrongly
+        return bus.transfers, words
+
+    transfers, clean = run()
+    for number in range(1, transfers + 1):
+        assert run(number)[1] == clean, number
 
 
 def test_everyone_is_isolated_under_a_bus_that_fails_every_hundredth_time(bench: Bench) -> None:
