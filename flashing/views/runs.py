@@ -158,11 +158,11 @@ def log_text(request: ActorRequest, board: str, run_id: UUID) -> HttpResponse:
 # ---- Acts --------------------------------------------------------------------------------------------------------
 
 
-def after_act(request: ActorRequest, board: str, run: FlashRun) -> HttpResponse:
+def after_act(request: ActorRequest, board: str, run_id: UUID) -> HttpResponse:
     """Show the run as it is now: in place for htmx, by redirect otherwise."""
     if panel_of(request):
-        return render_run(request, board, run)
-    return HttpResponseRedirect(reverse("flashing:run", args=[board, run.pk]))
+        return render_run(request, board, find_run(board, run_id))
+    return HttpResponseRedirect(reverse("flashing:run", args=[board, run_id]))
 
 
 @require_POST
@@ -171,7 +171,7 @@ def holding(request: ActorRequest, board: str, operation_id: UUID) -> HttpRespon
     """A person's word that they are holding BOOT: the line is pressed now."""
     job = find_job(board, operation_id)
     boot_mode.holding(job, begin_act(request, "flash.hands", job.operation.resource))
-    return after_act(request, board, job.run)
+    return after_act(request, board, job.run_id)
 
 
 @require_POST
@@ -180,7 +180,7 @@ def simulated_hands(request: ActorRequest, board: str, operation_id: UUID) -> Ht
     """What hands would do now, done by the simulator of a simulated board."""
     job = find_job(board, operation_id)
     boot_mode.simulated_hands(job, begin_act(request, "flash.hands", job.operation.resource))
-    return after_act(request, board, job.run)
+    return after_act(request, board, job.run_id)
 
 
 @require_POST
@@ -189,7 +189,7 @@ def cancel(request: ActorRequest, board: str, operation_id: UUID) -> HttpRespons
     """Ask one slot's flash to end; the others go on."""
     job = find_job(board, operation_id)
     lifecycle.cancel(job.operation, begin_act(request, "operation.cancel", job.operation.resource))
-    return after_act(request, board, job.run)
+    return after_act(request, board, job.run_id)
 
 
 @require_http_methods(["GET", "POST"])
@@ -204,7 +204,7 @@ def cancel_all(request: ActorRequest, board: str, run_id: UUID) -> HttpResponse:
     roles.require(actor, "flash", board)
     for target in still_open:
         cancel_if_open(target, actor)
-    return after_act(request, board, run)
+    return after_act(request, board, run_id)
 
 
 def cancel_if_open(target: Target, actor: roles.Actor) -> None:

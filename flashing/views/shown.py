@@ -151,13 +151,11 @@ class RunView:
 
 
 def view_of(run: FlashRun) -> RunView:
-    """A run as it is now; two queries."""
-    now = timezone.now()
-    jobs = run.jobs.select_related("operation", "slot__som__som_type", "slot__board")
-    phases = phases_of(run)
+    """A run as it was read; no query if its jobs were read along with it (`flashing.services.history`)."""
+    now, phases = timezone.now(), phases_of(run)
     return RunView(
         run,
-        [Target(job, job.operation, job.operation.shown_state(now), stages_of(job, phases)) for job in jobs],
+        [Target(job, job.operation, job.operation.shown_state(now), stages_of(job, phases)) for job in run.jobs.all()],
     )
 
 

@@ -4,13 +4,15 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
 from flashing.models import FlashJob, FlashRun, Method, Phase
 from operations.lifecycle import append_log
-from operations.models import Operation, OperationState
+from operations.models import Claim, Operation, OperationState
 from slots.models import Contents, Slot, SomType
 from tests.flashing import rig
 from tests.images.rig import person
@@ -268,6 +270,21 @@ def test_runs_are_listed_and_each_stays_as_it_ended(run, olga, vera):
     assert "1 running, 1 done" in page
     assert "You watch" in page
     assert "Flash slots…" in text_of(olga, "/boards/demo/flashing/")
+
+
+def test_a_longer_list_of_runs_takes_no_more_queries(run, image, operator, olga):
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as asked:
+            olga.get("/boards/demo/flashing/", headers=PANEL | {"HX-Target": "runs"})
+        return len(asked)
+
+    before = queries()
+    for _ in range(3):
+        Operation.objects.update(state=OperationState.CANCELLED)
+        Claim.objects.all().delete()
+        rig.request(image, operator, 2, 3)
+    assert queries() == before
+    assert text_of(olga, "/boards/demo/flashing/").count("raspios-lite") == 4
 
 
 def test_a_board_where_nothing_was_flashed_invites(olga, vera):
