@@ -145,7 +145,7 @@ def test_a_worker_killed_in_the_middle_leaves_what_it_did_named_and_nothing_held
     assert flashes.slot(CM4)["contents"] == "image"
 
 
-@pytest.mark.soak
+@soak
 def test_whatever_moment_was_the_workers_last(flashes: Flashes) -> None:
     """The whole walk: killed a little later each time, until the flash is through before the kill comes."""
     scene = flashes.scene
@@ -157,7 +157,7 @@ def test_whatever_moment_was_the_workers_last(flashes: Flashes) -> None:
         scene.wait(lambda job=job: flashes.job(job)["state"] == "running", "it to run")
         hands = threading.Thread(target=flashes.try_to_hold_boot, args=(CM4, job))
         hands.start()
-        time.sleep(0.12 * number)
+        time.sleep(0.25 * number)
         scene.kill("flash")
         scene.board("clear")
         hands.join(LONG)
@@ -177,6 +177,7 @@ def test_whatever_moment_was_the_workers_last(flashes: Flashes) -> None:
     raise AssertionError("the walk did not come to the end of the flash")
 
 
+@soak
 def test_what_had_not_begun_is_done_once_by_the_next_worker(flashes: Flashes) -> None:
     scene = flashes.scene
     flashes.wait_ended(flashes.cancelled(flashes.ask(CM4)[CM4]))  # so that there is a flash worker
@@ -266,6 +267,7 @@ def test_stopping_the_portal_in_the_middle_takes_less_than_ten_seconds_and_is_wr
     assert scene.rows.claims() == []
 
 
+@soak
 def test_a_flash_worker_without_work_ends_by_itself_and_not_as_a_failure(flashes: Flashes) -> None:
     """In time so fast that its ten minutes are a blink."""
     environment = {
