@@ -218,8 +218,8 @@ def _refuse_too_small(job: ReviewJob, image: FirmwareImage) -> None:
 def _sentences(image: FirmwareImage, profile: Profile | None, jobs: list[ReviewJob], ask: Ask) -> list[str]:
     said = [f"Everything on the {job.medium} of slot {job.slot.number} ({job.name}) is overwritten." for job in jobs]
     said.append(
-        f"{image.mapped_bytes:,} of the image's {image.size_bytes:,} bytes are data; zeros among the rest are written as "
-        "well, unless its block map calls them holes."
+        f"{image.mapped_bytes:,} of the image's {image.size_bytes:,} bytes are data; zeros among the rest are written "
+        "as well, unless its block map calls them holes."
     )
     if ask.unverified_reason:
         said.append(f"It is not read back, so nobody will know whether it is right: {ask.unverified_reason}")
