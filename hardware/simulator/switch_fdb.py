@@ -41,6 +41,8 @@ class AddressTable:
     def __init__(self, memory: SwitchMemory, now: Callable[[], float]) -> None:
         self._memory = memory
         self._now = now
+        self._valid: set[int] = set()
+        #: When each dynamic entry was last learned or written.
         self._seen: dict[int, float] = {}
         self._limit = self._limit_seconds()
         memory.on_read["AGING"] = self._read_aging
@@ -48,8 +50,8 @@ class AddressTable:
         memory.on_write["AGEING_TIME"] = self._time_written
 
     def reset(self) -> None:
-        """Forget when entries were seen; their words are the memory's."""
-        self._seen = {}
+        """Forget which entries there are; their words are the memory's."""
+        self._valid, self._seen = set(), {}
         self._limit = self._limit_seconds()
 
     def find(self, fid: int, mac: int) -> Destination | None:
@@ -71,6 +73,7 @@ class AddressTable:
             is_static = self._memory.word(_aging(entry)) & STATIC
             if not is_static or self._memory.word(PORT_MOVE) >> core & 1:
                 self._memory.put(DESTINATION + 4 * entry, 1 | core << 1)
+            if not is_static:
                 self._seen[entry] = self._now()
             return
         entry = next((each for each in _candidates(fid, mac) if not self._is_valid(each)), None)
@@ -81,28 +84,28 @@ class AddressTable:
         self._memory.put(DESTINATION + 4 * entry, 1 | core << 1)
         status = self._memory.word(LEARNED_AS + 4 * core)
         self._set_aging(entry, status, status if entry >= MAIN_ENTRIES else status & VALID)
-        self._seen[entry] = self._now()
+        if not status & STATIC:
+            self._seen[entry] = self._now()
 
     def flush(self, core: int) -> None:
         """Forget the dynamic unicast entries of a port."""
         for entry in list(self._seen):
-            aging, word = self._memory.word(_aging(entry)), self._memory.word(DESTINATION + 4 * entry)
-            if aging & (VALID | STATIC) == VALID and word & 1 and word >> 1 & 0x3F == core:
+            word = self._memory.word(DESTINATION + 4 * entry)
+            if word & 1 and word >> 1 & 0x3F == core:
                 self._forget(entry)
 
     def _find(self, fid: int, mac: int) -> int | None:
         low, high = mac & 0xFFFFFFFF, fid << 16 | mac >> 32
         word = self._memory.word
         for entry in _candidates(fid, mac):
-            if not self._is_valid(entry):
-                continue
-            address = _lookup(entry)
-            if word(address) == low and word(address + 4) & 0xFFFFFFF == high:
-                return entry
+            if entry in self._valid:
+                address = _lookup(entry)
+                if word(address) == low and word(address + 4) & 0xFFFFFFF == high and self._is_valid(entry):
+                    return entry
         return None
 
     def _is_valid(self, entry: int) -> bool:
-        if not self._memory.word(_aging(entry)) & VALID:
+        if entry not in self._valid:
             return False
         if self._is_old(entry):
             self._forget(entry)
@@ -113,7 +116,7 @@ class AddressTable:
         seen = self._seen.get(entry)
         if seen is None or not self._memory.word(L2_ENABLE) >> 1 & 1:
             return False
-        return self._now() - seen > self._limit and not self._memory.word(_aging(entry)) & STATIC
+        return self._now() - seen > self._limit
 
     def _forget(self, entry: int) -> None:
         self._seen.pop(entry, None)
@@ -121,6 +124,10 @@ class AddressTable:
 
     def _set_aging(self, entry: int, aging: int, shadow: int) -> None:
         self._memory.put(_aging(entry), aging)
+        if aging & VALID:
+            self._valid.add(entry)
+        else:
+            self._valid.discard(entry)
         is_main = entry < MAIN_ENTRIES
         self._memory.put(SHADOW + 4 * entry if is_main else SHADOW_CAM + 4 * (entry - MAIN_ENTRIES), shadow)
 
@@ -137,6 +144,10 @@ class AddressTable:
 
     def _aging_written(self, address: int, before: int, after: int) -> None:
         entry = _entry(address)
+        if after & VALID:
+            self._valid.add(entry)
+        else:
+            self._valid.discard(entry)
         if after & (VALID | STATIC) == VALID:
             self._seen[entry] = self._now()
         else:

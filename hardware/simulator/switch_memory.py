@@ -6,7 +6,17 @@ Only what differs from reset takes room. What a word does beyond keeping its val
 from collections.abc import Callable
 
 from hardware.simulator.switch_assumptions import Assumptions
-from hardware.simulator.switch_registers import FIRMWARE_WORDS, IDA_ERROR, INT_STATUS, VLAN_TABLE, Place, find
+from hardware.simulator.switch_registers import (
+    FIRMWARE_WORDS,
+    IDA_ERROR,
+    INT_STATUS,
+    VLAN_TABLE,
+    Place,
+    find,
+    reset_word,
+)
+
+_VLAN_TABLE_END = VLAN_TABLE + 8 * 4096
 
 
 class UndeclaredAddress(Exception):
@@ -52,18 +62,19 @@ class SwitchMemory:
     def write(self, address: int, words: list[int]) -> None:
         """Write words from `address` on, all or none; a read-only word keeps its value. Raises UndeclaredAddress."""
         places = [self._place(address + 4 * i) for i in range(len(words))]
-        covered = [(place.block.base, place.entry) for place in places]
+        needs_all = self._assumptions["entry-writes"] == "whole"
         for i, (place, word) in enumerate(zip(places, words, strict=True)):
-            is_part = covered.count(covered[i]) < len(place.block.words)
-            if place.block.is_writable and not (is_part and self._assumptions["entry-writes"] == "whole"):
+            if place.block.is_writable and not (needs_all and _is_part(place, i, len(words))):
                 self._write(address + 4 * i, place, word)
 
     def word(self, address: int) -> int:
         """Return the word that is kept at a declared address, without what a read would cause."""
         word = self._changed.get(address)
+        if word is not None:
+            return word
         if address in FIRMWARE_WORDS:
             return self.firmware_words[address] if self.is_firmware_running else 0
-        return self._reset_word(address) if word is None else word
+        return self._reset_word(address)
 
     def entry(self, address: int, count: int) -> int:
         """Return `count` words from `address` on as one number, the first word lowest."""
@@ -82,12 +93,9 @@ class SwitchMemory:
     def add(self, address: int, count: int, bits: int = 64) -> None:
         """Add to a counter of 24, 32 or 64 bits, which starts again from 0 after its end."""
         total = self._changed.get(address, 0) + count
-        if bits < 64:
-            self.put(address, total & (1 << bits) - 1)
-            return
-        self.put(address, total & 0xFFFFFFFF)
-        if total >> 32:
-            self.put(address + 4, self._changed.get(address + 4, 0) + (total >> 32) & 0xFFFFFFFF)
+        self._changed[address] = total & ((1 << bits) - 1 if bits < 32 else 0xFFFFFFFF)
+        if bits == 64 and total >> 32:
+            self._changed[address + 4] = self._changed.get(address + 4, 0) + 1 & 0xFFFFFFFF
 
     def latch_bridge_error(self) -> None:
         """Remember that the bridge could not do an access."""
@@ -116,8 +124,10 @@ class SwitchMemory:
             self.on_trespass(address, reserved)
             if self._assumptions["reserved-bits"] == "zero":
                 word &= place.defined
-        self.put(address, word)
-        self.has_ranges = self.has_ranges or place.block.name == "RANGES"
+        if word != before:
+            self.put(address, word)
+        if place.block.name == "RANGES":
+            self.has_ranges = True
         on_write = self.on_write.get(place.block.name)
         if on_write is not None:
             on_write(address, before, word)
@@ -129,7 +139,12 @@ class SwitchMemory:
         return place
 
     def _reset_word(self, address: int) -> int:
-        place = self._place(address)
-        if place.block.base == VLAN_TABLE and not self._is_open:
+        if not self._is_open and VLAN_TABLE <= address < _VLAN_TABLE_END:
             return 0
-        return place.reset
+        return reset_word(address)
+
+
+def _is_part(place: Place, position: int, count: int) -> bool:
+    """Return True if a burst of `count` words, with this place at `position`, leaves some of its entry out."""
+    first = position - place.word
+    return first < 0 or first + len(place.block.words) > count

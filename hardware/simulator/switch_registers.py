@@ -231,19 +231,29 @@ _BASES = [block.base for block in _TABLES]
 BLOCKS = (*_TABLES, *_PORTS)
 
 
+# Whoever is on the bus reads the same few hundred words again and again; a scan of the tables passes them once.
+@lru_cache(maxsize=2048)
 def find(address: int) -> Place | None:
     """Return where an address is; None for one that jl6108.md does not describe."""
-    return _find(address)
-
-
-# A driver reads the same few hundred words again and again; a scan of the tables goes past them once.
-@lru_cache(maxsize=2048)
-def _find(address: int) -> Place | None:
     index = bisect_right(_BASES, address) - 1
-    candidates = (_TABLES[index],) if index >= 0 else ()
-    for block in (*candidates, *_PORTS):
-        entry, offset = divmod(address - block.base, block.step)
-        if 0 <= entry < block.entries and offset % 4 == 0 and offset // 4 < len(block.words):
-            word = offset // 4
-            return Place(block, entry, word, block.words[word], block.defined[word] if block.defined else _ALL)
-    return None
+    place = _within(_TABLES[index], address) if index >= 0 else None
+    for block in _PORTS if place is None else ():
+        place = place or _within(block, address)
+    return place
+
+
+def _within(block: Block, address: int) -> Place | None:
+    entry, offset = divmod(address - block.base, block.step)
+    word = offset >> 2
+    if not 0 <= entry < block.entries or offset & 3 or word >= len(block.words):
+        return None
+    return Place(block, entry, word, block.words[word], block.defined[word] if block.defined else _ALL)
+
+
+@lru_cache(maxsize=2048)
+def reset_word(address: int) -> int:
+    """Return what a declared address holds after reset. Raises LookupError."""
+    place = find(address)
+    if place is None:
+        raise LookupError(f"register 0x{address:06X} is not declared")
+    return place.reset
