@@ -4,7 +4,9 @@ from collections.abc import Callable
 from functools import partial
 
 from hardware import sequencer
+from hardware.board import Board as HardwareBoard
 from hardware.clock import SystemClock
+from hardware.holds import LineHold
 from hardware.sequencer import Outcome, Stop
 from hardware.som import PowerState
 from hardware.steps import Sequence, Step
@@ -33,40 +35,42 @@ def press(
     Blocks for the sequence; if it was stopped before its last step the outcome says so. Raises HardwareError, and
     `lifecycle.Interrupted` if the claim is lost or the board lost power.
     """
-    me, hardware, scribe, outcome = worker.current(), parts.hardware(operation.board), Scribe(), Outcome()
-    line, spec = hardware.line(slot.number), hardware.spec
-    owner = execution.hold_owner(me)
-    store = execution.hold_store()
+    hardware, scribe, outcome = parts.hardware(operation.board), Scribe(), Outcome()
+    line = hardware.line(slot.number)
     execution.refuse_after_power_loss(slot.board, hardware)
-
-    def on_step(index: int, step: Step) -> None:
-        scribe.tell(partial(lifecycle.append_log, operation, execution.drive_words(step)))
 
     def may_drive() -> None:
         scribe.ask(partial(_refuse_without_claim, operation, generation))
         on_move()
 
-    def work() -> None:
-        sequencer.run(
-            sequence,
-            line=line,
-            expander=hardware.expander,
-            clock=CLOCK,
-            stop=stop,
-            hold=store.line(spec.slug, slot.number, line, bus=spec.bus, expander=spec.expander, owner=owner),
-            observed=lambda: PowerState.UNKNOWN,
-            may_drive=may_drive,
-            on_step=on_step,
-            outcome=outcome,
-        )
-
+    run = partial(
+        sequencer.run,
+        sequence,
+        line=line,
+        expander=hardware.expander,
+        clock=CLOCK,
+        stop=stop,
+        hold=_record(slot, hardware),
+        observed=lambda: PowerState.UNKNOWN,
+        on_step=partial(_tell, scribe, operation),
+    )
     try:
-        scribe.attend(work)
+        return scribe.attend(lambda: run(may_drive=may_drive, outcome=outcome))
     finally:
         for change in outcome.foreign:
             lifecycle.append_log(operation, str(change), "warn")
         execution.read_line_again(slot, operation, hardware, line)
-    return outcome
+
+
+def _tell(scribe: Scribe, operation: Operation, index: int, step: Step) -> None:
+    scribe.tell(partial(lifecycle.append_log, operation, execution.drive_words(step)))
+
+
+def _record(slot: Slot, hardware: HardwareBoard) -> LineHold:
+    """Of the presses of the slot's line, as this worker's."""
+    spec, owner = hardware.spec, execution.hold_owner(worker.current())
+    line = hardware.line(slot.number)
+    return execution.hold_store().line(spec.slug, slot.number, line, bus=spec.bus, expander=spec.expander, owner=owner)
 
 
 def _refuse_without_claim(operation: Operation, generation: int) -> None:
