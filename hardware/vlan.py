@@ -6,6 +6,7 @@ Ports are those of the switch: 1 to 8 as on the front, and `CPU_PORT`, behind wh
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import pairwise
 
 from hardware.switch_errors import Refusal, VlanTableInvalid, VlanTableRefused
 
@@ -75,14 +76,18 @@ class VlanTable:
     vlans: tuple[Vlan, ...]
     management_vid: int
     rules: Mapping[int, PortRule] = field(default_factory=dict, hash=False)
+    #: What is asked for again and again, worked out once: VLANs by VID, and VIDs by port and tagging.
+    _by_vid: Mapping[int, Vlan] = field(init=False, repr=False, compare=False)
+    _by_port: Mapping[tuple[int, Tagging], tuple[int, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "vlans", tuple(sorted(self.vlans, key=lambda vlan: vlan.vid)))
-        vids = [vlan.vid for vlan in self.vlans]
-        for vid in vids:
-            if vids.count(vid) > 1:
-                raise VlanTableInvalid(f"VLAN {vid} is in the table twice.")
-        if self.management_vid not in vids:
+        for first, second in pairwise(self.vlans):
+            if first.vid == second.vid:
+                raise VlanTableInvalid(f"VLAN {first.vid} is in the table twice.")
+        object.__setattr__(self, "_by_vid", {vlan.vid: vlan for vlan in self.vlans})
+        object.__setattr__(self, "_by_port", self._vids_by_port())
+        if self.management_vid not in self._by_vid:
             raise VlanTableInvalid(
                 f"VLAN {self.management_vid}, which the switch's own pages are to be in, is not in the table."
             )
@@ -96,18 +101,23 @@ class VlanTable:
 
     def vlan(self, vid: int) -> Vlan:
         """The VLAN of that number. Raises KeyError."""
-        return {vlan.vid: vlan for vlan in self.vlans}[vid]
+        return self._by_vid[vid]
 
     def vids(self, port: int, tagging: Tagging) -> tuple[int, ...]:
         """The VLANs that a port is in this way; the CPU port is untagged in the management VLAN."""
-        if port == CPU_PORT:
-            return (self.management_vid,) if tagging is Tagging.UNTAGGED else ()
-        return tuple(vlan.vid for vlan in self.vlans if vlan.members.get(port) is tagging)
+        return self._by_port.get((port, tagging), ())
 
     def ports(self, vid: int) -> frozenset[int]:
         """All ports of a VLAN, the CPU's included. Raises KeyError."""
         own = {CPU_PORT} if vid == self.management_vid else set()
         return frozenset(self.vlan(vid).members) | own
+
+    def _vids_by_port(self) -> dict[tuple[int, Tagging], tuple[int, ...]]:
+        vids: dict[tuple[int, Tagging], list[int]] = {(CPU_PORT, Tagging.UNTAGGED): [self.management_vid]}
+        for vlan in self.vlans:
+            for port, tagging in vlan.members.items():
+                vids.setdefault((port, tagging), []).append(vlan.vid)
+        return {key: tuple(found) for key, found in vids.items()}
 
     def _usual_rule(self, port: int) -> PortRule:
         untagged = self.vids(port, Tagging.UNTAGGED)
@@ -182,15 +192,13 @@ def _beside(table: VlanTable, port: int, vids: set[int]) -> set[int]:
 
 def _needing(table: VlanTable, vid: int, tagging: Tagging) -> list[int]:
     """The ports that need a VLAN to travel this way inside the chip."""
-    return [
-        port
-        for port in FRONT_PORTS
-        if vid in table.vids(port, tagging)
-        and (
-            (len(table.vids(port, Tagging.TAGGED)) > 1 and tagging is Tagging.TAGGED)
-            or (table.vids(port, Tagging.TAGGED) and table.vids(port, Tagging.UNTAGGED))
-        )
-    ]
+    return [port for port, how in table.vlan(vid).members.items() if how is tagging and _is_bound(table, port)]
+
+
+def _is_bound(table: VlanTable, port: int) -> bool:
+    """Whether a port can neither take the tag off all its frames nor put one on: it needs them as they leave."""
+    tagged = len(table.vids(port, Tagging.TAGGED))
+    return tagged > 1 or bool(tagged and table.vids(port, Tagging.UNTAGGED))
 
 
 def _both_ways(table: VlanTable, vid: int) -> Refusal | None:

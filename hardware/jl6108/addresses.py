@@ -20,6 +20,7 @@ from hardware.switch_errors import AddressTableFull
 PLACES = tables.ADDRESSES + tables.COLLISIONS
 #: The vendor's driver writes ageing time as two thirds of it, in ticks of 1 ms (section 10).
 AGEING_TICK = 3
+TICK_SECONDS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # TIME_TO_AGE.tick, section 10
 #: How long addresses that age with every microsecond are given to disappear ("a few ms", section 10).
 FAST_AGEING_SECONDS = 0.01
 FIXED = 0b111  # valid, static, hit
@@ -147,8 +148,10 @@ class AddressTable(Access):
             self._set_time_to_age(before)
 
     def read_ageing_seconds(self) -> float:
-        """After how many seconds without a frame a learned address is forgotten; only for a tick of 1 ms."""
-        return tables.TIME_TO_AGE.get(self._get(tables.TIME_TO_AGE), "count") * 3 // 2 / 1000
+        """After how many seconds without a frame a learned address is forgotten, if the ticks are as after a reset."""
+        entry = self._get(tables.TIME_TO_AGE)
+        tick = TICK_SECONDS[min(tables.TIME_TO_AGE.get(entry, "tick"), len(TICK_SECONDS) - 1)]
+        return tables.TIME_TO_AGE.get(entry, "count") * 1.5 * tick
 
     def set_ageing_seconds(self, seconds: float) -> None:
         """Sets after how many seconds without a frame a learned address is forgotten; leaves ageing switched on."""

@@ -130,8 +130,7 @@ class PortControl(Access):
         The firmware leaves the port's pause settings alone from then on. The link drops for seconds; a partner that
         negotiates ends up with half duplex.
         """
-        if mbps not in registers.IFM_SPEEDS:
-            raise ValueError(f"A port runs at 10, 100 or 1000 Mb/s, not {mbps}.")
+        _require_speed(mbps)
         speed = {"speed_high": int(mbps == 1000), "speed_low": int(mbps == 100), "full_duplex": int(full_duplex)}
         with self._hands_off(1 << core_port(port), then=True):
             self._modify_port(LINK_CONTROL, port, verify, **_pause_bits(pause, True))
@@ -159,6 +158,7 @@ class PortControl(Access):
 
         For loops and tests: section 7.5 as item 20 of section 25 has it. The link drops in between.
         """
+        _require_speed(mbps)
         on = int(forced)
         with self._hands_off(1 << core_port(port), then=forced):
             self._modify_port(IFM_CONTROL, port, verify, force_link=1, link=0)
@@ -189,6 +189,11 @@ def _link(status: int) -> Link:
         mbps=registers.link_mbps(status),
         full_duplex=registers.link_is_full_duplex(status),
     )
+
+
+def _require_speed(mbps: int) -> None:
+    if mbps not in registers.IFM_SPEEDS:
+        raise ValueError(f"A port runs at 10, 100 or 1000 Mb/s, not {mbps}.")
 
 
 def _pause_bits(pause: Pause, forced: bool) -> dict[str, int]:

@@ -203,6 +203,9 @@ def test_the_ageing_time_is_counted_in_two_thirds(bench: Bench) -> None:
     bench.chip.set_ageing_seconds(60)
     assert bench.value(tables.TIME_TO_AGE) == 3 << 32 | 40_000
     assert bench.chip.read_ageing_seconds() == 60
+    bench.hold(tables.TIME_TO_AGE, 0, 4 << 32 | 1000)
+    assert bench.chip.read_ageing_seconds() == pytest.approx(15)
+    bench.chip.set_ageing_seconds(60)
     assert bench.value(tables.LEARNING) == 3
 
 

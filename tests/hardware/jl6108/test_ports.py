@@ -67,6 +67,8 @@ def test_every_speed_has_its_bits(bench: Bench, mbps: int, full_duplex: bool, bm
 def test_a_speed_that_there_is_not_is_refused(bench: Bench) -> None:
     with pytest.raises(ValueError, match="10, 100 or 1000"):
         bench.chip.force_speed(1, 2500, True, BOTH)
+    with pytest.raises(ValueError, match="10, 100 or 1000"):
+        bench.chip.force_mac_link(1, 0, True, True, BOTH)
     assert bench.bus.transfers == 0
 
 
