@@ -22,6 +22,7 @@ from slots.services import overview, power
 router = Router(tags=["flashing"])
 ERRORS = {**USUAL_ERRORS, **dict.fromkeys((422, 503), Problem)}
 MOST_LISTED = 200
+MOST_SKIPPED = 2**31  # what any database takes
 
 
 class MethodOut(Schema):
@@ -181,7 +182,7 @@ def list_runs(request: ActorRequest, board: str, offset: int = 0, limit: int = 5
     """The runs of a board, the newest first, `limit` (1 to 200) at a time."""
     roles.require(request.actor, "view", board)
     found = history.runs(overview.find_board(board).slug)
-    page = found[max(0, offset) :][: min(max(1, limit), MOST_LISTED)]
+    page = found[min(max(0, offset), MOST_SKIPPED) :][: min(max(1, limit), MOST_LISTED)]
     return {"count": found.count(), "runs": [run_json(run) for run in page]}
 
 

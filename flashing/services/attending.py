@@ -84,9 +84,8 @@ class Attendant:
             raise self.error from error
         try:
             restoring.restore(self)
-        except (HardwareError, lifecycle.Interrupted) as error:
+        except BaseException as error:
             self.error, self.failed_in = error, self.phase
-            self.power_words = "Its power could not be seen to."
             raise
 
     def _through(self) -> None:

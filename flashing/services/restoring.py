@@ -42,7 +42,8 @@ def restore(one: "Attendant") -> None:
     sequence = _sequence(traits, wanted)
     if sequence is None:
         execution.write_state(one.slot, one.operation, PowerState.UNKNOWN, line_low=False)
-        one.power_words = f"The {traits.name} stays in download mode: only a board without power brings it out of that."
+        way_out = "only a board without power brings it" if _latches(traits) else "force it off to bring it"
+        one.power_words = f"The {traits.name} stays in download mode: {way_out} out of that."
         return
     try:
         pressing.press(one.slot, sequence, one.operation, one.job.generation, Stop())
@@ -58,11 +59,16 @@ def restore(one: "Attendant") -> None:
 def _wanted(one: "Attendant", traits: SomTraits) -> PowerState:
     if traits.is_button:
         # A shutdown of the worker has no eight seconds left for it.
-        able = traits.force_off_seconds is not None and not traits.latches_after_hold
-        return PowerState.OFF if able and one.stop.reason is not StopReason.SHUTDOWN else PowerState.UNKNOWN
+        able = not _latches(traits) and one.stop.reason is not StopReason.SHUTDOWN
+        return PowerState.OFF if able else PowerState.UNKNOWN
     if contents_of(one) == Contents.UNKNOWN:
         return PowerState.OFF
     return PowerState.ON if PowerState(one.job.power_before) in promises.RUNS else PowerState.OFF
+
+
+def _latches(traits: SomTraits) -> bool:
+    """Whether a long press of its button is no way out, since no short one starts it again then."""
+    return traits.force_off_seconds is None or traits.latches_after_hold
 
 
 def _sequence(traits: SomTraits, wanted: PowerState) -> Sequence | None:
@@ -88,6 +94,9 @@ def settle(one: "Attendant") -> str:
     if one.error is None:
         mine.update(done_bytes=F("total_bytes"))
     _keep(one, held)
+    if one.was_pressed and not one.power_words:  # not even its power was seen to
+        execution.write_state(one.slot, one.operation, PowerState.UNKNOWN, line_low=False)
+        one.power_words = "Its power could not be seen to and is Unknown."
     words = (_error_words(one.error), _contents_words(one, held), one.power_words)
     return " ".join(filter(None, words))
 

@@ -114,6 +114,12 @@ def test_a_viewer_reads_runs_and_changes_none(olga, vera, image):
     vera.send(f"/operations/{job}/cancel", status=403)
 
 
+def test_numbers_beyond_any_database_are_no_fault(olga, image):
+    run = olga.send("/boards/demo/slots/3/flash", wish(image) | aim("kestrel"))
+    assert olga.get(f"/flash-runs?board=demo&offset={10**30}")["runs"] == []
+    assert olga.get(f"/flash-runs/{run['id']}?after={10**30}")["log"] == []
+
+
 def test_the_log_of_a_run_is_read_on_from_the_last_number(olga, image):
     run = olga.send("/boards/demo/flash-runs", wish(image, targets=[aim("heron", slot=2), aim("kestrel", slot=3)]))
     row = FlashRun.objects.get()

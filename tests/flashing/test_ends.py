@@ -53,7 +53,23 @@ def test_power_that_cannot_be_restored_is_said_and_is_unknown(image, operator, m
     assert (*rig.ended(job), job.contents, job.failed_in) == ("failed", "write-failed", "image", "restoring")
     assert "no answer" in job.operation.message
     assert "All of it was read back and is right." in job.operation.message
-    assert "Its power could not be seen to." in job.operation.message
+    assert "Its power could not be seen to and is Unknown." in job.operation.message
+    assert rig.slot(2).power_state == PowerState.UNKNOWN
+
+
+def test_a_fault_of_our_own_on_the_way_out_leaves_the_power_unknown(image, operator, me, monkeypatch, pressed):
+    def fails(*_, **__):
+        raise OperationalError("database is locked")
+
+    monkeypatch.setattr(pressing, "press", fails)
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    Slot.objects.filter(number=2).update(power_state="On")
+    run = rig.request(image, operator, 2)
+    carry_out(run)
+    job = rig.job(run)
+    assert (*rig.ended(job), job.contents) == ("failed", "internal", "image")
+    assert job.operation.message.startswith(lifecycle.FAULT)
+    assert job.operation.message.endswith("Its power could not be seen to and is Unknown.")
     assert rig.slot(2).power_state == PowerState.UNKNOWN
 
 
