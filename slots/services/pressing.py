@@ -36,7 +36,6 @@ def press(
     `lifecycle.Interrupted` if the claim is lost or the board lost power.
     """
     hardware, scribe, outcome = parts.hardware(operation.board), Scribe(), Outcome()
-    line = hardware.line(slot.number)
     execution.refuse_after_power_loss(slot.board, hardware)
 
     def may_drive() -> None:
@@ -46,7 +45,7 @@ def press(
     run = partial(
         sequencer.run,
         sequence,
-        line=line,
+        line=hardware.line(slot.number),
         expander=hardware.expander,
         clock=CLOCK,
         stop=stop,
@@ -59,7 +58,7 @@ def press(
     finally:
         for change in outcome.foreign:
             lifecycle.append_log(operation, str(change), "warn")
-        execution.read_line_again(slot, operation, hardware, line)
+        execution.read_line_again(slot, operation, hardware, hardware.line(slot.number))
 
 
 def _tell(scribe: Scribe, operation: Operation, index: int, step: Step) -> None:
