@@ -38,7 +38,7 @@ app.conf.update(
         "interval_start": 0.2,
     },
     db_reuse_max=1_000_000,  # Django's own connections: a task must not pay for a new one
-    imports=("slots.tasks", "flashing.tasks"),
+    imports=("slots.tasks", "flashing.tasks", "switch.tasks"),
 )
 
 

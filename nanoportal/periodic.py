@@ -16,6 +16,8 @@ from operations import lifecycle, worker
 from operations.models import Operation, OperationState
 from operations.worker import Periodic
 from slots.services import execution, power, watch
+from switch.services import restoring as switch_restoring
+from switch.services import watching as switch_watching
 
 # How long one thread may keep the others waiting for the interpreter. Python's own 5 ms is as long as the whole way
 # from a click to the line.
@@ -35,6 +37,7 @@ def become_worker() -> None:
         return
     _sweep_dead_flashes()
     sys.setswitchinterval(SWITCH_SECONDS)
+    switch_restoring.undo_left_over()
     watch.check_boards()
 
 
@@ -74,6 +77,8 @@ def _of_hardware(me: worker.Worker) -> list[Periodic]:
         Periodic("uploads", 60, inspector.tidy_if_needed),
         Periodic("silent", 20, _sweep),
         Periodic("flashes", 2, restoring.close_what_has_ended),
+        Periodic("changes", max(0.25, 2 / scale), switch_restoring.undo_left_over),
+        Periodic("switches", max(1, 60 / scale), switch_watching.look),
     ]
 
 

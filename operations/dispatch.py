@@ -15,6 +15,8 @@ TASKS = {
     "switch.reset": "slots.power",
     "controller.restart": "slots.power",
     "flash.write": "flashing.run",
+    "switch.vlan": "switch.vlan",
+    "switch.scan": "switch.scan",
 }
 
 

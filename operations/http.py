@@ -31,6 +31,7 @@ STATUS: dict[type[Refused], int] = {
     refusals.NotOffered: 422,
     refusals.StrandingNotAccepted: 422,
     refusals.OverBudget: 422,
+    refusals.Outdated: 412,
     refusals.UnsafePlan: 422,
     refusals.PlanStale: 409,
     refusals.IdempotencyMismatch: 422,

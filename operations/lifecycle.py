@@ -244,7 +244,8 @@ def _finish(operation: Operation, settle: Settle, state: OperationState, code: s
 
 def right_to(operation: Operation) -> str:
     """The action that a person must be allowed in order to cancel `operation`: what it took to ask for it."""
-    return {"flash.write": "flash"}.get(operation.kind, "power")
+    rights = {"flash.write": "flash", "switch.vlan": "switch.commit", "switch.scan": "switch.scan"}
+    return rights.get(operation.kind, "power")
 
 
 def cancel(operation: Operation, actor: Actor) -> None:

@@ -76,10 +76,24 @@ def _progress_in_phases(operation: Operation) -> Progress:
         words = f"Step {operation.step} of {len(phases)}: {words}"
     if operation.cancel_requested_by:
         return Progress(words, consequence=f"{operation.cancel_requested_by} has asked it to stop.")
+    if operation.kind.startswith("switch."):
+        return _progress_of_switch(operation, words)
     begun = WRITING in phases and operation.step > phases.index(WRITING)
     lost = "Stops it within a second. What its storage holds is unknown then, and does not boot."
     kept = "Nothing has been written yet, and nothing will be."
     return Progress(words, since=operation.started_at, cancel="Cancel", consequence=lost if begun else kept)
+
+
+def _progress_of_switch(operation: Operation, words: str) -> Progress:
+    """A scan changes nothing; a change of VLANs can be undone for as long as it runs."""
+    deadline = None
+    if operation.step_started_at and operation.step_seconds:
+        deadline = operation.step_started_at + timedelta(seconds=operation.step_seconds)
+    if operation.kind != "switch.vlan":
+        return Progress(words, since=operation.started_at, cancel="Cancel", consequence="Nothing of it is kept then.")
+    label = "Roll back now" if deadline else "Stop"
+    kept = "Puts the switch back to what it held before."
+    return Progress(words, operation.started_at, 0, deadline, "undone in" if deadline else "", label, kept)
 
 
 def _before(words: str, deadline: datetime | None, deadline_words: str) -> Progress:

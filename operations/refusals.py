@@ -81,6 +81,12 @@ class OverBudget(Refused):
     code = "over-budget"
 
 
+class Outdated(Refused):
+    """Somebody else changed it since it was read; nothing was saved."""
+
+    code = "outdated"
+
+
 class UnsafePlan(Refused):
     """A plan for the switch would cut people off, or is not what anybody means; `detail` has each reason's code."""
 

@@ -15,6 +15,8 @@ from hardware.switch_errors import VlanTableInvalid
 from hardware.vlan import CPU_PORT, FRONT_PORTS, Accepts, PortRule, Tagging, Vlan, VlanTable
 
 UPLINK = "uplink"
+#: In one table, which is more than seven slots can use; each costs time on the bus and a row on the page.
+MOST_VLANS = 128
 Document = dict[str, Any]
 Place = int | str
 
@@ -99,7 +101,10 @@ def from_document(document: object, wiring: Wiring) -> VlanTable:
     Raises VlanTableInvalid with one sentence.
     """
     top = _mapping(document, "The document", {"management_vid", "vlans"}, {"ports"})
-    vlans = tuple(_vlan(row, wiring) for row in _list(top["vlans"], "vlans"))
+    rows = _list(top["vlans"], "vlans")
+    if len(rows) > MOST_VLANS:
+        raise VlanTableInvalid(f"A table has at most {MOST_VLANS} VLANs, not {len(rows)}.")
+    vlans = tuple(_vlan(row, wiring) for row in rows)
     rules: dict[int, PortRule] = {}
     for row in _list(top.get("ports") or [], "ports"):
         said = _mapping(row, "Each of ports", {"port"}, {"pvid", "accepts"})
@@ -154,7 +159,7 @@ def _mapping(value: object, what: str, needed: set[str], possible: set[str]) -> 
 
 
 def _list(value: object, what: str) -> list[object]:
-    if not isinstance(value, list) or len(value) > 4096:
+    if not isinstance(value, list):
         raise VlanTableInvalid(f"{what} is to be a list, not {_said(value)}.")
     return value
 

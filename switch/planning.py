@@ -16,7 +16,7 @@ from hardware.jl6108.vlans import CLOSED, PortTables, VlanEntry
 from hardware.vlan import CPU_PORT, Recipe, VlanTable
 from operations.refusals import UnsafePlan
 from switch import wording
-from switch.documents import Wiring, chip_json, to_document
+from switch.documents import MOST_VLANS, Wiring, chip_json, to_document
 
 #: Read with every plan, whatever it is about. After a reset of the chip every entry is open, and we never leave NOWHERE
 #: open: found open where it should be closed, it says that nothing that was known of the other entries holds any more.
@@ -83,8 +83,7 @@ def plan(
     of the other entries rests. Raises VlanTableRefused with every reason why the chip cannot do it.
     """
     wanted = translate(desired, running.ports, running.entries, recipe)
-    held = interpret(running, names)
-    before = held[0] if held else None
+    before = held_table(running, names)
     return Plan(
         wanted,
         steps(running, wanted),
@@ -93,6 +92,14 @@ def plan(
         tuple(sorted(cut_off(running, wanted) - {CPU_PORT})),
         fingerprint(running, wanted, to_document(desired, wiring), scan),
     )
+
+
+def held_table(chip: ChipVlans, names: Mapping[int, str] | None = None) -> VlanTable | None:
+    """The table that the chip holds; None if none of ours would be written that way, as after a reset."""
+    if len(chip.entries) > MOST_VLANS:
+        return None
+    held = interpret(chip, names)
+    return held[0] if held else None
 
 
 def raise_if_unsafe(made: Plan, overrides: Collection[str] = ()) -> None:

@@ -22,7 +22,7 @@ OWN = {
     "slots": {"questions"},
     "images": {"checksums", "fitting", "store", "tus"},
     "flashing": {"guidance", "sealing"},
-    "switch": {"documents", "editing", "planning", "wording"},
+    "switch": {"documents", "editing", "errors", "planning", "wording"},
     "consoles": {
         *("daemon", "desk", "escapes", "greeting", "journal", "journal_writer", "keyboard", "lines", "link"),
         *("markers", "pace", "recordings", "remembered", "resp", "scripts", "stages", "uplink", "watch"),

@@ -1,0 +1,111 @@
+"""What a board's switch is known to hold, is wanted to hold, and held when people last agreed."""
+
+from django.db import models
+
+from hardware.vlan import VlanTable
+from operations.models import Operation
+from slots.models import Board
+from switch.documents import Wiring, from_document
+
+
+class SwitchState(models.Model):
+    """What was last read of the chip. `scan` counts the full scans; 0 = never, so nothing is known of most entries."""
+
+    board = models.OneToOneField(Board, on_delete=models.CASCADE, related_name="switch_state")
+    chip = models.JSONField(null=True)  # documents.chip_json; the entries that are not closed
+    read_at = models.DateTimeField(null=True)
+    scan = models.PositiveIntegerField(default=0)
+    scanned_at = models.DateTimeField(null=True)
+    needs_scan = models.BooleanField(default=True)  # never scanned, or the chip was reset since
+    problem = models.CharField(max_length=300, blank=True, default="")  # why the last reading failed; "" = it did not
+
+    def __str__(self) -> str:
+        return f"switch of {self.board_id}, scan {self.scan}"
+
+
+class SwitchDraft(models.Model):
+    """The table that people are making, nothing of it on the switch yet. `version` grows with each save."""
+
+    board = models.OneToOneField(Board, on_delete=models.CASCADE, related_name="switch_draft")
+    document = models.JSONField(null=True)  # null: discarded
+    version = models.PositiveIntegerField(default=0)
+    changed_by = models.CharField(max_length=150)
+    changed_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"draft {self.version} of {self.board_id}"
+
+
+class VlanRevision(models.Model):
+    """A table that somebody confirmed, numbered from 1 on each board."""
+
+    board = models.ForeignKey(Board, on_delete=models.CASCADE, related_name="vlan_revisions")
+    number = models.PositiveIntegerField()
+    document = models.JSONField()
+    words = models.JSONField(default=list)  # what it changed
+    author = models.CharField(max_length=150)
+    reason = models.CharField(max_length=300, blank=True, default="")
+    confirmed_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["board", "number"], name="vlan_revision_once")]
+        ordering = ["-number"]
+
+    def __str__(self) -> str:
+        return f"revision {self.number}"
+
+    def table(self, wiring: Wiring) -> VlanTable:
+        """Its table. Raises VlanTableInvalid if the board is wired otherwise by now."""
+        return from_document(self.document, wiring)
+
+
+class VlanChange(models.Model):
+    """One commit of a table, from the request to its confirmation or its way back."""
+
+    class State(models.TextChoices):
+        QUEUED = "queued", "Waits for the worker"
+        APPLYING = "applying", "Being written"
+        AWAITING = "awaiting", "Waits to be confirmed"
+        CONFIRMED = "confirmed", "Confirmed"
+        ROLLING_BACK = "rolling-back", "Being rolled back"
+        ROLLED_BACK = "rolled-back", "Rolled back"
+        ROLLBACK_FAILED = "rollback-failed", "Not rolled back"
+        NOT_APPLIED = "not-applied", "Not applied"
+
+    board = models.ForeignKey(Board, on_delete=models.CASCADE, related_name="vlan_changes")
+    number = models.PositiveIntegerField()
+    operation = models.OneToOneField(Operation, on_delete=models.CASCADE, related_name="vlan_change")
+    generation = models.BigIntegerField()  # of its claim
+    state = models.CharField(max_length=16, choices=State.choices, default=State.QUEUED)
+    document = models.JSONField()  # the table
+    before = models.JSONField()  # chip_json: what it held, every bit
+    wanted = models.JSONField()  # chip_json: what it is to hold
+    fingerprint = models.CharField(max_length=16)
+    words = models.JSONField(default=list)
+    isolated = models.JSONField(default=list)  # places that are cut off while it is written
+    overrides = models.JSONField(default=list)
+    revert_after_seconds = models.PositiveIntegerField()
+    extended_seconds = models.PositiveIntegerField(default=0)
+    applied_at = models.DateTimeField(null=True)
+    deadline_at = models.DateTimeField(null=True)
+    confirmed_by = models.CharField(max_length=150, blank=True, default="")
+    confirmed_at = models.DateTimeField(null=True)
+    rolled_back_because = models.CharField(max_length=300, blank=True, default="")
+    differences = models.JSONField(default=list)  # ROLLBACK_FAILED: the registers
+    acknowledged_by = models.CharField(max_length=150, blank=True, default="")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["board", "number"], name="vlan_change_once")]
+        ordering = ["-number"]
+
+    def __str__(self) -> str:
+        return f"change {self.number} ({self.state})"
+
+
+#: The chip does not hold what anybody agreed to, or will not for long.
+UNDER_WAY = (
+    VlanChange.State.QUEUED,
+    VlanChange.State.APPLYING,
+    VlanChange.State.AWAITING,
+    VlanChange.State.ROLLING_BACK,
+)

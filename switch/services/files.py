@@ -1,0 +1,60 @@
+"""A board's VLANs as a YAML file, and back."""
+
+import yaml
+
+from operations import refusals
+from operations.roles import Actor
+from slots.models import Board
+from switch.documents import Document, to_document
+from switch.services import drafts, running
+from switch.services.drafts import Draft
+
+LONGEST_FILE = 64 * 1024  # characters; a table of seven slots takes 2,000
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader without aliases, by which a short file could stand for a huge one."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not used here")
+        return super().compose_node(parent, index)
+
+
+def export_yaml(board: Board) -> str:
+    """The draft as a file; without one, what was last confirmed, else what runs. Raises `Conflict` if there is none."""
+    document = current(board)
+    if document is None:
+        raise refusals.Conflict("Nothing is known of this switch yet, and there is no draft.", code="no-draft")
+    head = f"# VLANs of {board.slug}. Ports are slots 1 to 7 and the uplink.\n"
+    return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, default_flow_style=None)
+
+
+def current(board: Board) -> Document | None:
+    """The document that people would go on from."""
+    draft = drafts.get(board)
+    if draft is not None:
+        return to_document(draft.table, running.wiring(board))
+    known = running.of(board)
+    if known.confirmed is not None:
+        document: Document = known.confirmed.document
+        return document
+    return to_document(known.table, running.wiring(board)) if known.table else None
+
+
+def import_yaml(board: Board, text: str, actor: Actor) -> Draft:
+    """Make a file the draft. Raises `NotPermitted`, `BadRequest` with one sentence."""
+    if len(text) > LONGEST_FILE:
+        raise refusals.BadRequest(f"The file is longer than {LONGEST_FILE} characters.", code="vlan-file")
+    try:
+        # Bandit and ruff know the safe loaders by name only; this one is a SafeLoader.
+        document = yaml.load(text, _Loader)
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise refusals.BadRequest(f"This is not YAML that can be read: {_place(error)}.", code="vlan-file") from error
+    return drafts.save(board, drafts.parse(document, board), actor)
+
+
+def _place(error: Exception) -> str:
+    mark = getattr(error, "problem_mark", None)
+    problem = getattr(error, "problem", None) or "its text is not as YAML has it"
+    return f"line {mark.line + 1}: {problem}" if mark else problem
