@@ -175,6 +175,7 @@ class AddressTable(Access):
                         raise Stopped("Reading the address table")
                 if register.get(age, "valid"):
                     yield first + number, age
+        on_progress(PLACES, PLACES)
 
     def _address(self, place: int, age: int, destination: int, groups: dict[int, frozenset[int]]) -> Address:
         register, index = _lookup(place)

@@ -25,6 +25,8 @@ WD_H = 0x078D  # pushes the word
 RD_L = 0x078E  # fetches the next word: read exactly once per word, before RD_H
 
 LONGEST_BURST_WORDS = 16
+LAST_ADDRESS = 0xFFFFFC  # 24 bits of a byte address (section 3.1)
+LARGEST_WORD = 0xFFFFFFFF
 #: The vendor's driver gives up after 4; one is normally enough, and each takes at least 0.1 ms on a real bus.
 BUSY_POLLS = 16
 #: What is written to the scratch register to see whether the bridge still pairs words and targets. All different.
@@ -85,7 +87,7 @@ class I2cBridge:
 
         Raises BusError, also if the bridge stays busy.
         """
-        _require_burst(count)
+        _require_burst(address, count)
         order = self._order(mode)
         with self._lock.held(), _naming(f"while reading {catalogue.name_at(address)}"):
             return retried(lambda: self._read(address, count, order))
@@ -96,7 +98,9 @@ class I2cBridge:
         After a NACK the bridge is brought back into step, the target is read, and the whole is repeated if it does not
         hold the words, up to three tries. Raises BusError; the words may have been written even so: read them back.
         """
-        _require_burst(len(words))
+        _require_burst(address, len(words))
+        if any(not 0 <= word <= LARGEST_WORD for word in words):
+            raise ValueError(f"A word of the switch is 0 to 0x{LARGEST_WORD:08X}.")
         order = self._order(None)
         with self._lock.held(), _naming(f"while writing {catalogue.name_at(address)}"):
             self._write_once(address, words, order)
@@ -107,7 +111,7 @@ class I2cBridge:
         No other program of ours can write in between; the chip's own firmware can. `edit` must not block. Raises
         BusError as the other two do.
         """
-        _require_burst(count)
+        _require_burst(address, count)
         order = self._order(None)
         with self._lock.held(), _naming(f"while changing {catalogue.name_at(address)}"):
             before = retried(lambda: self._read(address, count, order))
@@ -212,9 +216,13 @@ class I2cBridge:
             raise BusError(self.address, register, error.reason, nack=error.nack) from error
 
 
-def _require_burst(count: int) -> None:
+def _require_burst(address: int, count: int) -> None:
     if not 1 <= count <= LONGEST_BURST_WORDS:
         raise ValueError(f"A burst has 1 to {LONGEST_BURST_WORDS} words, not {count}.")
+    if address % 4 or not 0 <= address <= LAST_ADDRESS:
+        raise ValueError(
+            f"A word of the switch has an address to 0x{LAST_ADDRESS:06X} that 4 divides, not {address:#x}."
+        )
 
 
 @contextmanager

@@ -222,6 +222,9 @@ def test_a_dump_says_how_far_it_is_and_can_be_stopped(bench: Bench) -> None:
     with pytest.raises(Stopped, match="address table was stopped"):
         bench.chip.read_addresses(on_progress=progress, stop=stop)
     assert done == list(range(0, 1601, 16))
+    stop.clear()
+    bench.chip.flush_ports({1}, on_progress=lambda so_far, total: done.append(so_far))
+    assert done[-1] == 4112
 
 
 # Counters

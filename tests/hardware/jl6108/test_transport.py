@@ -206,3 +206,20 @@ def test_a_burst_that_the_bridge_cannot_do_is_a_mistake_of_the_caller(count: int
         bridge.read_words(0x1064FC, count)
     with pytest.raises(ValueError, match="1 to 16 words"):
         bridge.write_words(0x1064FC, (0,) * count)
+
+
+@pytest.mark.parametrize("address", [-4, 0x1064FD, 0x1000000])
+def test_an_address_that_the_bridge_cannot_carry_is_a_mistake_of_the_caller(address: int, tmp_path: Path) -> None:
+    bridge = bridge_for({"wire": []}, WireMode.MSB, tmp_path)
+    with pytest.raises(ValueError, match="address"):
+        bridge.read_words(address)
+    with pytest.raises(ValueError, match="address"):
+        bridge.write_words(address, (0,))
+
+
+@pytest.mark.parametrize("word", [-1, 1 << 32])
+def test_a_word_that_is_too_long_is_a_mistake_of_the_caller(word: int, tmp_path: Path) -> None:
+    bridge = bridge_for({"wire": []}, WireMode.MSB, tmp_path)
+    with pytest.raises(ValueError, match="0xFFFFFFFF"):
+        bridge.write_words(0x1064FC, (0, word))
+    assert wire_of(bridge) == []
