@@ -146,6 +146,7 @@ class Jl6108Model:
         count = (information >> 1 & 0xF) + 1
         address = (self._words[self.ADDR_H] & 0xFF) << 16 | self._words[self.ADDR_L]
         self._polls_left = self.busy_polls
+        self._is_fresh = False
         self._is_stuck = self._faults.comes_due("switch-stuck-busy")
         if self._faults.is_active("switch-pressure"):
             self._firmware.work()
