@@ -141,6 +141,8 @@ class UmsWay(DiskWay):
             self._port.await_storage(CLOCK, stop=stop, on_sight=self._tell, timeout_seconds=HANDS_SECONDS)
         except DeviceNotFound as error:
             raise BootModeTimeout(self._port.look().words, HANDS_SECONDS) from error
+        # As promised: what hands started anew is in its boot loader until hands do so again.
+        execution.write_state(self._one.slot, self._one.operation, PowerState.UNKNOWN, line_low=False)
         self._end_hands()
         return self._open_medium()
 

@@ -291,6 +291,7 @@ def test_a_disk_that_was_there_before_hands_held_boot_is_not_taken_for_the_boot_
     use_hands = partial(endpoints.use_simulated_hands, board.usb[CONTROLLER], CONTROLLER, presses_reset=True)
     use_hands(True)
     board.wait_until(lambda state: state["slots"]["1"]["usb"]["disks"])
+    believe(CONTROLLER, ON)
     one = flash(CONTROLLER, Method.UMS)
     one.say("which was there before")
     time.sleep(0.5)
@@ -298,4 +299,4 @@ def test_a_disk_that_was_there_before_hands_held_boot_is_not_taken_for_the_boot_
     use_hands(True)
     job = one.end()
     assert (job.operation.state, job.contents) == ("succeeded", "image")
-    assert board.moves() == []
+    assert (job.power_after, rig.slot(CONTROLLER).power_state, board.moves()) == (UNKNOWN, UNKNOWN, [])
