@@ -13,7 +13,7 @@ from django.utils import timezone
 from flashing.models import FlashJob, FlashRun, Method, Phase
 from operations.lifecycle import append_log
 from operations.models import Claim, Operation, OperationState
-from slots.models import Contents, Slot, SomType
+from slots.models import Board, Contents, Slot, SomType
 from tests.flashing import rig
 from tests.images.rig import person
 
@@ -222,6 +222,7 @@ def test_the_log_of_all_slots_is_numbered_the_same_on_the_page_after_a_reload_an
 
 def test_one_slot_is_cancelled_and_the_other_goes_on(run, olga):
     job = rig.job(run, 2)
+    assert b'id="cancel-2"' in olga.get(page_of(run)).content
     olga.post(f"/boards/demo/flashing/jobs/{job.operation_id}/cancel")
     assert rig.ended(job) == ("cancelled", "cancelled")
     assert rig.ended(rig.job(run, 3)) == ("queued", "")
@@ -292,9 +293,12 @@ def test_a_board_where_nothing_was_flashed_invites(olga, vera):
     assert "An operator begins it" in text_of(vera, "/boards/demo/flashing/")
 
 
-def test_a_run_of_another_board_is_not_found(run, olga):
-    answer = olga.get(f"/boards/other/flashing/runs/{run.pk}/")
-    assert answer.status_code == 404
+def test_a_run_and_its_jobs_are_found_on_their_own_board_only(run, olga):
+    Board.objects.create(slug="other", name="Other")
+    job = rig.job(run, 2)
+    assert olga.get(f"/boards/other/flashing/runs/{run.pk}/").status_code == 404
+    assert olga.post(f"/boards/other/flashing/jobs/{job.operation_id}/cancel").status_code == 404
+    assert rig.ended(job) == ("queued", "")
 
 
 def test_unknown_contents_are_told_wherever_the_slot_is_shown(soms, olga):
