@@ -73,7 +73,3 @@ class Entry:
     @property
     def words(self) -> tuple[int, ...]:
         return self.register.to_words(self.value)
-
-    def __str__(self) -> str:
-        named = ", ".join(f"{name} {self[name]}" for name in self.register.fields if self[name])
-        return f"{' '.join(f'0x{word:08X}' for word in self.words)} ({named or 'all zero'})"

@@ -252,6 +252,14 @@ def test_isolation_that_did_not_take_is_told(bench: Bench) -> None:
         bench.chip.set_isolation({4: {5}})
 
 
+@pytest.mark.parametrize("port", [0, 10])
+def test_a_port_that_the_core_has_not_is_refused(bench: Bench, port: int) -> None:
+    for change in (lambda: bench.chip.set_isolation({4: {port}}), lambda: bench.chip.mirror_egress(port, 1)):
+        with pytest.raises(ValueError, match="ports 1 to 8 and 9, its own"):
+            change()
+    assert bench.bus.written == []
+
+
 # Mirrors
 
 
@@ -262,6 +270,8 @@ def test_mirrors_are_read_as_they_were_set(bench: Bench) -> None:
     assert mirrors[1] == Mirrors(ingress=2)
     assert mirrors[3] == Mirrors(egress=CPU_PORT)
     assert {mirrors[port] for port in ALL_PORTS if port not in (1, 3)} == {Mirrors()}
+    bench.hold(tables.OUTPUT_MIRROR, 4, 0b00011)
+    assert bench.chip.read_mirrors()[3] == Mirrors(), "core port 1 is one that this chip has not"
     with pytest.raises(ValueError, match="mirrored to itself"):
         bench.chip.mirror_ingress(4, 4)
 
