@@ -124,7 +124,8 @@ def log_of(run: FlashRun) -> dict[str, Any]:
     """The last lines of a run's log, numbered from its beginning."""
     lines = whole_log(run)
     shown_lines = lines[-LINES_SHOWN:]
-    return {"lines": shown_lines, "before": len(lines) - len(shown_lines)}
+    is_open = any(job.operation.is_open for job in run.jobs.all())
+    return {"lines": shown_lines, "before": len(lines) - len(shown_lines), "is_open": is_open}
 
 
 def whole_log(run: FlashRun) -> list[Line]:
