@@ -14,6 +14,7 @@ urlpatterns = [
     path("", include("operations.urls")),
     path("", include("images.urls")),
     path("", include("flashing.urls")),
+    path("", include("switch.urls")),
 ]
 handler400 = "accounts.views.bad_request"
 handler403 = "accounts.views.permission_denied"

@@ -37,6 +37,9 @@ function tick() {
   for (const bar of document.querySelectorAll("progress[data-since]")) {
     bar.value = Math.min(bar.max, (at - Date.parse(bar.dataset.since)) / 1000);
   }
+  for (const bar of document.querySelectorAll("progress[data-until]")) {
+    bar.value = Math.max(0, (Date.parse(bar.dataset.until) - at) / 1000);
+  }
   for (const block of document.querySelectorAll("[data-fresh]")) {
     block.classList.toggle("stale", block.querySelector("time.old") !== null);
   }

@@ -4,6 +4,7 @@
 //                                       operation@demo is a hint of that topic about that board, whatever else it names
 //   data-reread="6"                     and that often in seconds without one
 //   data-fresh                          gets class `stale` while an age inside is over three intervals old
+//   data-left, data-until               a time that counts down to its datetime; a bar that does
 //   data-hold                           is not replaced while pointer or focus are in it (lists)
 //   data-keep (with an id)              a check box or <details> that keeps its state when replaced
 //   data-follow (with an id)            a log that stays at its end when it was there

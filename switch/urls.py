@@ -1,0 +1,28 @@
+from django.urls import path
+
+from switch.views import changes, revisions, vlans
+
+app_name = "switch"
+SWITCH = "boards/<slug:board>/switch"
+CHANGE = f"{SWITCH}/changes/<int:number>"
+urlpatterns = [
+    path(f"{SWITCH}/", vlans.vlans_page, name="vlans"),
+    path(f"{SWITCH}/edit", vlans.edit_cell, name="edit"),
+    path(f"{SWITCH}/vlans/new", vlans.add_vlan, name="add"),
+    path(f"{SWITCH}/vlans/<int:vid>", vlans.change_vlan, name="vlan"),
+    path(f"{SWITCH}/intake", vlans.change_intake, name="intake"),
+    path(f"{SWITCH}/templates/<slug:key>", vlans.use_pattern, name="pattern"),
+    path(f"{SWITCH}/import", vlans.import_file, name="import"),
+    path(f"{SWITCH}/vlans.yaml", vlans.export_file, name="export"),
+    path(f"{SWITCH}/discard", vlans.discard, name="discard"),
+    path(f"{SWITCH}/scan", vlans.scan, name="scan"),
+    path(f"{SWITCH}/preview", changes.preview, name="preview"),
+    path(f"{SWITCH}/commit", changes.commit, name="commit"),
+    path(f"{CHANGE}/confirm", changes.confirm, name="confirm"),
+    path(f"{CHANGE}/extend", changes.extend, name="extend"),
+    path(f"{CHANGE}/roll-back", changes.roll_back, name="roll-back"),
+    path(f"{CHANGE}/acknowledge", changes.acknowledge, name="acknowledge"),
+    path(f"{SWITCH}/revisions/", revisions.revisions_page, name="revisions"),
+    path(f"{SWITCH}/revisions/<int:number>/", revisions.revision_page, name="revision"),
+    path(f"{SWITCH}/revisions/<int:number>/restore", revisions.restore, name="restore"),
+]

@@ -1,0 +1,222 @@
+"""What the pages of the switch show, gathered from the services. Nothing here reads the chip."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from hardware.vlan import VlanTable, refusals
+from operations.http import ActorRequest
+from operations.progress import progress_of
+from operations.roles import may
+from slots.models import Board
+from slots.services import overview
+from switch import editing, wording
+from switch.documents import Wiring
+from switch.models import VlanChange, VlanRevision
+from switch.services import changes, drafts, revisions, running
+from switch.services.running import Running
+from switch.views import drawing, grid
+
+LATEST = 4  # revisions beside the grid
+State = VlanChange.State
+#: data-state of a badge and its word
+STATES = {
+    State.QUEUED: ("run", "Queued"),
+    State.APPLYING: ("run", "Applying"),
+    State.AWAITING: ("warn", "Not confirmed yet"),
+    State.CONFIRMED: ("on", "Confirmed"),
+    State.ROLLING_BACK: ("run", "Rolling back"),
+    State.ROLLED_BACK: ("off", "Rolled back"),
+    State.ROLLBACK_FAILED: ("fail", "Roll back failed"),
+    State.NOT_APPLIED: ("off", "Not applied"),
+}
+SIGNS = {"+": "+", "-": "\N{MINUS SIGN}", "~": "~"}
+_PORTS = re.compile(r"\b([Pp])ort(?:s (\d(?:, \d)*(?: and \d)?)| (\d))")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of what changes: `sign` is "+", "-" or "~"."""
+
+    sign: str
+    words: str
+
+    @property
+    def shown(self) -> str:
+        return SIGNS[self.sign]
+
+
+def lines(words: tuple[str, ...] | list[str]) -> list[Line]:
+    """Words of a change with a sign each, the first letter large."""
+    return [Line(_sign(line), line[:1].upper() + line[1:].replace("->", "→")) for line in words]
+
+
+def _sign(line: str) -> str:
+    return "+" if line.endswith("is new") else "-" if line.endswith(("is removed", "in no VLAN")) else "~"
+
+
+def in_slots(sentence: str, wiring: Wiring) -> str:
+    """A sentence about the switch's ports as one about slots: "ports 3 and 8" are "slot 5 and the uplink"."""
+
+    def said(match: re.Match[str]) -> str:
+        names = [wiring.words(int(number)) for number in re.findall(r"\d", match[2] or match[3])]
+        words = f"{', '.join(names[:-1])} and {names[-1]}" if names[1:] else names[0]
+        return words[0].upper() + words[1:] if match[1] == "P" else words
+
+    return _PORTS.sub(said, sentence)
+
+
+def som_names(board: Board) -> dict[int, str]:
+    """The names of the SOMs by slot; a slot without one is not in it."""
+    return {
+        number: name or "SOM"
+        for number, name in board.slots.filter(som__isnull=False).values_list("number", "som__name")
+    }
+
+
+def begun(board: Board, now: Running | None = None) -> VlanTable:
+    """The table that is being edited: the draft, else what runs, else what was confirmed, else all in one VLAN."""
+    draft = drafts.get(board)
+    if draft:
+        return draft.table
+    now = now or running.of(board)
+    wiring = running.wiring(board)
+    if now.table:
+        return now.table
+    return now.confirmed.table(wiring) if now.confirmed else editing.together(wiring)
+
+
+def why_not_edit(now: Running, change: VlanChange | None) -> str:
+    """Why nobody can edit now, one sentence; "" if whoever may can."""
+    if now.why_no_access:
+        return now.why_no_access
+    return f"Change {change.number} is not over; editing waits for its end." if change else ""
+
+
+def vlans_context(request: ActorRequest, board: Board) -> dict[str, Any]:
+    """All that the tab VLANs shows."""
+    now, draft, change = running.of(board), drafts.get(board), changes.open_change(board)
+    wiring = running.wiring(board)
+    may_edit, why_not = may(request.actor, "switch.edit", board.slug), why_not_edit(now, change)
+    drafting = draft is not None and change is None
+    busy = overview.open_operation(running.resource(board))
+    table = draft.table if draft and drafting else now.table or begun(board, now)
+    columns = grid.columns(wiring, som_names(board))
+    colours = grid.colours(revisions.created_vids(board), table)
+    shown = grid.grid(columns, table, now.table if drafting else None, colours)
+    return {
+        "board": board,
+        "grid": shown,
+        "drawing": drawing.draw(shown),
+        "mode": mode(now, drafting=drafting, applied=change is not None),
+        "is_editable": bool(may_edit) and not why_not,
+        "may_edit": may_edit,
+        "why_not_edit": why_not,
+        "needs_scan": now.needs_scan and not now.why_no_access,
+        "may_scan": may(request.actor, "switch.scan", board.slug),
+        "running_words": running_words(now, change),
+        "read_at": now.read_at,
+        "drift": " ".join(sentence(line) for line in now.drift) if not change else "",
+        "patterns": [{"key": key, "title": one[0], "words": one[1]} for key, one in editing.PATTERNS.items()],
+        "latest": [revision_line(one, now) for one in revisions.of(board)[:LATEST]],
+        "change": change_view(request, change) if change else None,
+        "undone": undone(board) if change is None else None,
+        "draft": draft,
+        "busy": busy,
+        "progress": progress_of(busy) if busy else None,
+        "may_power": may(request.actor, "switch.commit", board.slug),  # who may cancel it
+        **(plan_context(now, draft.table, wiring) if draft and drafting else {}),
+    }
+
+
+def sentence(words: str) -> str:
+    return words[:1].upper() + words[1:] + ("" if words.endswith(".") else ".")
+
+
+def mode(now: Running, *, drafting: bool, applied: bool) -> str:
+    """What the grid shows: the draft, what runs, or what to begin with."""
+    if drafting:
+        return "draft"
+    return "running" if now.table or applied else "last confirmed" if now.confirmed else "to begin with"
+
+
+def running_words(now: Running, change: VlanChange | None) -> str:
+    """Which table the switch has, for the head of the page, without the stop."""
+    if now.chip is None:
+        return "The switch was not read yet"
+    if change and change.state == State.AWAITING:
+        return f"Running table is change {change.number}"
+    if now.table is None:
+        return "What the switch holds was not set up here"
+    if now.confirmed and not now.drift:
+        one = now.confirmed
+        return f"Running table is revision {one.number} ({one.author})"
+    return "Running table differs from the last revision" if now.confirmed else "Running table, no revision yet"
+
+
+def plan_context(now: Running, table: VlanTable, wiring: Wiring) -> dict[str, Any]:
+    """What the draft means, from what was read last: its words, and what the chip cannot do."""
+    return {
+        "words": lines(wording.differences(now.table, table, wiring)),
+        "refused": [
+            {"reason": sentence(in_slots(one.reason, wiring)), "nearest": in_slots(one.nearest, wiring)}
+            for one in refusals(table)
+        ],
+    }
+
+
+def revision_line(one: VlanRevision, now: Running) -> dict[str, Any]:
+    is_running = now.confirmed is not None and now.confirmed.pk == one.pk and now.table is not None and not now.drift
+    return {
+        "number": one.number,
+        "author": one.author,
+        "at": one.confirmed_at,
+        "reason": one.reason,
+        "is_running": is_running,
+        "lines": lines(one.words),
+    }
+
+
+def undone(board: Board) -> dict[str, Any] | None:
+    """The last change, if it came to nothing."""
+    last = VlanChange.objects.filter(board=board).select_related("operation").first()
+    if last is None or last.state not in (State.ROLLED_BACK, State.NOT_APPLIED):
+        return None
+    return {
+        "number": last.number,
+        "badge": STATES[State(last.state)],
+        "because": last.rolled_back_because or last.operation.message,
+        "actor": last.operation.actor,
+        "at": last.operation.created_at,
+        "reason": last.operation.reason,
+        "operation": last.operation,
+    }
+
+
+def change_view(request: ActorRequest, change: VlanChange) -> dict[str, Any]:
+    """An open change: how far it is, what is left to do about it, and by whom."""
+    operation = change.operation
+    state = State(change.state)
+    is_own = request.actor.name == operation.actor
+    may_commit = may(request.actor, "switch.commit", operation.resource)
+    return {
+        "number": change.number,
+        "state": state.value,
+        "badge": STATES[state],
+        "lines": lines(change.words),
+        "checks": [line.text for line in operation.log.all()],
+        "actor": operation.actor,
+        "at": operation.created_at,
+        "reason": operation.reason,
+        "applied_at": change.applied_at,
+        "deadline_at": change.deadline_at,
+        "seconds": (change.deadline_at - change.applied_at).total_seconds()
+        if change.deadline_at and change.applied_at
+        else 0,
+        "differences": change.differences,
+        "because": change.rolled_back_because,
+        "operation": operation,
+        "may_confirm": bool(may_commit) and is_own,
+        "may_roll_back": may_commit,
+        "is_own": is_own,
+    }

@@ -1,0 +1,303 @@
+"""The pages of the switch: what each shows to whom, what a touch of the grid keeps, what is refused in which words."""
+
+import html
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+from django.utils import timezone
+
+from hardware.vlan import Tagging
+from operations.models import AuditEntry
+from slots.models import Board
+from switch import editing
+from switch.documents import USUAL, to_document
+from switch.models import SwitchDraft, VlanChange, VlanRevision
+from switch.services import changes, drafts
+from switch.views import shown
+from tests.slots.pages import person, text_of
+from tests.switch import rig
+
+PAGE = f"/boards/{rig.SLUG}/switch/"
+PANEL = {"HX-Request": "true", "HX-Target": "switch"}
+
+
+@pytest.fixture
+def olga(board) -> Client:
+    return person("operator")
+
+
+@pytest.fixture
+def vera(board) -> Client:
+    return person("viewer")
+
+
+def text(answer: HttpResponse) -> str:
+    return html.unescape(text_of(answer.content.decode()))
+
+
+def send(client: Client, path: str, status: int = 200, **fields: Any) -> str:
+    """What a form of the page is answered with."""
+    answer = client.post(PAGE + path, fields, headers=PANEL)
+    assert answer.status_code == status, text(answer)
+    return text(answer)
+
+
+def cells(answer: HttpResponse, vid: int) -> str:
+    """The marks of a VLAN's row, slots then uplink: "U-U----T"."""
+    row = re.search(rf'<tr [^>]*data-vid="{vid}".*?</tr>', answer.content.decode(), re.DOTALL)
+    assert row, f"no VLAN {vid}"
+    return "".join(mark or "-" for mark in re.findall(r'data-m="(.?)"', row.group()))
+
+
+def test_a_switch_that_was_never_read_asks_for_the_scan_first(olga, switch):
+    page = text(olga.get(PAGE))
+    assert "The switch was not read yet" in page
+    assert "Read the whole table" in page
+    assert "All 4,096 entries" in page
+
+
+def test_a_board_without_a_switch_shows_the_pages_and_one_sentence_why(olga, board, monkeypatch):
+    Board.objects.filter(pk=board.pk).update(switch_problem="No reply at 0x5C after 3 tries.")
+    answer = olga.get(PAGE)
+    assert "No reply at 0x5C after 3 tries." in text(answer)
+    assert 'id="cell-' not in answer.content.decode()
+    assert "Templates" not in text(answer)
+    assert "No reply at 0x5C" in send(olga, "edit", 409, cell="1:4:U")
+    assert drafts.get(board) is None
+
+
+def test_the_grid_shows_slots_in_their_order_and_no_port_of_the_chip(vera, home):
+    answer = vera.get(PAGE)
+    assert cells(answer, 1) == "UUU----U"
+    assert cells(answer, 10) == "---UU---"
+    assert "You watch. This needs the role operator; vera is viewer." in text(answer)
+    assert '<button class="vc"' not in answer.content.decode()
+    assert not re.search(r"\bport \d", text(answer))
+
+
+def test_a_touch_of_a_cell_becomes_the_draft_and_says_what_would_change(olga, home, board):
+    page = send(olga, "edit", cell="10:3:U")
+    assert "Slots by VLAN, draft" in page
+    assert "Slot 3: PVID 1 → 10, untagged in 10" in page
+    draft = drafts.get(board)
+    assert draft
+    assert draft.changed_by == "olga"
+    assert draft.table == editing.join(rig.HOME, 10, USUAL.port(3), Tagging.UNTAGGED)
+    assert 'data-was="–"' in olga.get(PAGE).content.decode()
+    assert "No draft." in send(olga, "discard")
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("99:3:U", "VLAN 99 is not in the table."),
+        ("10:9:U", "A port is a slot's number, 1 to 7, or \"uplink\", not '9'."),
+        ("10:3:X", "A cell is a VID"),
+        ("", "A cell is a VID"),
+        ("1000000:3:U", "A cell is a VID"),
+        ("²:3:U", "A cell is a VID"),
+    ],
+)
+def test_a_cell_that_is_not_there_is_refused_in_one_sentence(olga, home, board, cell, words):
+    said = send(olga, "edit", 400, cell=cell)
+    assert words.replace("'9'", "9") in said.replace("'9'", "9")
+    assert drafts.get(board) is None
+
+
+def test_a_viewer_changes_nothing(vera, home, board):
+    for path, fields in (("edit", {"cell": "10:3:U"}), ("vlans/new", {"vid": "20"}), ("templates/lab", {})):
+        assert "This needs the role operator" in send(vera, path, 403, **fields)
+    for path in ("commit", "scan", "discard"):
+        send(vera, path, 403, fingerprint="x")
+    for path in ("vlans/new", "vlans/10", "intake", "templates/lab", "import", "preview"):
+        assert vera.get(PAGE + path, headers=PANEL).status_code == 403, path
+    assert not SwitchDraft.objects.exclude(document=None).exists()
+    assert AuditEntry.objects.filter(outcome="refused", actor="vera").exists()
+
+
+def test_nobody_sees_anything_without_signing_in(home):
+    for path in ("", "revisions/", "vlans.yaml", "preview"):
+        assert Client().get(PAGE + path).status_code == 302
+
+
+def test_vlans_come_are_renamed_and_go(olga, home, board):
+    assert "20 build" in send(olga, "vlans/new", name="build", vid="20")
+    assert "VLAN 20 is in the table twice." in send(olga, "vlans/new", 400, vid="20")
+    assert "VID: " in send(olga, "vlans/new", 400, vid="5000")
+    assert "Name: " in send(olga, "vlans/new", 400, vid="30", name="x" * 33)
+    send(olga, "vlans/20", name="workshop", manages="on")
+    table = drafts.get(board).table
+    assert (table.vlan(20).name, table.management_vid) == ("workshop", 20)
+    assert "own pages are in VLAN 20" in send(olga, "vlans/20", 400, remove="1")
+    send(olga, "vlans/10", remove="1")
+    assert [vlan.vid for vlan in drafts.get(board).table.vlans] == [1, 20]
+    assert olga.get(f"{PAGE}vlans/10", headers=PANEL).status_code == 404
+
+
+def test_what_ports_take_in_is_chosen_for_all_at_once(olga, home, board):
+    form = olga.get(f"{PAGE}intake", headers=PANEL)
+    assert "PVID of slot 4" in text(form)
+    said = {f"pvid-{place}": str(rig.HOME.rules[USUAL.port(place)].pvid or "") for place in (*range(1, 8), "uplink")}
+    said |= {f"accepts-{place}": str(rig.HOME.rules[USUAL.port(place)].accepts) for place in (*range(1, 8), "uplink")}
+    page = send(olga, "intake", **said | {"accepts-4": "all"})
+    assert "Slot 4: takes in all frames" in page
+    assert "The switch cannot do this. Slot 4 is in no VLAN that is tagged" in page, "the chip's own limits, in slots"
+    assert "What works: slot 4 takes in untagged frames only." in page
+    assert "The PVID of slot 4, 1, is not a VLAN that the port is in." in send(
+        olga, "intake", 400, **said | {"pvid-4": "1"}
+    )
+
+
+def test_a_template_takes_the_place_of_the_draft_once_asked(olga, home, board):
+    send(olga, "edit", cell="10:3:U")
+    asked = text(olga.get(f"{PAGE}templates/separate", headers=PANEL))
+    assert "It takes the place of the draft that olga changed last." in asked
+    send(olga, "templates/separate")
+    assert drafts.get(board).table == editing.separate(USUAL)
+    assert olga.get(f"{PAGE}templates/none", headers=PANEL).status_code == 404
+
+
+def test_a_table_leaves_as_a_file_and_comes_back_as_the_draft(olga, home, board):
+    answer = olga.get(f"{PAGE}vlans.yaml")
+    assert "demo-vlans.yaml" in answer["Content-Disposition"]
+    send(olga, "import", typed=answer.content.decode())
+    assert drafts.get(board).table == rig.HOME
+    assert "Choose a file or write the text, one of them." in send(olga, "import", 400)
+    assert "This is not YAML" in send(olga, "import", 400, typed="a: [")
+
+
+def test_the_preview_reads_the_switch_and_says_what_is_cut_off(olga, home, board):
+    send(olga, "edit", cell="10:3:U")
+    said = text(olga.get(f"{PAGE}preview", headers=PANEL))
+    assert "Slot 3: PVID 1 → 10, untagged in 10" in said
+    assert "Cut off while it is written, for a second or so: slot 3." in said
+    assert "Management stays as it is" in said
+    assert "Commit 1 change" in said
+
+
+def test_what_cuts_management_needs_an_administrator_who_says_so(olga, home, board):
+    send(olga, "edit", cell="1:uplink:-")
+    said = text(olga.get(f"{PAGE}preview", headers=PANEL))
+    assert "The uplink" in said
+    assert "management" in said
+    assert "This needs the role administrator; olga is operator." in said
+    assert "Commit" not in said.replace("Commit to the switch", "")
+    asked = text(person("administrator").get(f"{PAGE}preview", headers=PANEL))
+    assert "Do it nevertheless" in asked
+
+
+def test_a_preview_of_nothing_is_refused(olga, home):
+    answer = olga.get(f"{PAGE}preview", headers=PANEL)
+    assert answer.status_code == 409
+    assert "There is no draft" in text(answer)
+
+
+def committed(client: Client, board: Board, monkeypatch) -> VlanChange:
+    """A change from the page; the worker has not had its message."""
+    send(client, "edit", cell="10:3:U")
+    asked = client.get(f"{PAGE}preview", headers=PANEL).content.decode()
+    fingerprint = re.search(r'name="fingerprint" value="(\w+)"', asked)[1]
+    send(client, "commit", fingerprint=fingerprint, reason="kestrel joins", revert_after_seconds="300", key="k1")
+    return changes.find(board, 1)
+
+
+@pytest.fixture
+def waiting(olga, home, board, monkeypatch) -> VlanChange:
+    """A change of olga's that was written and waits."""
+    change = committed(olga, board, monkeypatch)
+    now = timezone.now()
+    deadline = now + timedelta(seconds=20)
+    VlanChange.objects.filter(pk=change.pk).update(
+        state=VlanChange.State.AWAITING, applied_at=now, deadline_at=deadline
+    )
+    return changes.find(board, 1)
+
+
+def test_a_commit_is_queued_as_it_was_asked_for_and_editing_waits(olga, home, board, monkeypatch):
+    change = committed(olga, board, monkeypatch)
+    assert (change.revert_after_seconds, change.operation.reason) == (300, "kestrel joins")
+    page = text(olga.get(PAGE))
+    assert "Change 1: Queued." in page
+    assert "editing waits for its end" in page
+    assert "Change 1 is not over" in send(olga, "edit", 409, cell="10:2:U")
+
+
+def test_only_who_committed_can_keep_it_and_others_can_take_it_back(olga, waiting, board):
+    assert "Keep change 1" in text(olga.get(PAGE))
+    alice = person("administrator")
+    page = text(alice.get(PAGE))
+    assert "Only olga, who committed it, can keep it." in page
+    assert "Keep change 1" not in page
+    assert "Roll back now" in page
+    assert "olga committed this change" in send(alice, "changes/1/confirm", 403)
+    send(olga, "changes/1/extend")
+    assert changes.find(board, 1).extended_seconds > 0
+    page = send(olga, "changes/1/confirm")
+    assert "Running table differs" in page or "revision 2" in page
+    assert VlanRevision.objects.filter(board=board, number=2, author="olga").exists()
+
+
+def test_the_countdown_is_announced_once_and_read_from_the_deadline(olga, waiting):
+    page = olga.get(PAGE).content.decode()
+    deadline = f'datetime="{waiting.deadline_at.isoformat(timespec="seconds")}'
+    block = re.search(r'<div class="confirm"[^>]*>', page).group()
+    assert 'role="alert"' in block
+    assert "hx-preserve" in block, "reading the panel again says nothing again"
+    assert deadline[: len('datetime="2026-11-22T23:27:40')] in page
+
+
+def test_a_change_that_could_not_be_undone_names_the_registers_until_seen(olga, waiting):
+    VlanChange.objects.update(
+        state=VlanChange.State.ROLLBACK_FAILED,
+        rolled_back_because="Nobody confirmed it in time.",
+        differences=[{"register": "VLAN entry 10", "address": "0x310014", "wanted": "0x1", "found": "0x3"}],
+    )
+    page = text(olga.get(PAGE))
+    assert "Change 1 could not be undone. Nobody confirmed it in time." in page
+    assert "VLAN entry 10 0x310014 0x1 0x3" in page
+    assert "Change 1 could not be undone" not in send(olga, "changes/1/acknowledge")
+
+
+def test_a_change_that_came_to_nothing_says_why(olga, waiting):
+    VlanChange.objects.update(state=VlanChange.State.ROLLED_BACK, rolled_back_because="Nobody confirmed it in time.")
+    page = text(olga.get(PAGE))
+    assert "Change 1 Rolled back Nobody confirmed it in time." in page
+    assert "Preview 1 change" in page, "the draft is still there"
+
+
+def test_revisions_are_listed_drawn_and_become_the_draft(olga, vera, home, board):
+    document = to_document(editing.lab(USUAL), USUAL)
+    VlanRevision.objects.create(
+        board=board,
+        number=2,
+        document=document,
+        words=["VLAN 10 (lab) is new"],
+        author="bob",
+        confirmed_at=timezone.now(),
+    )
+    page = text(vera.get(f"{PAGE}revisions/"))
+    assert "VLAN 10 (lab) is new" in page
+    assert "Make it the draft" not in page
+    assert cells(vera.get(f"{PAGE}revisions/2/"), 10) == "-UUUUUUT"
+    assert "Make it the draft" in text(olga.get(f"{PAGE}revisions/2/"))
+    assert olga.post(f"{PAGE}revisions/2/restore").status_code == 302
+    assert drafts.get(board).table == editing.lab(USUAL)
+    assert vera.get(f"{PAGE}revisions/3/").status_code == 404
+    assert "The switch is not as it was left." in text(vera.get(PAGE))
+
+
+@pytest.mark.parametrize(
+    ("said", "shown_as"),
+    [
+        ("port 4 is in no VLAN", "slot 4 is in no VLAN"),
+        ("ports 3 and 8 tagged", "slot 5 and the uplink tagged"),
+        ("Ports 1, 2 and 8 then", "Slot 7, slot 6 and the uplink then"),
+        ("a whole port or a whole VLAN", "a whole port or a whole VLAN"),
+    ],
+)
+def test_the_switchs_port_numbers_stay_out_of_sight(said, shown_as):
+    assert shown.in_slots(said, USUAL) == shown_as
