@@ -51,10 +51,13 @@ def apply(
     running: ChipVlans,
     wanted: ChipVlans,
     on_step: OnStep = lambda number, total, words: None,
+    *,
+    forgets: bool = False,
 ) -> None:
     """Takes the chip from one to the other and reads all of it back: what is closed before anything is opened.
 
-    `on_step` is told of each step before it. Raises BusError, ChipRefused; RegistersDiffer with every register.
+    `on_step` is told of each step before it; `forgets`: learned addresses as well, which would lead frames to ports that
+    have left their VLAN. Raises BusError, ChipRefused; RegistersDiffer with every register.
     """
     made = steps(running, wanted)
     total = len(made) + 1
@@ -68,6 +71,8 @@ def apply(
             _require_ports(chip, wanted)
         on_step(number, total, _entries_words(step))
         chip.write_vlans(step.entries, verify=not step.opens)
+    if forgets and made:
+        chip.flush_learned()
     on_step(total, total, "reading everything back")
     if not any(isinstance(step, WriteEntries) and step.opens for step in made):
         _require_ports(chip, wanted)

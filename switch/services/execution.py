@@ -84,9 +84,7 @@ class Run:
         chip = running.chip_of(self.board)
         self._say("writing", 2)
         try:
-            applying.apply(chip, self.before, self.wanted, self._on_step)
-            if self.change.isolated or set(self.before.entries) != set(self.wanted.entries):
-                chip.flush_learned()  # addresses of a VLAN that its port has left would swallow frames
+            applying.apply(chip, self.before, self.wanted, self._on_step, forgets=True)
         except HardwareError as error:
             self.because = f"Applying it failed: {error}"
             raise

@@ -51,7 +51,7 @@ def try_to_put_back(chip: SwitchChip, before: ChipVlans, wanted: ChipVlans) -> C
     known = ChipVlans({vid: before.entry(vid) for vid in vids}, before.ports)
     found = applying.read(chip, known, vids)
     held = applying.after_reset(found.chip, vids) if found.was_reset else found.chip
-    applying.apply(chip, held, before)
+    applying.apply(chip, held, before, forgets=True)
     return before
 
 

@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from operations import worker
 from operations.roles import Actor
 from slots.models import Board
 from slots.services import catalogue, parts
+from switch.documents import to_document
+from switch.models import VlanRevision
 from switch.services import running
 from tests.switch import rig
 from tests.switch.rig import Switch
@@ -53,9 +56,11 @@ def me(data_dir, monkeypatch) -> Iterator[worker.Worker]:
 
 
 @pytest.fixture
-def home(switch, me, administrator: Actor) -> Switch:
-    """The switch taken over: scanned, set up as HOME, confirmed."""
-    rig.scan(administrator)
-    change = rig.confirmed(switch, rig.HOME, administrator, rig.TAKING_OVER)
-    assert change.state == rig.State.CONFIRMED
+def home(switch, me, board, administrator: Actor) -> Switch:
+    """The switch as HOME, which alice confirmed; scanned."""
+    running.keep_scan(board, switch.set_up(rig.HOME))
+    document = to_document(rig.HOME, running.wiring(board))
+    VlanRevision.objects.create(
+        board=board, number=1, document=document, author=administrator.name, confirmed_at=timezone.now()
+    )
     return switch

@@ -7,7 +7,9 @@ from typing import Any
 from hardware.buslock import BusLock
 from hardware.clock import VirtualClock
 from hardware.i2c import LinuxI2cBus
+from hardware.jl6108 import tables
 from hardware.jl6108.chip import Jl6108
+from hardware.jl6108.recipes import ChipVlans, translate
 from hardware.jl6108.transport import I2cBridge, WireMode
 from hardware.simulator import net
 from hardware.simulator.testing import InProcessBoard
@@ -41,7 +43,8 @@ class Switch:
         self.model = self.board.board.switch
         for port in FRONT_PORTS:
             self.model.set_partner(port, 1000)
-        bridge = I2cBridge(LinuxI2cBus(self.board.smbus()), 0x5C, BusLock(directory / "bus.lock"), WireMode.MSB)
+        self.wire = CountedBus(self.board.smbus())
+        bridge = I2cBridge(self.wire, 0x5C, BusLock(directory / "bus.lock"), WireMode.MSB)
         self.chip = Jl6108(bridge, self.clock)
 
     def reach(self, port: int, *tags: int) -> dict[int, tuple[int, ...]]:
@@ -50,7 +53,58 @@ class Switch:
         return {other: tuple(tag.vid for tag in frame.tags) for other, frame in found}
 
     def faults(self, verb: str, *arguments: Any) -> None:
-        self.board.board.faults.inject(verb, *(str(argument) for argument in arguments))
+        self.board.board.faults.inject(verb, [str(argument) for argument in arguments])
+
+    def clear_faults(self) -> None:
+        self.board.board.faults.clear()
+
+    def set_up(self, table: VlanTable) -> ChipVlans:
+        """Every entry closed but those of the table, without the portal; returns what the chip holds then."""
+        for vid in range(4096):
+            self.model.memory.write(tables.VLAN.at(vid), [0, 0])
+        made = translate(table, self.chip.read_all_port_tables())
+        self.chip.write_vlans(made.entries, verify=False)
+        for port, one in made.ports.items():
+            self.chip.write_port_tables(port, one, verify=False)
+        return made
+
+    def holds(self, table: VlanTable) -> bool:
+        """Whether the chip holds exactly that table."""
+        ports = self.chip.read_all_port_tables()
+        entries = self.chip.scan_vlans() if self.is_thorough else self.chip.read_vlans([*range(128), 4094, 4095])
+        live = {vid: entry for vid, entry in entries.items() if entry.value}
+        return ChipVlans(live, ports) == translate(table, ports)
+
+    #: Whether all 4,096 entries are looked at, which takes two seconds.
+    is_thorough = False
+
+    @property
+    def transfers(self) -> int:
+        return self.wire.transfers
+
+
+class CountedBus(LinuxI2cBus):
+    """A bus that counts its transfers and can break off before one of them, as a process that dies does."""
+
+    transfers = 0
+    dies_at = 0
+
+    def write(self, address: int, data: bytes) -> None:
+        self._count()
+        super().write(address, data)
+
+    def read(self, address: int, count: int) -> bytes:
+        self._count()
+        return super().read(address, count)
+
+    def _count(self) -> None:
+        self.transfers += 1
+        if self.dies_at and self.transfers >= self.dies_at:
+            raise Died
+
+
+class Died(BaseException):
+    """What ends a worker that nobody asked to end: nothing of it gets to run any more."""
 
 
 def row() -> Board:
@@ -73,8 +127,12 @@ def commit(table: VlanTable, actor: Actor, overrides: tuple[str, ...] = (), **mo
 
 def run(change: VlanChange) -> VlanChange:
     """The change after the worker had its message, to its end."""
-    tasks.run_change(str(change.operation_id))
+    run_only(change)
     return again(change)
+
+
+def run_only(change: VlanChange) -> None:
+    tasks.run_change(str(change.operation_id))
 
 
 def again(change: VlanChange) -> VlanChange:
