@@ -301,3 +301,29 @@ def test_revisions_are_listed_drawn_and_become_the_draft(olga, vera, home, board
 )
 def test_the_switchs_port_numbers_stay_out_of_sight(said, shown_as):
     assert shown.in_slots(said, USUAL) == shown_as
+
+
+def test_ports_show_links_and_counters_by_slot(vera, home):
+    frame = vera.get(f"{PAGE}ports/")
+    assert "Reading the switch" in text(frame)
+    assert "ssh -L 8080:10.10.11.10:80 USER@testserver" in text(frame)
+    assert "in VLAN 1" in text(frame)
+    table = vera.get(f"{PAGE}ports/", headers={"HX-Request": "true", "HX-Target": "ports"})
+    assert re.findall(r'<th scope="row">(\w+)</th>', table.content.decode()) == [*"1234567", "Uplink"]
+    assert text(table).count("1 Gb/s") == 8
+    home.model.set_partner(USUAL.port(4), 0)
+    assert "4 osprey no link" in text(vera.get(f"{PAGE}ports/", headers={"HX-Request": "true", "HX-Target": "ports"}))
+
+
+def test_addresses_are_shown_by_slot(vera, home):
+    into = {"HX-Request": "true", "HX-Target": "addresses"}
+    assert "No address learnt" in text(vera.get(f"{PAGE}addresses/", headers=into))
+    home.reach(USUAL.port(4))
+    said = text(vera.get(f"{PAGE}addresses/", headers=into))
+    assert re.search(r"4 osprey [0-9a-f:]{17} 10 seen lately", said), said
+
+
+def test_ports_and_addresses_of_a_switch_out_of_reach_say_why(vera, board):
+    Board.objects.filter(pk=board.pk).update(switch_problem="No reply at 0x5C after 3 tries.")
+    for tab in ("ports", "addresses"):
+        assert "No reply at 0x5C after 3 tries." in text(vera.get(f"{PAGE}{tab}/"))
