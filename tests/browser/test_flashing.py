@@ -37,7 +37,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
         running.close()
 
 
-@pytest.fixture(scope="module", params=[(96, 14), pytest.param((1024, 64), marks=pytest.mark.soak)])
+@pytest.fixture(scope="module", params=[(64, 14), pytest.param((1024, 64), marks=pytest.mark.soak)])
 def image_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A packed disk image that boots, of so many MiB, of which so many do not pack; with its checksum file."""
     size, random_size = request.param
