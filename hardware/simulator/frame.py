@@ -2,10 +2,13 @@
 
 from typing import NamedTuple
 
+#: Ethertypes of tags (IEEE 802.1Q-2022, table 9-1).
 C_TAG, S_TAG = 0x8100, 0x88A8
+#: The address of everybody (IEEE 802.3-2022, section 3.2.3.1).
 BROADCAST = 0xFFFFFFFFFFFF
 #: Bit 40 of an address written as a number: the group bit of its first octet.
 GROUP_BIT = 1 << 40
+#: Ethertypes that filters know by name (IANA's list of IEEE 802 numbers).
 IPV4, IPV6, MPLS = 0x0800, 0x86DD, (0x8847, 0x8848)
 
 

@@ -95,8 +95,7 @@ class FrontPorts:
         for port in PORTS:
             index = self.core(port) - 2
             mbps = self._speed(port, index)
-            if mbps != self._links[port] or self._memory.word(MII_MON + MAC_STRIDE * index) == 0 < mbps:
-                self._show(index, mbps)
+            self._show(index, mbps)
             if mbps != self._links[port]:
                 self._links[port] = mbps
                 cause = 1 << 3 if mbps else 1 << 2
