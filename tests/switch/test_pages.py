@@ -288,6 +288,9 @@ def test_revisions_are_listed_drawn_and_become_the_draft(olga, vera, home, board
     assert drafts.get(board).table == editing.lab(USUAL)
     assert vera.get(f"{PAGE}revisions/3/").status_code == 404
     assert "The switch is not as it was left." in text(vera.get(PAGE))
+    assert "Make revision 2 the draft" not in text(vera.get(PAGE)) + text(olga.get(PAGE)), "it is the draft"
+    send(olga, "discard")
+    assert "Make revision 2 the draft" in text(olga.get(PAGE))
 
 
 @pytest.mark.parametrize(
