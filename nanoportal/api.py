@@ -14,6 +14,7 @@ from operations.api import router as operations_router
 from operations.http import note_refusal, problem, status_of
 from operations.refusals import BadRequest, NotPermitted, Refused
 from slots.api import router as slots_router
+from switch.api import router as switch_router
 
 
 class SignedIn(SessionAuth):
@@ -37,6 +38,7 @@ api.add_router("", consoles_router)
 api.add_router("", operations_router)
 api.add_router("", images_router)
 api.add_router("", flashing_router)
+api.add_router("", switch_router)
 
 
 @api.exception_handler(Refused)

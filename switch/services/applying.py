@@ -56,8 +56,8 @@ def apply(
 ) -> None:
     """Takes the chip from one to the other and reads all of it back: what is closed before anything is opened.
 
-    `on_step` is told of each step before it; `forgets`: learned addresses as well, which would lead frames to ports that
-    have left their VLAN. Raises BusError, ChipRefused; RegistersDiffer with every register.
+    `on_step` is told of each step before it; `forgets`: learned addresses as well, which would lead frames to ports
+    that have left their VLAN. Raises BusError, ChipRefused; RegistersDiffer with every register.
     """
     made = steps(running, wanted)
     total = len(made) + 1

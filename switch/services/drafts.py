@@ -60,12 +60,14 @@ def discard(board: Board, actor: Actor) -> None:
     _write(board, None, actor, None)
 
 
-def parse(document: object, board: Board) -> VlanTable:
-    """The table that a document from outside speaks of. Raises `BadRequest` with one sentence."""
+def save_document(board: Board, document: object, actor: Actor, version: int | None = None) -> Draft:
+    """The same with a document from outside. Raises `BadRequest` with one sentence, too."""
+    roles.require(actor, "switch.edit", running.resource(board))
     try:
-        return from_document(document, running.wiring(board))
+        table = from_document(document, running.wiring(board))
     except VlanTableInvalid as error:
         raise refusals.BadRequest(str(error), code=error.code) from error
+    return save(board, table, actor, version)
 
 
 def _write(board: Board, document: Document | None, actor: Actor, version: int | None) -> None:

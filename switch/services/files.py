@@ -2,10 +2,11 @@
 
 import yaml
 
-from operations import refusals
+from operations import refusals, roles
 from operations.roles import Actor
 from slots.models import Board
 from switch.documents import Document, to_document
+from switch.editing import together
 from switch.services import drafts, running
 from switch.services.drafts import Draft
 
@@ -17,7 +18,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            raise yaml.YAMLError("aliases are not used here")
+            raise yaml.MarkedYAMLError(problem="aliases are not used here", problem_mark=self.get_mark())
         return super().compose_node(parent, index)
 
 
@@ -28,6 +29,19 @@ def export_yaml(board: Board) -> str:
         raise refusals.Conflict("Nothing is known of this switch yet, and there is no draft.", code="no-draft")
     head = f"# VLANs of {board.slug}. Ports are slots 1 to 7 and the uplink.\n"
     return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, default_flow_style=None)
+
+
+def begun(board: Board) -> Document:
+    """The document that people would go on from, all in one VLAN where there is none."""
+    return current(board) or to_document(together(running.wiring(board)), running.wiring(board))
+
+
+def text_of(data: bytes) -> str:
+    """The text of a file. Raises `BadRequest`."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise refusals.BadRequest("The file is not UTF-8 text.", code="vlan-file") from None
 
 
 def current(board: Board) -> Document | None:
@@ -44,14 +58,14 @@ def current(board: Board) -> Document | None:
 
 def import_yaml(board: Board, text: str, actor: Actor) -> Draft:
     """Make a file the draft. Raises `NotPermitted`, `BadRequest` with one sentence."""
+    roles.require(actor, "switch.edit", running.resource(board))
     if len(text) > LONGEST_FILE:
         raise refusals.BadRequest(f"The file is longer than {LONGEST_FILE} characters.", code="vlan-file")
     try:
-        # Bandit and ruff know the safe loaders by name only; this one is a SafeLoader.
         document = yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise refusals.BadRequest(f"This is not YAML that can be read: {_place(error)}.", code="vlan-file") from error
-    return drafts.save(board, drafts.parse(document, board), actor)
+    return drafts.save_document(board, document, actor)
 
 
 def _place(error: Exception) -> str:

@@ -1,0 +1,382 @@
+"""The switch over REST: the desired table, its plan, commit and confirmation, ports and addresses.
+
+A port is a slot's number or "uplink". A commit undoes itself unless whoever made it confirms it in time.
+"""
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from django.http import HttpResponse
+from ninja import Field, Header, Router, Schema, Status
+from pydantic import ConfigDict
+
+from hardware.vlan import Accepts
+from operations import refusals, roles
+from operations.api import ERRORS as USUAL_ERRORS
+from operations.api import OperationOut, Problem, operation_out
+from operations.http import ActorRequest, begin_act
+from slots.models import Board
+from slots.services import overview, power
+from switch.documents import Place, to_document
+from switch.models import VlanChange
+from switch.services import changes, drafts, files, ports, revisions, running, scanning
+from switch.services.changes import LONGEST_SECONDS, SHORTEST_SECONDS, USUAL_SECONDS
+
+router = Router(tags=["switch"])
+ERRORS = {**USUAL_ERRORS, **dict.fromkeys((412, 422, 503), Problem)}
+YAML = "application/yaml; charset=utf-8"
+
+
+class Strict(Schema):
+    """What is not known is refused, not left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class VlanRow(Strict):
+    vid: int = Field(ge=1, le=4094)
+    name: str = Field("", max_length=32)
+    untagged: list[Place] = Field([], examples=[[1, 2]])
+    tagged: list[Place] = Field([], examples=[["uplink"]])
+
+
+class PortRow(Strict):
+    port: Place
+    pvid: int | None = Field(None, description="The VLAN of frames that come in without a tag; null for none.")
+    accepts: Accepts = Accepts.TAGGED
+
+
+class VlansIn(Strict):
+    """The whole table. A port that `ports` does not name takes in what it is a member for."""
+
+    management_vid: int = Field(description="The VLAN of the switch's own pages.")
+    vlans: list[VlanRow]
+    ports: list[PortRow] = Field([])
+
+
+class UnsafeOut(Schema):
+    code: str = Field(description="What `overrides` names.")
+    words: str
+    can_be_overridden: bool
+
+
+class PlanOut(Schema):
+    fingerprint: str = Field(description="What a commit repeats: exactly this is done, or nothing.")
+    version: int = Field(description="Of the draft, its ETag.")
+    words: list[str]
+    unsafe: list[UnsafeOut]
+    isolated: list[Place] = Field(description="Cut off for the length of the apply.")
+    writes_nothing: bool
+
+
+class CommitIn(Strict):
+    fingerprint: str = Field(max_length=16)
+    revert_after_seconds: int = Field(USUAL_SECONDS, ge=SHORTEST_SECONDS, le=LONGEST_SECONDS)
+    overrides: list[str] = Field([], max_length=10, description="Reasons taken on knowingly; administrators only.")
+    reason: str = Field("", max_length=300)
+
+
+class ExtendIn(Strict):
+    seconds: int = Field(120, ge=30, le=600)
+
+
+class ChangeOut(Schema):
+    number: int
+    state: str
+    words: list[str]
+    isolated: list[Place]
+    overrides: list[str]
+    revert_after_seconds: int
+    extended_seconds: int
+    applied_at: datetime | None
+    deadline_at: datetime | None
+    confirmed_by: str
+    confirmed_at: datetime | None
+    rolled_back_because: str
+    differences: list[dict[str, Any]] = Field(
+        description="Registers that could not be put back: register, address, wanted, found."
+    )
+    operation: OperationOut
+
+
+class RevisionOut(Schema):
+    number: int
+    document: dict[str, Any]
+    words: list[str]
+    author: str
+    reason: str
+    confirmed_at: datetime
+
+
+class RevisionList(Schema):
+    revisions: list[RevisionOut]
+
+
+class SwitchOut(Schema):
+    running: dict[str, Any] | None = Field(description="The table that the switch holds; null if it is none of ours.")
+    read_at: datetime | None
+    scan: int
+    scanned_at: datetime | None
+    needs_scan: bool
+    why_no_access: str
+    drift: list[str] = Field(description="How what runs differs from what was confirmed last.")
+    revision: int | None
+    change: ChangeOut | None
+
+
+class PortOut(Schema):
+    port: Place
+    link: bool
+    mbps: int
+    full_duplex: bool
+    counters: dict[str, int]
+
+
+class PortList(Schema):
+    ports: list[PortOut]
+
+
+class AddressOut(Schema):
+    mac: str
+    vid: int | None
+    ports: list[Place] = Field(description='Also "switch", its own.')
+    fixed: bool
+    seen: bool = Field(description="A frame came from it since the chip's last look.")
+
+
+class AddressList(Schema):
+    addresses: list[AddressOut]
+
+
+def change_json(change: VlanChange) -> dict[str, Any]:
+    plain = {name: getattr(change, name) for name in ChangeOut.model_fields if name != "operation"}
+    return {**plain, "operation": operation_out(change.operation)}
+
+
+def find_board(request: ActorRequest, board: str) -> Board:
+    """The board, for somebody who may look at its switch. Raises `NotFound`, `NotPermitted`."""
+    row = overview.find_board(board)
+    roles.require(request.actor, "switch.view", running.resource(row))
+    return row
+
+
+def acting(request: ActorRequest, board: str, action: str) -> tuple[Board, Any]:
+    """The board, and who asks for that to be done to its switch."""
+    row = overview.find_board(board)
+    return row, begin_act(request, action, running.resource(row))
+
+
+def the_open(row: Board) -> VlanChange:
+    """The change that can be decided about. Raises `Conflict`."""
+    change = changes.open_change(row)
+    if change is None:
+        raise refusals.Conflict("No change of this switch is open.", code="no-change")
+    return change
+
+
+@router.get("/boards/{board}/switch", response={200: SwitchOut, **ERRORS})
+def get_switch(request: ActorRequest, board: str) -> dict[str, Any]:
+    """What is known of the switch, without reading it."""
+    row = find_board(request, board)
+    now, change = running.of(row), changes.open_change(row)
+    return {
+        **{name: getattr(now, name) for name in ("read_at", "scan", "scanned_at", "needs_scan", "why_no_access")},
+        "drift": list(now.drift),
+        "running": to_document(now.table, running.wiring(row)) if now.table else None,
+        "revision": now.confirmed.number if now.confirmed else None,
+        "change": change_json(change) if change else None,
+    }
+
+
+# The desired table
+
+
+@router.get("/boards/{board}/switch/vlans", response={200: VlansIn, **ERRORS})
+def get_vlans(request: ActorRequest, response: HttpResponse, board: str) -> dict[str, Any]:
+    """The desired table: the draft; without one, what was confirmed last, else what runs. Its ETag is for PUT."""
+    row = find_board(request, board)
+    response["ETag"] = f'"{drafts.version(row)}"'
+    return files.begun(row)
+
+
+@router.put("/boards/{board}/switch/vlans", response={200: VlansIn, **ERRORS})
+def put_vlans(
+    request: ActorRequest,
+    response: HttpResponse,
+    board: str,
+    body: VlansIn,
+    if_match: str = Header("", alias="If-Match", max_length=40),
+) -> dict[str, Any]:
+    """Say anew what is desired. Nothing of it reaches the switch before a commit."""
+    row, actor = acting(request, board, "switch.edit")
+    document = body.model_dump(mode="json", exclude_unset=True)
+    saved = drafts.save_document(row, document, actor, version_of(if_match))
+    response["ETag"] = f'"{saved.version}"'
+    return to_document(saved.table, running.wiring(row))
+
+
+def version_of(if_match: str) -> int | None:
+    """The version that an If-Match names; None for none or "*". Raises `Outdated` for what was never one of ours."""
+    if if_match in ("", "*"):
+        return None
+    number = if_match.strip().removeprefix("W/").strip('"')
+    if not (number.isascii() and number.isdigit() and len(number) < 10):
+        raise refusals.Outdated("If-Match names no version of the draft; read it again.")
+    return int(number)
+
+
+@router.delete("/boards/{board}/switch/vlans", response={204: None, **ERRORS})
+def delete_vlans(request: ActorRequest, board: str) -> Any:
+    """Throw the draft away."""
+    row, actor = acting(request, board, "switch.edit")
+    drafts.discard(row, actor)
+    return Status(204, None)
+
+
+@router.get("/boards/{board}/switch/vlans.yaml", response={200: None, **ERRORS})
+def get_yaml(request: ActorRequest, board: str) -> HttpResponse:
+    """The same as a file."""
+    row = find_board(request, board)
+    headers = {"Content-Disposition": f'attachment; filename="{row.slug}-vlans.yaml"'}
+    return HttpResponse(files.export_yaml(row), content_type=YAML, headers=headers)
+
+
+@router.put("/boards/{board}/switch/vlans.yaml", response={200: VlansIn, **ERRORS})
+def put_yaml(request: ActorRequest, response: HttpResponse, board: str) -> dict[str, Any]:
+    """Make a file the draft; the request's body is the file."""
+    row, actor = acting(request, board, "switch.edit")
+    saved = files.import_yaml(row, files.text_of(request.body), actor)
+    response["ETag"] = f'"{saved.version}"'
+    return to_document(saved.table, running.wiring(row))
+
+
+# Plan and commit
+
+
+@router.post("/boards/{board}/switch/plan", response={200: PlanOut, **ERRORS})
+def plan_vlans(request: ActorRequest, board: str) -> dict[str, Any]:
+    """What a commit of the desired table would do now. Reads the switch, changes nothing."""
+    row = find_board(request, board)
+    made = changes.preview(row, request.actor)
+    plan = made.plan
+    return {
+        "fingerprint": plan.fingerprint,
+        "version": made.version,
+        "words": list(plan.words),
+        "unsafe": [asdict(one) for one in plan.unsafe],
+        "isolated": [made.wiring.place(port) for port in plan.isolated],
+        "writes_nothing": plan.is_empty,
+    }
+
+
+@router.post("/boards/{board}/switch/commit", response={202: ChangeOut, **ERRORS})
+def commit_vlans(
+    request: ActorRequest,
+    board: str,
+    body: CommitIn,
+    idempotency_key: str = Header("", alias="Idempotency-Key", max_length=200),
+) -> Any:
+    """Carry out what was planned. It undoes itself after `revert_after_seconds` unless you confirm it."""
+    row, actor = acting(request, board, changes.KIND)
+    change = changes.commit(
+        row,
+        body.fingerprint,
+        actor,
+        revert_after_seconds=body.revert_after_seconds,
+        overrides=body.overrides,
+        reason=power.clean_reason(body.reason),
+        key=idempotency_key,
+    )
+    return Status(202, change_json(change))
+
+
+@router.post("/boards/{board}/switch/confirm", response={200: RevisionOut, **ERRORS})
+def confirm_change(request: ActorRequest, board: str) -> Any:
+    """Keep what was written. Only whoever committed it can: this request proves that they still reach the portal."""
+    row, actor = acting(request, board, "switch.confirm")
+    return changes.confirm(the_open(row), actor)
+
+
+@router.post("/boards/{board}/switch/extend", response={200: ChangeOut, **ERRORS})
+def extend_change(request: ActorRequest, board: str, body: ExtendIn) -> dict[str, Any]:
+    """Put the deadline off, never further than 600 s from now."""
+    row, actor = acting(request, board, "switch.extend")
+    return change_json(changes.extend(the_open(row), actor, body.seconds))
+
+
+@router.post("/boards/{board}/switch/rollback", response={202: ChangeOut, **ERRORS})
+def roll_back_change(request: ActorRequest, board: str) -> Any:
+    """Have the switch put back to what it held before, within a second; also once more after that failed."""
+    row, actor = acting(request, board, "switch.roll-back")
+    change = the_open(row)
+    changes.roll_back(change, actor)
+    return Status(202, change_json(changes.find(row, change.number)))
+
+
+@router.get("/boards/{board}/switch/changes/{int:number}", response={200: ChangeOut, **ERRORS})
+def get_change(request: ActorRequest, board: str, number: int) -> dict[str, Any]:
+    """A change, how far it is or how it ended."""
+    return change_json(changes.find(find_board(request, board), number))
+
+
+@router.post("/boards/{board}/switch/scan", response={202: OperationOut, **ERRORS})
+def scan_switch(
+    request: ActorRequest,
+    board: str,
+    idempotency_key: str = Header("", alias="Idempotency-Key", max_length=200),
+) -> Any:
+    """Read all 4,096 entries of the VLAN table: needed once, and after each reset of the chip."""
+    row, actor = acting(request, board, scanning.KIND)
+    return Status(202, operation_out(scanning.request_scan(row, actor, idempotency_key)))
+
+
+# Revisions
+
+
+@router.get("/boards/{board}/switch/revisions", response={200: RevisionList, **ERRORS})
+def list_revisions(request: ActorRequest, board: str, offset: int = 0, limit: int = 50) -> dict[str, Any]:
+    """The tables that were confirmed, the newest first, `limit` (1 to 200) at a time."""
+    found = revisions.of(find_board(request, board))
+    return {"revisions": list(found[max(0, offset) :][: min(max(1, limit), 200)])}
+
+
+@router.post("/boards/{board}/switch/revisions/{int:number}/restore", response={200: VlansIn, **ERRORS})
+def restore_revision(request: ActorRequest, response: HttpResponse, board: str, number: int) -> dict[str, Any]:
+    """Make a revision the desired table again; plan and commit it like any other."""
+    row, actor = acting(request, board, "switch.edit")
+    saved = revisions.restore(revisions.find(row, number), actor)
+    response["ETag"] = f'"{saved.version}"'
+    return to_document(saved.table, running.wiring(row))
+
+
+# What is going on
+
+
+@router.get("/boards/{board}/switch/ports", response={200: PortList, **ERRORS})
+def list_ports(request: ActorRequest, board: str) -> dict[str, Any]:
+    """Links and counters as the chip has them now."""
+    found = ports.read(find_board(request, board))
+    return {
+        "ports": [
+            {
+                "port": one.place,
+                "link": one.link.up,
+                "mbps": one.link.mbps if one.link.up else 0,
+                "full_duplex": one.link.up and one.link.full_duplex,
+                "counters": asdict(one.counters),
+            }
+            for one in found
+        ]
+    }
+
+
+@router.get("/boards/{board}/switch/fdb", response={200: AddressList, **ERRORS})
+def list_addresses(request: ActorRequest, board: str) -> dict[str, Any]:
+    """The addresses that the switch has learned, and where. Takes 2 s and more."""
+    return {
+        "addresses": [
+            {"mac": one.mac, "vid": one.vid, "ports": list(one.places), "fixed": one.fixed, "seen": one.seen}
+            for one in ports.addresses(find_board(request, board))
+        ]
+    }

@@ -1,0 +1,195 @@
+"""The switch over REST."""
+
+import json
+
+import pytest
+from django.test import Client
+
+from hardware.simulator import net
+from operations.models import AuditEntry
+from switch.documents import USUAL, to_document
+from switch.models import VlanChange
+from switch.services import changes
+from tests.images.rig import person
+from tests.switch import rig
+from tests.switch.rig import CUT, HOME, LAB, State
+
+API = f"/api/v1/boards/{rig.SLUG}/switch"
+
+
+class Api:
+    """Requests as a script sends them, with a session."""
+
+    def __init__(self, client: Client) -> None:
+        self.client, self.etag = client, ""
+
+    def ask(self, method: str, path: str = "", body: object = None, status: int = 200, **headers: str) -> dict:
+        text = body if isinstance(body, str) else json.dumps(body or {})
+        answer = self.client.generic(method, f"{API}{path}", text, content_type="application/json", headers=headers)
+        assert answer.status_code == status, answer.content
+        self.etag = answer.headers.get("ETag", "")
+        is_json = answer.content and answer.headers.get("Content-Type", "").startswith("application/json")
+        return json.loads(answer.content) if is_json else {"text": answer.content.decode()}
+
+
+@pytest.fixture
+def olga(home) -> Api:
+    return Api(person("olga", "operator"))
+
+
+@pytest.fixture
+def vera(home) -> Api:
+    return Api(person("vera", "viewer"))
+
+
+def document(table) -> dict:
+    return to_document(table, USUAL)
+
+
+def test_a_table_is_read_changed_planned_committed_and_confirmed(home, olga):
+    table = olga.ask("GET", "/vlans")
+    assert table == document(HOME)
+    assert olga.etag == '"0"'
+    olga.ask("PUT", "/vlans", document(LAB), **{"If-Match": olga.etag})
+    assert olga.etag == '"1"'
+    plan = olga.ask("POST", "/plan")
+    assert plan["words"] == ["slot 3: PVID 1 -> 10, untagged in 10"]
+    assert (plan["unsafe"], plan["isolated"], plan["version"]) == ([], [3], 1)
+    change = olga.ask("POST", "/commit", {"fingerprint": plan["fingerprint"], "reason": "move slot 3"}, status=202)
+    assert (change["state"], change["number"]) == ("queued", 1)
+    row = VlanChange.objects.get()
+    said = []
+    rig.when_awaiting(home, row, lambda: said.append(olga.ask("GET")))
+    rig.when_awaiting(home, row, lambda: said.append(olga.ask("POST", "/confirm")), seconds=8)
+    rig.run(row)
+    awaiting, revision = said
+    assert (awaiting["change"]["state"], awaiting["change"]["deadline_at"] is None) == ("awaiting", False)
+    assert (revision["number"], revision["author"], revision["reason"]) == (2, "olga", "move slot 3")
+    state = olga.ask("GET")
+    assert (state["running"], state["revision"], state["change"], state["drift"]) == (document(LAB), 2, None, [])
+    assert olga.ask("GET", "/changes/1")["state"] == "confirmed"
+    assert [one["number"] for one in olga.ask("GET", "/revisions")["revisions"]] == [2, 1]
+    assert olga.ask("POST", "/revisions/1/restore") == document(HOME)
+
+
+def test_what_is_sent_may_say_only_what_matters(olga):
+    body = {"management_vid": 1, "vlans": [{"vid": 1, "untagged": [1, "uplink"]}, {"vid": 7, "tagged": [2, 3]}]}
+    answer = olga.ask("PUT", "/vlans", body)
+    assert answer["vlans"][1] == {"vid": 7, "name": "", "untagged": [], "tagged": [2, 3]}
+    assert answer["ports"][0] == {"port": 1, "pvid": 1, "accepts": "untagged"}
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        ({"management_vid": 1, "vlans": [], "ports": []}, "VLAN 1, which the switch's own pages are to be in"),
+        ({"management_vid": 1, "vlans": [{"vid": 1, "untagged": [8]}]}, "A port is a slot's number"),
+        ({"management_vid": 1, "vlans": [{"vid": 1, "colour": "red"}]}, "colour"),
+        ({"management_vid": 1, "vlans": [{"vid": 0}]}, "vid"),
+        ({"vlans": []}, "management_vid"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_the_place(olga, body, sentence):
+    assert sentence in olga.ask("PUT", "/vlans", body, status=400)["message"]
+
+
+def test_an_old_etag_overwrites_nothing(olga):
+    olga.ask("PUT", "/vlans", document(LAB))
+    for etag in ('"0"', "nonsense", '"99999999999"'):
+        assert olga.ask("PUT", "/vlans", document(HOME), status=412, **{"If-Match": etag})["code"] == "outdated"
+    assert olga.ask("GET", "/vlans") == document(LAB)
+    olga.ask("DELETE", "/vlans", status=204)
+    assert olga.ask("GET", "/vlans") == document(HOME)
+
+
+def test_a_cut_is_refused_with_codes_that_only_an_administrator_takes_on(home, olga):
+    olga.ask("PUT", "/vlans", document(CUT))
+    plan = olga.ask("POST", "/plan")
+    codes = [one["code"] for one in plan["unsafe"]]
+    assert codes == ["uplink-cut", "uplink-changes"]
+    wish = {"fingerprint": plan["fingerprint"]}
+    refused = olga.ask("POST", "/commit", wish, status=422)
+    assert [one["code"] for one in refused["detail"]["reasons"]] == codes
+    assert olga.ask("POST", "/commit", {**wish, "overrides": codes}, status=403)["code"] == "not-permitted"
+    assert VlanChange.objects.count() == 0
+    assert list(AuditEntry.objects.filter(outcome="refused").values_list("code", flat=True)) == [
+        "not-permitted",
+        "unsafe-plan",
+    ]
+    alice = Api(person("alice", "administrator"))
+    alice.ask("POST", "/commit", {**wish, "overrides": codes}, status=202)
+    assert rig.run(VlanChange.objects.get()).state == State.ROLLED_BACK
+
+
+def test_a_plan_that_changed_is_not_carried_out(olga):
+    olga.ask("PUT", "/vlans", document(LAB))
+    assert olga.ask("POST", "/commit", {"fingerprint": "0" * 16}, status=409)["code"] == "plan-stale"
+
+
+def test_the_deadline_is_put_off_and_the_change_rolled_back(home, olga):
+    olga.ask("PUT", "/vlans", document(LAB))
+    olga.ask("POST", "/commit", {"fingerprint": olga.ask("POST", "/plan")["fingerprint"]}, status=202)
+    row = VlanChange.objects.get()
+    said = []
+    rig.when_awaiting(home, row, lambda: said.append(olga.ask("POST", "/extend", {"seconds": 60})))
+    rig.when_awaiting(home, row, lambda: said.append(olga.ask("POST", "/rollback", status=202)), seconds=6)
+    assert rig.run(row).state == State.ROLLED_BACK
+    assert (said[0]["extended_seconds"], said[1]["state"]) == (60, "rolling-back")
+    assert olga.ask("POST", "/confirm", status=409)["code"] == "no-change"
+
+
+def test_a_viewer_looks_and_does_nothing(vera):
+    for path in ("", "/vlans", "/vlans.yaml", "/revisions", "/ports"):
+        vera.ask("GET", path)
+    for method, path, body in (
+        ("PUT", "/vlans", document(LAB)),
+        ("PUT", "/vlans.yaml", "a: 1"),
+        ("DELETE", "/vlans", None),
+        ("POST", "/commit", {"fingerprint": ""}),
+        ("POST", "/scan", None),
+        ("POST", "/revisions/1/restore", None),
+    ):
+        assert vera.ask(method, path, body, status=403)["code"] == "not-permitted"
+
+
+def test_nobody_sees_a_switch_without_signing_in(home):
+    Api(Client()).ask("GET", "", status=401)
+
+
+def test_ports_and_addresses_are_told_by_slots(home, olga):
+    frame = net.Frame(tags=(), src=net.parse_mac("02:00:00:00:00:04"), dst=net.BROADCAST)
+    net.forward(home.model, 4, frame)
+    ports = olga.ask("GET", "/ports")["ports"]
+    assert [one["port"] for one in ports] == [1, 2, 3, 4, 5, 6, 7, "uplink"]
+    assert (ports[3]["mbps"], ports[3]["counters"]["rx_packets"]) == (1000, 1)
+    (address,) = olga.ask("GET", "/fdb")["addresses"]
+    assert address == {"mac": "02:00:00:00:00:04", "vid": 10, "ports": [4], "fixed": False, "seen": True}
+
+
+def test_a_table_leaves_as_a_file_and_comes_back(olga):
+    text = olga.ask("GET", "/vlans.yaml")["text"]
+    assert "untagged: [4, 5]" in text
+    assert olga.ask("PUT", "/vlans.yaml", text.replace("red", "rot"))["vlans"][1]["name"] == "rot"
+    for broken, sentence in (
+        ("a: [", "This is not YAML that can be read: line 1"),
+        ("&a [*a]", "aliases are not used here"),
+        ("vlans: []", "The document lacks management_vid."),
+        ("- 1", "The document is to have the keys"),
+        ("!!python/object:os.system {}", "This is not YAML that can be read"),
+        ("x" * 70_000, "longer than"),
+        ("[" * 20_000, "This is not YAML that can be read"),
+        ("2026-99-99", "This is not YAML that can be read"),
+    ):
+        assert sentence in olga.ask("PUT", "/vlans.yaml", broken, status=400)["message"]
+
+
+def test_a_board_without_a_switch_says_why(board, data_dir):
+    from slots.services import parts
+
+    path = data_dir / "boards" / f"{rig.SLUG}.toml"
+    path.write_text(path.read_text().partition("[switch]")[0])
+    parts.forget()
+    olga = Api(person("olga", "operator"))
+    assert olga.ask("GET")["why_no_access"].startswith("The board file names no way to the switch chip")
+    assert olga.ask("GET", "/ports", status=503)["code"] == "device-not-found"
+    assert changes.open_change(board) is None
