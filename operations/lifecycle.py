@@ -167,7 +167,9 @@ def _end(
         claims.release(operation)
         _next_turn(operation, state)
         level = {"succeeded": "good", "failed": "bad", "interrupted": "bad"}.get(state.value, "warn")
-        append_log(operation, f"{state.label}. {message}".strip(), level)
+        append_log(
+            operation, message if message.startswith(state.label) else f"{state.label}. {message}".strip(), level
+        )
         changed(operation)
         audit.record(
             operation.kind,
