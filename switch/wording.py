@@ -1,5 +1,7 @@
 """What a change of VLANs means, in words. Pure."""
 
+import re
+
 from hardware.vlan import Accepts, Tagging, VlanTable
 from switch.documents import Wiring
 
@@ -57,3 +59,19 @@ def _ports(before: VlanTable, after: VlanTable, wiring: Wiring) -> list[str]:
         if parts:
             lines.append(f"{wiring.words(port)}: {', '.join(parts)}")
     return lines
+
+
+# Sentences from below, which know the switch's ports only
+
+_PORTS = re.compile(r"\b([Pp])ort(?:s ([1-9](?:, [1-9])*(?: and [1-9])?)| ([1-9]))\b")
+
+
+def in_slots(sentence: str, wiring: Wiring) -> str:
+    """A sentence about the switch's ports as one about slots: "ports 3 and 8" are "slot 5 and the uplink"."""
+
+    def said(match: re.Match[str]) -> str:
+        names = [wiring.words(int(number)) for number in re.findall(r"\d", match[2] or match[3])]
+        words = f"{', '.join(names[:-1])} and {names[-1]}" if names[1:] else names[0]
+        return words[0].upper() + words[1:] if match[1] == "P" else words
+
+    return _PORTS.sub(said, sentence)

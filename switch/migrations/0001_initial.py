@@ -5,85 +5,127 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('operations', '0004_claim_without_instance'),
-        ('slots', '0004_boot_rom'),
+        ("operations", "0004_claim_without_instance"),
+        ("slots", "0004_boot_rom"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='SwitchDraft',
+            name="SwitchDraft",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('document', models.JSONField(null=True)),
-                ('version', models.PositiveIntegerField(default=0)),
-                ('changed_by', models.CharField(max_length=150)),
-                ('changed_at', models.DateTimeField()),
-                ('board', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='switch_draft', to='slots.board')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("document", models.JSONField(null=True)),
+                ("version", models.PositiveIntegerField(default=0)),
+                ("changed_by", models.CharField(max_length=150)),
+                ("changed_at", models.DateTimeField()),
+                (
+                    "board",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="switch_draft", to="slots.board"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='SwitchState',
+            name="SwitchState",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('chip', models.JSONField(null=True)),
-                ('read_at', models.DateTimeField(null=True)),
-                ('scan', models.PositiveIntegerField(default=0)),
-                ('scanned_at', models.DateTimeField(null=True)),
-                ('needs_scan', models.BooleanField(default=True)),
-                ('problem', models.CharField(blank=True, default='', max_length=300)),
-                ('board', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='switch_state', to='slots.board')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("chip", models.JSONField(null=True)),
+                ("read_at", models.DateTimeField(null=True)),
+                ("scan", models.PositiveIntegerField(default=0)),
+                ("scanned_at", models.DateTimeField(null=True)),
+                ("needs_scan", models.BooleanField(default=True)),
+                ("problem", models.CharField(blank=True, default="", max_length=300)),
+                (
+                    "board",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="switch_state", to="slots.board"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='VlanChange',
+            name="VlanChange",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('generation', models.BigIntegerField()),
-                ('state', models.CharField(choices=[('queued', 'Waits for the worker'), ('applying', 'Being written'), ('awaiting', 'Waits to be confirmed'), ('confirmed', 'Confirmed'), ('rolling-back', 'Being rolled back'), ('rolled-back', 'Rolled back'), ('rollback-failed', 'Not rolled back'), ('not-applied', 'Not applied')], default='queued', max_length=16)),
-                ('document', models.JSONField()),
-                ('before', models.JSONField()),
-                ('wanted', models.JSONField()),
-                ('fingerprint', models.CharField(max_length=16)),
-                ('words', models.JSONField(default=list)),
-                ('isolated', models.JSONField(default=list)),
-                ('overrides', models.JSONField(default=list)),
-                ('revert_after_seconds', models.PositiveIntegerField()),
-                ('extended_seconds', models.PositiveIntegerField(default=0)),
-                ('applied_at', models.DateTimeField(null=True)),
-                ('deadline_at', models.DateTimeField(null=True)),
-                ('confirmed_by', models.CharField(blank=True, default='', max_length=150)),
-                ('confirmed_at', models.DateTimeField(null=True)),
-                ('rolled_back_because', models.CharField(blank=True, default='', max_length=300)),
-                ('differences', models.JSONField(default=list)),
-                ('acknowledged_by', models.CharField(blank=True, default='', max_length=150)),
-                ('board', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='vlan_changes', to='slots.board')),
-                ('operation', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='vlan_change', to='operations.operation')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("generation", models.BigIntegerField()),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Waits for the worker"),
+                            ("applying", "Being written"),
+                            ("awaiting", "Waits to be confirmed"),
+                            ("confirmed", "Confirmed"),
+                            ("rolling-back", "Being rolled back"),
+                            ("rolled-back", "Rolled back"),
+                            ("rollback-failed", "Not rolled back"),
+                            ("not-applied", "Not applied"),
+                        ],
+                        default="queued",
+                        max_length=16,
+                    ),
+                ),
+                ("document", models.JSONField()),
+                ("before", models.JSONField()),
+                ("wanted", models.JSONField()),
+                ("fingerprint", models.CharField(max_length=16)),
+                ("words", models.JSONField(default=list)),
+                ("isolated", models.JSONField(default=list)),
+                ("overrides", models.JSONField(default=list)),
+                ("revert_after_seconds", models.PositiveIntegerField()),
+                ("extended_seconds", models.PositiveIntegerField(default=0)),
+                ("applied_at", models.DateTimeField(null=True)),
+                ("deadline_at", models.DateTimeField(null=True)),
+                ("confirmed_by", models.CharField(blank=True, default="", max_length=150)),
+                ("confirmed_at", models.DateTimeField(null=True)),
+                ("rolled_back_because", models.CharField(blank=True, default="", max_length=300)),
+                ("differences", models.JSONField(default=list)),
+                ("acknowledged_by", models.CharField(blank=True, default="", max_length=150)),
+                (
+                    "board",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="vlan_changes", to="slots.board"
+                    ),
+                ),
+                (
+                    "operation",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="vlan_change",
+                        to="operations.operation",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-number'],
-                'constraints': [models.UniqueConstraint(fields=('board', 'number'), name='vlan_change_once')],
+                "ordering": ["-number"],
+                "constraints": [models.UniqueConstraint(fields=("board", "number"), name="vlan_change_once")],
             },
         ),
         migrations.CreateModel(
-            name='VlanRevision',
+            name="VlanRevision",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('document', models.JSONField()),
-                ('words', models.JSONField(default=list)),
-                ('author', models.CharField(max_length=150)),
-                ('reason', models.CharField(blank=True, default='', max_length=300)),
-                ('confirmed_at', models.DateTimeField()),
-                ('board', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='vlan_revisions', to='slots.board')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("document", models.JSONField()),
+                ("words", models.JSONField(default=list)),
+                ("author", models.CharField(max_length=150)),
+                ("reason", models.CharField(blank=True, default="", max_length=300)),
+                ("confirmed_at", models.DateTimeField()),
+                (
+                    "board",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="vlan_revisions", to="slots.board"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-number'],
-                'constraints': [models.UniqueConstraint(fields=('board', 'number'), name='vlan_revision_once')],
+                "ordering": ["-number"],
+                "constraints": [models.UniqueConstraint(fields=("board", "number"), name="vlan_revision_once")],
             },
         ),
     ]

@@ -13,7 +13,7 @@ from operations.models import IdempotencyKey, Operation
 from operations.roles import Actor
 from slots.models import Board
 from slots.services import power
-from switch import planning
+from switch import planning, wording
 from switch.documents import Wiring, chip_from_json, chip_json, to_document
 from switch.models import UNDER_WAY, VlanChange
 from switch.planning import Plan
@@ -59,7 +59,9 @@ def preview(board: Board, actor: Actor) -> Preview:
     try:
         made = planning.plan(chip, draft.table, wiring, scan=state.scan, names=running.names(board))
     except VlanTableRefused as error:
-        raise refusals.NotOffered(str(error), code=error.code, refusals=_refusals(error, wiring)) from error
+        raise refusals.NotOffered(
+            wording.in_slots(str(error), wiring), code=error.code, refusals=_refusals(error, wiring)
+        ) from error
     return Preview(made, draft.table, draft.version, chip_json(chip), wiring)
 
 
@@ -69,8 +71,8 @@ def _refusals(error: VlanTableRefused, wiring: Wiring) -> list[dict[str, Any]]:
             "code": one.code,
             "vid": one.vid,
             "ports": [wiring.place(port) for port in one.ports],
-            "reason": one.reason,
-            "nearest": one.nearest,
+            "reason": wording.in_slots(one.reason, wiring),
+            "nearest": wording.in_slots(one.nearest, wiring),
         }
         for one in error.refusals
     ]

@@ -13,6 +13,7 @@ from operations import audit, refusals, roles
 from operations.roles import Actor
 from slots.models import Board
 from slots.services import power
+from switch import wording
 from switch.documents import Document, from_document, to_document
 from switch.models import SwitchDraft
 from switch.services import running
@@ -66,7 +67,8 @@ def save_document(board: Board, document: object, actor: Actor, version: int | N
     try:
         table = from_document(document, running.wiring(board))
     except VlanTableInvalid as error:
-        raise refusals.BadRequest(str(error), code=error.code) from error
+        words = wording.in_slots(str(error), running.wiring(board))
+        raise refusals.BadRequest(words, code=error.code) from error
     return save(board, table, actor, version)
 
 

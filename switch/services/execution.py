@@ -16,6 +16,7 @@ from hardware.jl6108.recipes import ChipVlans
 from hardware.sequencer import Stop
 from operations import claims, lifecycle, refusals, worker
 from operations.models import Operation
+from switch import wording
 from switch.documents import chip_from_json
 from switch.models import VlanChange
 from switch.planning import named
@@ -99,7 +100,8 @@ class Run:
         if self.stop.requested.is_set():
             self.because = "It was stopped while it was written."
             raise scanning.why_stopped(self.operation, self.stop, "What was written is undone.")
-        lifecycle.append_log(self.operation, f"{number} of {total}: {words}")
+        said = wording.in_slots(words, running.wiring(self.board))
+        lifecycle.append_log(self.operation, f"{number} of {total}: {said}")
 
     def _await_decision(self) -> None:
         """Until somebody decides or the deadline passes. Returns if it was confirmed, else raises how it ends."""

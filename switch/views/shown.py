@@ -1,6 +1,5 @@
 """What the pages of the switch show, gathered from the services. Nothing here reads the chip."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +30,6 @@ STATES = {
     State.NOT_APPLIED: ("off", "Not applied"),
 }
 SIGNS = {"+": "+", "-": "\N{MINUS SIGN}", "~": "~"}
-_PORTS = re.compile(r"\b([Pp])ort(?:s (\d(?:, \d)*(?: and \d)?)| (\d))")
 
 
 @dataclass(frozen=True)
@@ -53,17 +51,6 @@ def lines(words: tuple[str, ...] | list[str]) -> list[Line]:
 
 def _sign(line: str) -> str:
     return "+" if line.endswith("is new") else "-" if line.endswith(("is removed", "in no VLAN")) else "~"
-
-
-def in_slots(sentence: str, wiring: Wiring) -> str:
-    """A sentence about the switch's ports as one about slots: "ports 3 and 8" are "slot 5 and the uplink"."""
-
-    def said(match: re.Match[str]) -> str:
-        names = [wiring.words(int(number)) for number in re.findall(r"\d", match[2] or match[3])]
-        words = f"{', '.join(names[:-1])} and {names[-1]}" if names[1:] else names[0]
-        return words[0].upper() + words[1:] if match[1] == "P" else words
-
-    return _PORTS.sub(said, sentence)
 
 
 def som_names(board: Board) -> dict[int, str]:
@@ -159,7 +146,7 @@ def plan_context(now: Running, table: VlanTable, wiring: Wiring) -> dict[str, An
     return {
         "words": lines(wording.differences(now.table, table, wiring)),
         "refused": [
-            {"reason": sentence(in_slots(one.reason, wiring)), "nearest": in_slots(one.nearest, wiring)}
+            {"reason": sentence(wording.in_slots(one.reason, wiring)), "nearest": wording.in_slots(one.nearest, wiring)}
             for one in refusals(table)
         ],
     }

@@ -15,7 +15,7 @@ from operations.http import ActorRequest, begin_act
 from slots.models import Board
 from slots.services import overview
 from slots.views import panel_of, viewer
-from switch import editing
+from switch import editing, wording
 from switch.documents import Wiring
 from switch.forms import ImportForm, IntakeForm, NewVlanForm, VlanForm, valid
 from switch.services import changes, drafts, files, running, scanning
@@ -58,7 +58,7 @@ def change_draft(request: ActorRequest, board: Board, edit: Edit) -> HttpRespons
     try:
         table = edit(shown.begun(board, now), wiring)
     except VlanTableInvalid as error:
-        raise refusals.BadRequest(shown.in_slots(str(error), wiring), code=error.code) from error
+        raise refusals.BadRequest(wording.in_slots(str(error), wiring), code=error.code) from error
     drafts.save(board, table, actor, version)
     return after_act(request, board)
 

@@ -111,6 +111,12 @@ def test_a_watcher_on_a_phone_sees_the_grid_and_nothing_to_press(visit, picture)
     expect(phone.get_by_role("img", name="VLANs on the board")).to_be_visible()
     assert phone.evaluate("document.documentElement.scrollWidth") <= 375
     picture(phone, "switch-phone")
+    phone.get_by_role("link", name="Ports", exact=True).click()
+    expect(phone.locator("#ports tbody tr")).to_have_count(8, timeout=60_000)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 375
+    phone.get_by_role("link", name="Addresses", exact=True).click()
+    expect(phone.locator("#addresses table, #addresses .empty")).to_be_visible(timeout=60_000)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 375
     phone.get_by_role("link", name="Revisions", exact=True).click()
     expect(phone.get_by_role("table")).to_contain_text("a lab and a build VLAN")
     assert phone.evaluate("document.documentElement.scrollWidth") <= 375

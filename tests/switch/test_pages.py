@@ -13,11 +13,10 @@ from django.utils import timezone
 from hardware.vlan import Tagging
 from operations.models import AuditEntry
 from slots.models import Board
-from switch import editing
+from switch import editing, wording
 from switch.documents import USUAL, to_document
 from switch.models import SwitchDraft, VlanChange, VlanRevision
 from switch.services import changes, drafts
-from switch.views import shown
 from tests.slots.pages import person, text_of
 from tests.switch import rig
 
@@ -303,7 +302,7 @@ def test_revisions_are_listed_drawn_and_become_the_draft(olga, vera, home, board
     ],
 )
 def test_the_switchs_port_numbers_stay_out_of_sight(said, shown_as):
-    assert shown.in_slots(said, USUAL) == shown_as
+    assert wording.in_slots(said, USUAL) == shown_as
 
 
 def test_ports_show_links_and_counters_by_slot(vera, home):
