@@ -7,11 +7,14 @@ import threading
 import time
 from contextlib import suppress
 
+import pytest
+
 from tests.consoles.rig import SOON, Reader, Som
 from tests.consoles.test_journals import numbered
 from tests.flows.broker import Broker
 from tests.portal import wait_for
 
+pytestmark = pytest.mark.quiet
 BYTES_PER_SECOND = 92_160
 
 

@@ -70,5 +70,5 @@ class Broker:
 
     def deliver(self, operation: str) -> None:
         """Put a message about an operation into the worker's queue, as the portal does."""
-        with Celery(broker=f"redis+socket://{self._socket}?virtual_host=0") as application:
+        with Celery(broker=f"redis+socket://{self._socket}?virtual_host=0", set_as_current=False) as application:
             application.send_task("slots.power", args=[operation], queue="hardware@demo")
