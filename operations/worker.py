@@ -112,21 +112,19 @@ class Worker:
             for stop in self._running.values():
                 stop.request(StopReason.SHUTDOWN)
 
-    def stop_all_but(self, still_wanted: set[str]) -> None:
-        """End at once what runs here though its row says that it has ended, for instance since the board lost power."""
-        with self._guard:
-            for operation_id, stop in self._running.items():
-                if operation_id not in still_wanted:
-                    stop.request(StopReason.CANCEL)
-
     def pass_on_cancels(self) -> None:
-        """Wake the operations of this process that somebody cancelled, or that were ended from outside."""
+        """Wake the operations of this process that somebody cancelled, or that were ended from outside, for instance
+        since the board lost power. One that begins while we look is not among them."""
         ids = self.running_ids()
         if not ids:
             return
         rows = Operation.objects.filter(pk__in=ids, state=OperationState.RUNNING)
         states = {str(pk): by for pk, by in rows.values_list("pk", "cancel_requested_by")}
-        self.stop_all_but({pk for pk, cancelled_by in states.items() if not cancelled_by})
+        wanted = {pk for pk, cancelled_by in states.items() if not cancelled_by}
+        with self._guard:
+            for operation_id in set(ids) - wanted:
+                if operation_id in self._running:
+                    self._running[operation_id].request(StopReason.CANCEL)
 
     def sweep_abandoned(self, settle: Callable[[Operation], None]) -> None:
         """End what this worker began and runs no more, though nobody wrote down how it ended (the database was away).

@@ -137,6 +137,22 @@ def test_a_cancel_reaches_the_operation_it_is_meant_for_and_no_other(start, db, 
     assert [stop.reason for stop in stops] == [StopReason.CANCEL, None]
 
 
+def test_an_operation_that_begins_while_cancels_are_looked_up_is_not_cancelled(start, db, monkeypatch):
+    me = start()
+    me.enter(begun(new_operation("b1/slot:2"), instance=me.instance))
+    late = begun(new_operation("b1/slot:3"), instance=me.instance)
+    entered, look = [], me.running_ids
+
+    def looked_up():
+        ids = look()
+        entered.append(me.enter(late))
+        return ids
+
+    monkeypatch.setattr(me, "running_ids", looked_up)
+    me.pass_on_cancels()
+    assert entered[0].reason is None
+
+
 def test_what_was_ended_from_outside_is_stopped_here_too(start, db):
     me = start()
     operation = begun(new_operation(), instance=me.instance)
