@@ -300,7 +300,8 @@ class Line:
             self.overruns += more
             times = "once" if more == 1 else f"{more} times"
             self.say(markers.OVERRUN, f"The line overran {times}: input was lost before this.", now, count=more)
-        self._overruns_seen = count
+        if count is not None:
+            self._overruns_seen = count
 
     def measure(self, moment: float) -> None:
         """Work out how busy the line has been since the last time."""
