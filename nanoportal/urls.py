@@ -16,7 +16,7 @@ urlpatterns = [
     path("", include("flashing.urls")),
     path("", include("switch.urls")),
 ]
-handler400 = "accounts.views.bad_request"
-handler403 = "accounts.views.permission_denied"
-handler404 = "accounts.views.page_not_found"
-handler500 = "accounts.views.server_error"
+handler400 = "accounts.views.failures.bad_request"
+handler403 = "accounts.views.failures.permission_denied"
+handler404 = "accounts.views.failures.page_not_found"
+handler500 = "accounts.views.failures.server_error"

@@ -4,9 +4,10 @@ import pytest
 from django.contrib.auth.models import Group
 from django.contrib.sessions.models import Session
 
-from accounts import access, services
+from accounts import access
 from accounts.actors import actor_for
 from accounts.models import AccessVersion
+from accounts.services import people
 
 pytestmark = pytest.mark.django_db
 
@@ -25,9 +26,9 @@ def test_it_starts_at_zero_and_needs_no_row():
 
 def test_roles_passwords_and_switching_off_count(alice, vera):
     actor = actor_for(alice)
-    assert grew(lambda: services.change_role(actor, vera, "operator"))
-    assert grew(lambda: services.set_password(actor, vera, "another long password"))
-    assert grew(lambda: services.switch_off(actor, vera))
+    assert grew(lambda: people.change_role(actor, vera, "operator"))
+    assert grew(lambda: people.set_password(actor, vera, "another long password"))
+    assert grew(lambda: people.switch_off(actor, vera))
 
 
 def test_a_change_past_the_services_counts_too(vera):

@@ -7,9 +7,9 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from accounts import services
 from accounts.actors import actor_for
 from accounts.models import Role, User
+from accounts.services import people
 from operations.models import AuditEntry
 from operations.refusals import BadRequest, Conflict
 from tests.accounts.conftest import PASSWORD, make_person
@@ -115,18 +115,18 @@ def test_somebody_switched_off_is_out_at_once_and_can_come_back(signed_in, alice
 @pytest.mark.parametrize(
     "act",
     [
-        lambda actor, alice: services.change_role(actor, alice, "operator"),
-        lambda actor, alice: services.switch_off(actor, alice),
+        lambda actor, alice: people.change_role(actor, alice, "operator"),
+        lambda actor, alice: people.switch_off(actor, alice),
     ],
 )
 def test_the_last_administrator_stays(alice, olga, act):
     retired = make_person("retired", Role.ADMINISTRATOR)
-    services.switch_off(actor_for(alice), retired)
+    people.switch_off(actor_for(alice), retired)
     with pytest.raises(Conflict, match="alice is the last administrator; make somebody else administrator first"):
         act(actor_for(alice), alice)
     alice.refresh_from_db()
     assert alice.is_administrator
-    services.change_role(actor_for(alice), olga, "administrator")
+    people.change_role(actor_for(alice), olga, "administrator")
     act(actor_for(alice), alice)
 
 
@@ -138,15 +138,15 @@ def test_the_page_says_why_the_last_administrator_stays(signed_in, alice):
 
 def test_a_stale_copy_of_a_person_cannot_talk_round_the_guard(alice, vera):
     stale = User.objects.get(pk=vera.pk)
-    services.change_role(actor_for(alice), vera, "administrator")
-    services.switch_off(actor_for(alice), alice)
+    people.change_role(actor_for(alice), vera, "administrator")
+    people.switch_off(actor_for(alice), alice)
     with pytest.raises(Conflict):
-        services.change_role(actor_for(alice), stale, "operator")
+        people.change_role(actor_for(alice), stale, "operator")
 
 
 def test_who_decides_about_administrators_takes_the_lock_before_looking(alice, vera):
     """SQLite would serialise them anyway; PostgreSQL would let two administrators remove each other."""
-    for act in (services.switch_off, services.switch_on):
+    for act in (people.switch_off, people.switch_on):
         with CaptureQueriesContext(connection) as queries:
             act(actor_for(alice), vera)
         first = next(query["sql"] for query in queries if not query["sql"].startswith("SAVEPOINT"))
@@ -158,7 +158,7 @@ def test_an_unknown_person_is_not_found(signed_in, alice):
 
 
 def test_the_history_of_somebody_deleted_stays(alice, olga):
-    services.set_password(actor_for(alice), olga, "another long password")
+    people.set_password(actor_for(alice), olga, "another long password")
     olga.delete()
     assert AuditEntry.objects.get().target == "person:olga"
 
@@ -216,4 +216,4 @@ def test_the_command_keeps_the_last_administrator(alice):
 
 def test_a_role_is_asked_for_by_name():
     with pytest.raises(BadRequest, match="viewer, operator, administrator"):
-        services.role_of("owner")
+        people.role_of("owner")

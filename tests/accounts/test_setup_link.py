@@ -10,8 +10,8 @@ from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
 
-from accounts import services
 from accounts.models import Role, User
+from accounts.services import setup
 from operations.models import AuditEntry
 from operations.refusals import Conflict, Expired, NotFound
 from tests.accounts.conftest import PASSWORD
@@ -23,7 +23,7 @@ GOOD = {"name": "alice", "password": PASSWORD, "again": PASSWORD}
 
 @pytest.fixture
 def token(data_dir) -> str:
-    return services.make_setup_token(data_dir)
+    return setup.make_setup_token(data_dir)
 
 
 def link(token: str) -> str:
@@ -42,36 +42,36 @@ def test_the_data_directory_keeps_a_digest_that_only_its_owner_may_read(token, d
 
 
 def test_each_start_ends_the_link_of_the_one_before(token, data_dir):
-    newer = services.make_setup_token(data_dir)
+    newer = setup.make_setup_token(data_dir)
     with pytest.raises(NotFound, match="printed last"):
-        services.check_setup_token(data_dir, token)
-    assert services.check_setup_token(data_dir, newer)
+        setup.check_setup_token(data_dir, token)
+    assert setup.check_setup_token(data_dir, newer)
 
 
 def test_the_link_works_for_sixty_minutes_and_not_a_second_longer(data_dir):
-    token = services.make_setup_token(data_dir, monotonic=lambda: 1000.0)
-    assert services.check_setup_token(data_dir, token, monotonic=lambda: 1000.0 + 3599)
+    token = setup.make_setup_token(data_dir, monotonic=lambda: 1000.0)
+    assert setup.check_setup_token(data_dir, token, monotonic=lambda: 1000.0 + 3599)
     with pytest.raises(Expired, match="start the portal again"):
-        services.check_setup_token(data_dir, token, monotonic=lambda: 1000.0 + 3600)
+        setup.check_setup_token(data_dir, token, monotonic=lambda: 1000.0 + 3600)
 
 
 def test_the_link_does_not_outlive_a_reboot(token, data_dir, monkeypatch):
-    monkeypatch.setattr(services, "boot_id", lambda: "another boot")
+    monkeypatch.setattr(setup, "boot_id", lambda: "another boot")
     with pytest.raises(Expired):
-        services.check_setup_token(data_dir, token)
+        setup.check_setup_token(data_dir, token)
 
 
 @pytest.mark.parametrize("cut", [0, 10, 42])
 def test_an_incomplete_link_says_that_it_is_incomplete(token, data_dir, cut):
     with pytest.raises(NotFound, match="incomplete"):
-        services.check_setup_token(data_dir, token[:cut])
+        setup.check_setup_token(data_dir, token[:cut])
 
 
 @pytest.mark.parametrize("content", ["", "{}", "not json", '{"sha256": 1}'])
 def test_a_damaged_token_file_opens_nothing(token, data_dir, content):
     (data_dir / "setup.token").write_text(content)
     with pytest.raises(NotFound):
-        services.check_setup_token(data_dir, token)
+        setup.check_setup_token(data_dir, token)
 
 
 def test_the_page_makes_an_administrator_signs_them_in_and_is_on_record(client, token, data_dir):
@@ -142,8 +142,8 @@ def test_an_unattended_set_up_ends_the_link(client, token, data_dir, monkeypatch
     assert User.objects.get().role == Role.ADMINISTRATOR
     assert client.get(link(token)).status_code == 409
     with pytest.raises(Conflict):
-        services.redeem(data_dir, token, "mallory", PASSWORD)
-    assert services.make_setup_token(data_dir) is None
+        setup.redeem(data_dir, token, "mallory", PASSWORD)
+    assert setup.make_setup_token(data_dir) is None
     assert not (data_dir / "setup.token").exists()
 
 
@@ -157,7 +157,7 @@ def test_the_command_prints_the_path_until_there_is_an_administrator(client, cap
 
 def test_an_administrator_who_is_switched_off_does_not_block_set_up(alice, data_dir):
     User.objects.update(is_active=False)
-    assert services.make_setup_token(data_dir)
+    assert setup.make_setup_token(data_dir)
 
 
 RACE = """
@@ -166,19 +166,19 @@ django.setup()
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection, connections
-from accounts import services
+from accounts.services import setup
 from accounts.models import User
 from operations.refusals import Refused
 call_command("migrate", verbosity=0)
 assert connection.vendor == "sqlite" and str(settings.DATA_DIR) in str(connection.settings_dict["NAME"])
 for turn in range(3):
     User.objects.all().delete()
-    token = services.make_setup_token(settings.DATA_DIR)
+    token = setup.make_setup_token(settings.DATA_DIR)
     start, outcomes = threading.Barrier(2), []
     def redeem(name):
         start.wait()
         try:
-            outcomes.append(services.redeem(settings.DATA_DIR, token, name, "correct horse battery").username)
+            outcomes.append(setup.redeem(settings.DATA_DIR, token, name, "correct horse battery").username)
         except Refused as refusal:
             outcomes.append(refusal.code)
         connections.close_all()

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from accounts.views import SIGNED_IN_COOKIE
+from accounts.views.signing import SIGNED_IN_COOKIE
 from operations.models import AuditEntry
 from tests.accounts.conftest import PASSWORD
 

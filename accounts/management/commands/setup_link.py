@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 from django.urls import reverse
 
-from accounts.services import make_setup_token
+from accounts.services.setup import make_setup_token
 
 
 class Command(BaseCommand):

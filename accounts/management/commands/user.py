@@ -9,8 +9,8 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts import services
 from accounts.models import Role, User
+from accounts.services import people
 from operations.audit import os_actor
 from operations.refusals import Refused
 
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         try:
             person = User.objects.filter(username__iexact=name).first()
             if person:
-                services.change_role(os_actor(), person, role)
+                people.change_role(os_actor(), person, role)
             else:
                 self.add(role, name, password_stdin)
         except Refused as refusal:
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         person.full_clean(exclude=["password"])
         password = sys.stdin.readline().rstrip("\n") if password_stdin else self.ask()
         validate_password(password, person)
-        services.add_person(os_actor(), name, role, password)
+        people.add_person(os_actor(), name, role, password)
 
     def ask(self) -> str:
         password = getpass.getpass("Password: ")

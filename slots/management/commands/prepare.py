@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
-from accounts.services import make_setup_token
+from accounts.services.setup import make_setup_token
 from hardware.errors import BoardFileError
 from slots.services import catalogue
 
