@@ -18,6 +18,10 @@ class SwitchState(models.Model):
     scanned_at = models.DateTimeField(null=True)
     needs_scan = models.BooleanField(default=True)  # never scanned, or the chip was reset since
     problem = models.CharField(max_length=300, blank=True, default="")  # why the last reading failed; "" = it did not
+    reset_at = models.DateTimeField(null=True)  # a reset of the chip was noticed, and nothing of ours written since
+    restores_by_itself = models.BooleanField(
+        default=False
+    )  # what was confirmed last, after a reset; else it is offered
 
     def __str__(self) -> str:
         return f"switch of {self.board_id}, scan {self.scan}"
@@ -71,6 +75,7 @@ class VlanChange(models.Model):
         ROLLED_BACK = "rolled-back", "Rolled back"
         ROLLBACK_FAILED = "rollback-failed", "Not rolled back"
         NOT_APPLIED = "not-applied", "Not applied"
+        RESTORED = "restored", "Restored"
 
     board = models.ForeignKey(Board, on_delete=models.CASCADE, related_name="vlan_changes")
     number = models.PositiveIntegerField()
@@ -93,6 +98,7 @@ class VlanChange(models.Model):
     rolled_back_because = models.CharField(max_length=300, blank=True, default="")
     differences = models.JSONField(default=list)  # ROLLBACK_FAILED: the registers
     acknowledged_by = models.CharField(max_length=150, blank=True, default="")
+    restores = models.PositiveIntegerField(null=True)  # the revision that it puts back after a reset; waits for nobody
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["board", "number"], name="vlan_change_once")]
