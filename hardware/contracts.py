@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from hardware.jl6108.addresses import Address
-    from hardware.jl6108.counters import Counters, Drops
+    from hardware.jl6108.counters import Counters, Drops, Traffic
     from hardware.jl6108.mirror import Mirrors
     from hardware.jl6108.ports import Ability, Pause, PortSettings
     from hardware.jl6108.vlans import PortTables, Progress, VlanEntry
@@ -173,6 +173,8 @@ class SwitchChip(Protocol):
 
     def read_all_counters(self) -> "tuple[Counters, ...]": ...
 
+    def read_all_traffic(self) -> "tuple[Traffic, ...]": ...
+
     def read_drops(self) -> "Drops": ...
 
     def clear_counters(self, port: int) -> None: ...
@@ -213,6 +215,10 @@ class SwitchChip(Protocol):
     def read_addresses(
         self, port: int | None = None, on_progress: "Progress" = ..., stop: threading.Event | None = None
     ) -> "tuple[Address, ...]": ...
+
+    def reread_addresses(self, places: Iterable[int]) -> "tuple[Address, ...]": ...
+
+    def read_ageing_seconds(self) -> float: ...
 
     def flush_ports(
         self,

@@ -6,7 +6,7 @@ beside. A `place` is 0 to 4095 for the ways (bucket + 1024 times way) and 4096 t
 
 import re
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from hardware.errors import Stopped
@@ -68,6 +68,21 @@ class AddressTable(Access):
             if core is not None and not _leads_to(destination, core):
                 continue
             found.append(self._address(place, age, destination, groups))
+        return tuple(found)
+
+    def reread_addresses(self, places: Iterable[int]) -> tuple[Address, ...]:
+        """What lies in these places now, without those that are free: 10 transfers for each, 24 more if it is taken.
+
+        For a look again at what `read_addresses` found, at a fiftieth of its cost. Gives way after each place.
+        """
+        groups: dict[int, frozenset[int]] = {}
+        found = []
+        for place in places:
+            register, index = _age(place)
+            age = self._get(register, index)
+            if register.get(age, "valid"):
+                found.append(self._address(place, age, self._get(tables.DESTINATION, place), groups))
+            self._bridge.give_way()
         return tuple(found)
 
     def find_address(self, mac: str, fid: int) -> Address | None:

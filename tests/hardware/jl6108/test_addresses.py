@@ -227,6 +227,17 @@ def test_a_dump_says_how_far_it_is_and_can_be_stopped(bench: Bench) -> None:
     assert done[-1] == 4112
 
 
+def test_known_addresses_are_looked_at_again_without_searching_for_others(bench: Bench) -> None:
+    stays, goes = hold_address(bench, MAC, 10, core=4), hold_address(bench, MAC, 20, core=10, way=3)
+    known = bench.chip.read_addresses()
+    hold_address(bench, MAC, 10, core=5, age=0b001)
+    bench.hold(tables.AGE, goes, 0)
+    bench.bus.wire.clear()
+    (left,) = bench.chip.reread_addresses(address.place for address in known)
+    assert (left.place, left.ports, left.seen) == (stays, {4}, False)
+    assert bench.bus.transfers == 10 + 34
+
+
 # Counters
 
 
@@ -238,6 +249,15 @@ def test_every_counter_of_a_port_is_read_in_its_place(bench: Bench) -> None:
     assert counters["rx_packets"] == 20 << 32 | 19
     assert (counters["rx_dropped"], counters["rx_crc_errors"], counters["rx_fragments"]) == (35, 36, 37)
     assert set(asdict(bench.chip.read_counters(4)).values()) == {0}
+
+
+def test_the_traffic_of_all_ports_is_what_their_counters_say_in_560_transfers(bench: Bench) -> None:
+    for index in range(8):
+        bench.hold(MIB, index, sum((100 * index + number + 1) << 32 * number for number in range(37)))
+    traffic = bench.chip.read_all_traffic()
+    assert bench.bus.transfers == 560
+    for one, counters in zip(traffic, bench.chip.read_all_counters(), strict=True):
+        assert asdict(one).items() <= asdict(counters).items()
 
 
 def test_the_core_says_why_it_dropped_frames(bench: Bench) -> None:
