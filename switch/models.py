@@ -115,3 +115,59 @@ UNDER_WAY = (
     VlanChange.State.AWAITING,
     VlanChange.State.ROLLING_BACK,
 )
+
+
+class PortReading(models.Model):
+    """The ports as the worker read them last: links, and counters since the chip's reset."""
+
+    board = models.OneToOneField(Board, on_delete=models.CASCADE, related_name="port_reading")
+    read_at = models.DateTimeField()
+    ports = models.JSONField()  # of ports 1 to 8: services.rates.PortNow
+    samples = models.PositiveIntegerField(default=0)  # how many were taken; the ring below goes by it
+    ageing_seconds = models.FloatField(null=True)  # after which the chip forgets an address; null = not asked yet
+    addresses_sought_at = models.DateTimeField(null=True)  # when its whole address table was read last
+    addresses_read_at = models.DateTimeField(null=True)  # when at least the known ones were looked at again
+
+    def __str__(self) -> str:
+        return f"ports of {self.board_id}"
+
+
+class TrafficSample(models.Model):
+    """What went through the ports between two readings. One hour of them: `place` goes round and is written over."""
+
+    board = models.ForeignKey(Board, on_delete=models.CASCADE, related_name="traffic")
+    place = models.PositiveSmallIntegerField()
+    at = models.DateTimeField()
+    seconds = models.FloatField()  # since the reading before
+    ports = models.JSONField()  # of ports 1 to 8: bytes in, bytes out, frames dropped, frames in error
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["board", "place"], name="traffic_sample_place_once")]
+        indexes = [models.Index(fields=["board", "at"], name="traffic_by_time")]
+
+    def __str__(self) -> str:
+        return f"traffic of {self.board_id} at {self.at}"
+
+
+class Sighting(models.Model):
+    """A hardware address that the switch has learned, or had. A frame came from it between `seen_after` and `seen_at`;
+    both None: none that we know of."""
+
+    board = models.ForeignKey(Board, on_delete=models.CASCADE, related_name="sightings")
+    mac = models.CharField(max_length=17)
+    fid = models.PositiveSmallIntegerField()  # the chip's learning domain
+    place = models.PositiveSmallIntegerField()  # in the chip's table
+    ports = models.JSONField()  # of the switch
+    fixed = models.BooleanField(default=False)
+    is_held = models.BooleanField(default=True)  # the chip had it at the last reading
+    has_hit = models.BooleanField(default=False)  # its bit "a frame came" was set then
+    first_found_at = models.DateTimeField()
+    seen_after = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)
+    moved_at = models.DateTimeField(null=True)  # it was found at another port than before
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["board", "mac", "fid"], name="sighting_once")]
+
+    def __str__(self) -> str:
+        return f"{self.mac} at {self.ports}"
