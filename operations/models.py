@@ -193,3 +193,52 @@ class Restriction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.action} of {self.resource} needs {self.least_role}"
+
+
+class ReservationState(models.TextChoices):
+    WAITING = "waiting", "Waits for its turn"  # in the queue: no time of its own yet
+    PLANNED = "planned", "Planned"  # its time is fixed and has not come
+    ACTIVE = "active", "Holds the slot"
+    ENDED = "ended", "Ended"
+    BROKEN = "broken", "Broken"  # somebody broke the glass
+
+
+OPEN_RESERVATIONS = (ReservationState.WAITING, ReservationState.PLANNED, ReservationState.ACTIVE)
+
+
+class Reservation(models.Model):
+    """A slot for one person and for a time. `operations.reservations` says what follows from it."""
+
+    resource = models.CharField(max_length=100)  # "b1/slot:3"
+    user_id = models.BigIntegerField(db_index=True)
+    holder = models.CharField(max_length=150)
+    purpose = models.CharField(max_length=200)
+    state = models.CharField(max_length=8, choices=ReservationState.choices)
+    queued_at = models.DateTimeField()  # when it was asked for; the order of the queue
+    wanted_seconds = models.PositiveIntegerField()
+    starts_at = models.DateTimeField(null=True)  # null while it waits
+    ends_at = models.DateTimeField(null=True)  # as agreed; `ended_at` says when it really ended
+    ended_at = models.DateTimeField(null=True)
+    ended_why = models.CharField(max_length=200, blank=True, default="")
+    reminded_at = models.DateTimeField(null=True)
+    broken_by = models.CharField(max_length=150, blank=True, default="")
+    broken_reason = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        ordering = ["queued_at", "id"]
+        indexes = [
+            models.Index(fields=["state", "resource"], name="reservation_state_and_place"),
+            models.Index(fields=["resource", "ends_at"], name="reservation_place_and_end"),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["resource"], condition=models.Q(state=ReservationState.ACTIVE), name="one_holder_at_a_time"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.resource} for {self.holder} ({self.state})"
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN_RESERVATIONS

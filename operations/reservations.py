@@ -1,0 +1,60 @@
+"""Whose a slot is now, and what others may not do to it meanwhile. Taking and giving back is `reservations`' task."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from django.db.models import Q
+from django.utils import timezone
+
+from operations.models import Reservation, ReservationState
+
+# What only the holder may do. Watching is everybody's who may watch anyway.
+RESERVED = frozenset({"power", "slot.mark", "flash", "console.write"})
+
+
+def slot_of(resource: str) -> str:
+    """The slot that a resource belongs to (`b1/uart:3` -> `b1/slot:3`); "" for what is no part of a slot."""
+    board, _, rest = resource.partition("/")
+    kind, _, number = rest.partition(":")
+    return f"{board}/slot:{number}" if kind in ("slot", "uart") and number else ""
+
+
+def held(resources: Iterable[str], now: datetime | None = None) -> dict[str, Reservation]:
+    """Who holds which of these slots at `now`, by resource. One query.
+
+    The clock decides, not whether somebody has written down that a time has come: a reservation holds from its
+    beginning to its end even while no worker runs.
+    """
+    now = now or timezone.now()
+    has_begun = Q(state=ReservationState.ACTIVE) | Q(state=ReservationState.PLANNED, starts_at__lte=now)
+    rows = Reservation.objects.filter(has_begun, resource__in=list(resources), ends_at__gt=now)
+    # Of two that touch, one may not be written down as ended yet: the earlier one still holds.
+    return {row.resource: row for row in rows.order_by("-starts_at")}
+
+
+def holder(resource: str, now: datetime | None = None) -> Reservation | None:
+    """The reservation that holds the slot of `resource` at `now`. One query at most."""
+    slot = slot_of(resource)
+    return held([slot], now).get(slot) if slot else None
+
+
+def in_the_way(user_id: int | None, action: str, resource: str) -> Reservation | None:
+    """Somebody else's reservation that keeps this person from `action` now; None if there is none. One query for what
+    is in `RESERVED`, else none."""
+    if action not in RESERVED:
+        return None
+    found = holder(resource)
+    return found if found is not None and found.user_id != user_id else None
+
+
+def words(found: Reservation, now: datetime | None = None) -> str:
+    """`alice has reserved slot 3 until 18:00 UTC, for "swap SSD".`"""
+    _, _, number = found.resource.partition("/slot:")
+    until = f" until {moment(found.ends_at, now)}" if found.ends_at else ""
+    return f"{found.holder} has reserved slot {number}{until}, for “{found.purpose}”."
+
+
+def moment(when: datetime, now: datetime | None = None) -> str:
+    """`18:00 UTC`, with the day where it is not today."""
+    day = "" if when.date() == (now or timezone.now()).date() else f"{when.day} {when:%b} "
+    return f"{day}{when:%H:%M} UTC"
