@@ -22,13 +22,14 @@ UsePAM no
 PasswordAuthentication no
 PermitRootLogin prohibit-password
 PrintMotd no
-SetEnv PATH={path} {mark}
+SetEnv HOME={directory} PATH={path} {mark}
 """
 PATH = "/usr/local/bin:/usr/bin:/bin"
 
 
 class SshServer:
-    """What stands for a SOM's Linux: this machine, as the user who runs the tests.
+    """What stands for a SOM's Linux: this machine, as the user who runs the tests, but with an empty home: what their
+    own shell does at a log-in, and how long it takes, is not to be tested.
 
     Attributes:
         directory: of its host key, configuration, log and authorized_keys.
