@@ -16,6 +16,7 @@ from operations import lifecycle, worker
 from operations.models import Operation, OperationState
 from operations.worker import Periodic
 from slots.services import execution, power, watch
+from switch.services import rates
 from switch.services import restoring as switch_restoring
 from switch.services import watching as switch_watching
 
@@ -79,6 +80,7 @@ def _of_hardware(me: worker.Worker) -> list[Periodic]:
         Periodic("flashes", 2, restoring.close_what_has_ended),
         Periodic("changes", max(0.25, 2 / scale), switch_restoring.undo_left_over),
         Periodic("switches", max(1, 60 / scale), switch_watching.look),
+        Periodic("traffic", max(3, rates.EVERY_SECONDS / scale), rates.Watch().look),
     ]
 
 

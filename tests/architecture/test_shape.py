@@ -16,13 +16,13 @@ FRAME = {"__init__", "management", "migrations"}
 OWN = {
     "operations": {
         *("audit", "claims", "dispatch", "events", "http", "idempotency", "lifecycle", "progress", "reading"),
-        *("refusals", "restrictions", "roles", "scribe", "wishes", "worker"),
+        *("refusals", "restrictions", "roles", "scribe", "sealing", "wishes", "worker"),
     },
-    "accounts": {"access", "actors", "sockets"},
+    "accounts": {"access", "actors", "passwords", "recent", "session_store", "sockets"},
     "slots": {"questions"},
     "images": {"checksums", "fitting", "store", "tus"},
     "flashing": {"guidance", "sealing"},
-    "switch": {"documents", "editing", "errors", "planning", "wording"},
+    "switch": {"documents", "editing", "errors", "planning", "traffic", "wording"},
     "consoles": {
         *("daemon", "desk", "escapes", "greeting", "journal", "journal_writer", "keyboard", "lines", "link"),
         *("markers", "pace", "recordings", "remembered", "resp", "scripts", "stages", "uplink", "watch"),
