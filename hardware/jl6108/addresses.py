@@ -1,4 +1,4 @@
-"""Where the JL6108 has seen which MAC address: its address table ("FDB"), fixed entries, flushing, ageing. Section 10.
+"""Where the JL6108 has seen which MAC address: its address table ("FDB"), fixed entries, flushing ports. Section 10.
 
 An address lies in one of four ways of a bucket that its hash names, or, where these are taken, in one of 16 slots
 beside. A `place` is 0 to 4095 for the ways (bucket + 1024 times way) and 4096 to 4111 for the slots.
@@ -18,11 +18,6 @@ from hardware.jl6108.vlans import Progress
 from hardware.switch_errors import AddressTableFull
 
 PLACES = tables.ADDRESSES + tables.COLLISIONS
-#: The vendor's driver writes ageing time as two thirds of it, in ticks of 1 ms (section 10).
-AGEING_TICK = 3
-TICK_SECONDS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2)  # TIME_TO_AGE.tick, section 10
-#: How long addresses that age with every microsecond are given to disappear ("a few ms", section 10).
-FAST_AGEING_SECONDS = 0.01
 FIXED = 0b111  # valid, static, hit
 HIT = 0b100  # comes and goes with frames
 
@@ -149,35 +144,6 @@ class AddressTable(Access):
                 self._clear(place)
                 flushed += 1
         return flushed
-
-    def flush_learned(self) -> None:
-        """Lets all learned addresses age at once: 90 transfers and 10 ms [inferred, section 10].
-
-        The ageing time is put back on every exit.
-        """
-        before = self._get(tables.TIME_TO_AGE)
-        try:
-            self._set_time_to_age(tables.TIME_TO_AGE.put(before, count=1, tick=0))
-            self._clock.wait(FAST_AGEING_SECONDS)
-        finally:
-            self._set_time_to_age(before)
-
-    def read_ageing_seconds(self) -> float:
-        """After how many seconds without a frame a learned address is forgotten, if the ticks are as after a reset."""
-        entry = self._get(tables.TIME_TO_AGE)
-        tick = TICK_SECONDS[min(tables.TIME_TO_AGE.get(entry, "tick"), len(TICK_SECONDS) - 1)]
-        return tables.TIME_TO_AGE.get(entry, "count") * 1.5 * tick
-
-    def set_ageing_seconds(self, seconds: float) -> None:
-        """Sets after how many seconds without a frame a learned address is forgotten; leaves ageing switched on."""
-        count = round(seconds * 1000) * 2 // 3
-        entry = self._get(tables.TIME_TO_AGE)
-        self._set_time_to_age(tables.TIME_TO_AGE.put(entry, count=count, tick=AGEING_TICK))
-
-    def _set_time_to_age(self, entry: int) -> None:
-        self._modify(tables.LEARNING, ageing=0)
-        self._put(tables.TIME_TO_AGE, 0, entry)
-        self._modify(tables.LEARNING, ageing=1)
 
     def _valid(self, on_progress: Progress, stop: threading.Event | None) -> Iterator[tuple[int, int]]:
         """Place and age of every valid entry."""

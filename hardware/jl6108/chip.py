@@ -7,12 +7,22 @@ from hardware.jl6108.mirror import PortMirror
 from hardware.jl6108.ports import PortControl
 from hardware.jl6108.ranges import VidRanges
 from hardware.jl6108.rates import RateLimits
+from hardware.jl6108.recovery import Recovery
 from hardware.jl6108.restart import Restart
 from hardware.jl6108.vlans import VlanTables
 
 
 class Jl6108(
-    PortControl, PortCounters, VlanTables, PortIsolation, PortMirror, AddressTable, VidRanges, RateLimits, Restart
+    Recovery,
+    PortControl,
+    PortCounters,
+    VlanTables,
+    PortIsolation,
+    PortMirror,
+    AddressTable,
+    VidRanges,
+    RateLimits,
+    Restart,
 ):
     """`SwitchChip` over the register bridge. What each part does is written where it is.
 

@@ -168,47 +168,6 @@ def test_flushing_a_port_leaves_other_ports_and_fixed_addresses(bench: Bench) ->
     assert bench.chip.read_addresses() == ()
 
 
-def test_ageing_is_hurried_and_put_back(bench: Bench) -> None:
-    seen: list[int] = []
-    before = bench.value(tables.TIME_TO_AGE)
-
-    def note(address: int, word: int) -> int:
-        if address == tables.LEARNING.at() and word == 3:
-            seen.append(bench.value(tables.TIME_TO_AGE))
-        return word
-
-    bench.bus.stores = note
-    start = bench.clock.monotonic()
-    bench.chip.flush_learned()
-    assert seen == [1, before]
-    assert bench.clock.monotonic() - start == pytest.approx(0.01)
-    assert bench.value(tables.LEARNING) == 3
-
-
-def test_ageing_is_put_back_though_the_wait_was_broken_off(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = bench.value(tables.TIME_TO_AGE)
-
-    def end(seconds: float) -> bool:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(bench.clock, "wait", end)
-    with pytest.raises(KeyboardInterrupt):
-        bench.chip.flush_learned()
-    assert bench.value(tables.TIME_TO_AGE) == before
-    assert bench.value(tables.LEARNING) == 3
-
-
-def test_the_ageing_time_is_counted_in_two_thirds(bench: Bench) -> None:
-    assert bench.chip.read_ageing_seconds() == 300
-    bench.chip.set_ageing_seconds(60)
-    assert bench.value(tables.TIME_TO_AGE) == 3 << 32 | 40_000
-    assert bench.chip.read_ageing_seconds() == 60
-    bench.hold(tables.TIME_TO_AGE, 0, 4 << 32 | 1000)
-    assert bench.chip.read_ageing_seconds() == pytest.approx(15)
-    bench.chip.set_ageing_seconds(60)
-    assert bench.value(tables.LEARNING) == 3
-
-
 def test_a_dump_says_how_far_it_is_and_can_be_stopped(bench: Bench) -> None:
     stop = threading.Event()
     done: list[int] = []
