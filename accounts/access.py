@@ -12,7 +12,7 @@ from django.contrib.sessions.models import Session
 from django.db.models import F
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
-from accounts.models import AccessVersion
+from accounts.models import AccessVersion, RightGrant
 from operations.models import Restriction
 
 
@@ -39,6 +39,7 @@ def connect() -> None:
         (user, (post_save, post_delete)),
         (Group, (post_save, post_delete)),
         (Session, (post_delete,)),
+        (RightGrant, (post_save, post_delete)),
         (Restriction, (post_save, post_delete)),
     ):
         for signal in changes:

@@ -1,25 +1,45 @@
-"""People and the counter that tells open connections to ask again."""
+"""People, what they were granted, and the counter that tells open connections to ask again."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, ClassVar
 
-from django.contrib.auth.models import AbstractUser, UserManager
+from django.contrib.auth.models import AbstractUser, Group, UserManager
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
 
-from operations import roles
+from operations import rights
 
 # The portal itself acts under these names; a person so named could be mistaken for it in the audit log.
 RESERVED_NAMES = frozenset({"portal", "worker", "supervisor", "anonymous", "nobody"})
 
 
 class Role(models.TextChoices):
-    """What a person may do, from least to most; `operations.roles` says which act needs which."""
+    """What a person is; `operations.rights` says what each may do."""
 
-    VIEWER = roles.VIEWER, "Viewer"
-    OPERATOR = roles.OPERATOR, "Operator"
-    ADMINISTRATOR = roles.ADMINISTRATOR, "Administrator"
+    VIEWER = rights.VIEWER, "Viewer"
+    CONSOLE_OPERATOR = rights.CONSOLE_OPERATOR, "Console operator"
+    OPERATOR = rights.OPERATOR, "Operator"
+    FLASHER = rights.FLASHER, "Flasher"
+    NETWORK_ENGINEER = rights.NETWORK_ENGINEER, "Network engineer"
+    ADMINISTRATOR = rights.ADMINISTRATOR, "Administrator"
+
+
+class Kind(models.TextChoices):
+    """Who signs in, and what only uses tokens."""
+
+    PERSON = "person", "Person"
+    MACHINE = "machine", "Machine"
+
+
+class ConsoleRight(models.TextChoices):
+    """What of consoles a grant gives, whatever its role says."""
+
+    AS_ROLE = "", "As the role says"
+    NONE = "none", "None"
+    READ = "read", "Watch"
+    WRITE = "write", "Watch and type"
 
 
 def refuse_reserved_name(name: str) -> None:
@@ -47,7 +67,9 @@ class User(AbstractUser):
         validators=[AbstractUser.username_validator, refuse_reserved_name],
         error_messages={"unique": "Somebody has this name already."},
     )
-    role = models.CharField(max_length=20, choices=Role.choices, default=Role.VIEWER)
+    # What they are everywhere; "" leaves only what they and their groups were granted.
+    role = models.CharField(max_length=20, choices=Role.choices, default=Role.VIEWER, blank=True)
+    kind = models.CharField(max_length=10, choices=Kind.choices, default=Kind.PERSON)
 
     objects: ClassVar[PersonManager] = PersonManager()
 
@@ -59,7 +81,8 @@ class User(AbstractUser):
                 name="name_once_in_any_case",
                 violation_error_message="Somebody has this name already, in other capitals.",
             ),
-            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="role_is_known"),
+            models.CheckConstraint(condition=models.Q(role__in=["", *Role.values]), name="role_is_known"),
+            models.CheckConstraint(condition=models.Q(kind__in=Kind.values), name="kind_is_known"),
         ]
 
     @property
@@ -71,6 +94,55 @@ class User(AbstractUser):
         if update_fields is not None and "role" in update_fields:
             update_fields = {*update_fields, "is_staff", "is_superuser"}
         super().save(update_fields=update_fields, **how)
+
+
+class RightGrant(models.Model):
+    """A role on a scope, for a person or a group, perhaps until a time. Who gave it is kept as text."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, blank=True, related_name="grants")
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, null=True, blank=True, related_name="grants")
+    role = models.CharField(max_length=20, choices=Role.choices)
+    scope = models.CharField(max_length=80)  # "*", "b1", "b1/slot:3"
+    console = models.CharField(max_length=5, choices=ConsoleRight.choices, default=ConsoleRight.AS_ROLE, blank=True)
+    until = models.DateTimeField(null=True, blank=True)
+    given_by = models.CharField(max_length=150)
+    given_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["scope", "role", "pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(user__isnull=True, group__isnull=False)
+                | models.Q(user__isnull=False, group__isnull=True),
+                name="grant_is_for_a_person_or_a_group",
+            ),
+            models.CheckConstraint(condition=models.Q(role__in=Role.values), name="granted_role_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.role} on {self.scope}"
+
+    @property
+    def grant(self) -> rights.Grant:
+        """The same as `operations.rights` reads it."""
+        return rights.Grant(self.role, self.scope, self.until, self.console)
+
+    def runs(self, now: datetime) -> bool:
+        return self.grant.runs(now)
+
+
+class Invitation(models.Model):
+    """A one-time link by which somebody chooses a password: one who was invited, or one who lost theirs. Only the
+    digest of the link's secret is kept; making another one ends the one before."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="invitation")
+    digest = models.CharField(max_length=64, unique=True)
+    made_by = models.CharField(max_length=150)
+    made_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"link for {self.user}"
 
 
 class AccessVersion(models.Model):

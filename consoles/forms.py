@@ -6,7 +6,7 @@ from django import forms
 
 from consoles.models import BAUD_RATES, ConsolePort, Stage, StageRule
 from operations.forms import Dressed
-from operations.roles import ADMINISTRATOR, OPERATOR, VIEWER
+from operations.rights import ADMINISTRATOR, CONSOLE_OPERATOR, OPERATOR, VIEWER
 
 BAUD_CHOICES = [(baud, f"{baud}") for baud in BAUD_RATES]
 
@@ -37,12 +37,13 @@ class PortForm(Dressed):
 
 
 class WhoForm(forms.Form):
-    """Who may read a console, and who may type on it: the least role for each."""
+    """Who may read a console, and who may type on it: the least role for each, among those who may at all."""
 
-    read = forms.ChoiceField(label="May watch and read its recordings", choices=[(VIEWER, "Viewers and above"),
-        (OPERATOR, "Operators and above"), (ADMINISTRATOR, "Administrators")])  # fmt: skip
-    write = forms.ChoiceField(label="May type", choices=[(OPERATOR, "Operators and above"),
+    read = forms.ChoiceField(label="May watch and read its recordings", choices=[(VIEWER, "Everybody who sees it"),
+        (CONSOLE_OPERATOR, "Console operators and above"), (OPERATOR, "Operators and above"),
         (ADMINISTRATOR, "Administrators")])  # fmt: skip
+    write = forms.ChoiceField(label="May type", choices=[(CONSOLE_OPERATOR, "Console operators and above"),
+        (OPERATOR, "Operators and above"), (ADMINISTRATOR, "Administrators")])  # fmt: skip
 
     def __init__(self, *args: Any, locked: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -22,7 +22,7 @@ from consoles.services.places import Place
 from operations import refusals, restrictions, roles
 from operations.http import ActorRequest, begin_act
 from operations.models import Restriction
-from operations.roles import LEAST_ROLE
+from operations.rights import roles_with
 
 READ, WRITE, EDIT = "console.read", "console.write", "console.edit"
 LAST_LINES = 8  # in the panel of a slot's page
@@ -186,16 +186,17 @@ def settings(request: ActorRequest, board: str, number: int) -> HttpResponse:
     slot = ports.find(board, number)
     locked = not context["may_edit"]
     asked = {row.action: row.least_role for row in Restriction.objects.filter(resource=resource)}
-    usual = {"read": asked.get(READ, LEAST_ROLE[READ]), "write": asked.get(WRITE, LEAST_ROLE[WRITE])}
+    least = {action: roles_with(action)[0] for action in (READ, WRITE)}  # where nothing is written down
+    usual = {"read": asked.get(READ, least[READ]), "write": asked.get(WRITE, least[WRITE])}
     form = PortForm(request.POST or None, instance=ports.port_of(slot), locked=locked)
     who = WhoForm(request.POST or None, initial=usual, locked=locked)
     if request.method == "POST" and form.is_valid() and who.is_valid():
         if form.has_changed():
             ports.save_port(form.save(commit=False), request.actor)
         for name, action in (("read", READ), ("write", WRITE)):
-            least = who.cleaned_data[name]
-            if least != usual[name]:
-                restrictions.restrict(resource, action, least if least != LEAST_ROLE[action] else None, request.actor)
+            role = who.cleaned_data[name]
+            if role != usual[name]:
+                restrictions.restrict(resource, action, role if role != least[action] else None, request.actor)
         messages.success(request, f"The settings of slot {number}'s console are kept.")
         return redirect("consoles:settings", board=board, number=number)
     context |= {"form": form, "who": who, "slot": slot, "in_force": ports.settings_of(slot)}

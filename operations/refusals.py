@@ -33,6 +33,16 @@ class NotFound(Refused):
     code = "not-found"
 
 
+def no_board(board: str) -> NotFound:
+    """For a board that does not exist, and in the same words for one that somebody may not see."""
+    return NotFound(f"There is no board {board}.", code="unknown-board")
+
+
+def no_slot(board: str, number: int) -> NotFound:
+    """For a slot that somebody may not see."""
+    return NotFound(f"There is no slot {number} on board {board} that you may see.", code="unknown-slot")
+
+
 class Busy(Refused):
     """Somebody else's operation holds the resource; `detail` names holder, purpose and since."""
 

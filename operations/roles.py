@@ -1,53 +1,29 @@
 """Who may do what: `may(actor, action, resource)`, called by every door.
 
-A person has one role for everything; a console may ask for more than the usual one (`operations.restrictions`).
-Rights per slot will change the body of `may`, not its callers.
+The tables are in `operations.rights`. Beside them counts what is written down about a resource: a console may ask for
+more than the usual role (`operations.restrictions`).
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from datetime import datetime
 
+from django.utils import timezone
+
+from operations import refusals, rights
 from operations.models import Restriction
 from operations.refusals import NotPermitted
+from operations.rights import ADMINISTRATOR, EVERYWHERE, Grant, Limits
 
-VIEWER, OPERATOR, ADMINISTRATOR = "viewer", "operator", "administrator"
-
-# action -> the least role that may do it
-LEAST_ROLE = {
-    "view": VIEWER,
-    "audit.view": VIEWER,
-    "console.read": VIEWER,
-    "console.write": OPERATOR,
-    "console.edit": ADMINISTRATOR,
-    "image.view": VIEWER,
-    "image.upload": OPERATOR,
-    "image.edit": OPERATOR,  # name, notes, fit; retire and bring back
-    "image.delete": ADMINISTRATOR,
-    "flash": OPERATOR,
-    "flash.unverified": ADMINISTRATOR,
-    "profile.view": VIEWER,
-    "profile.edit": OPERATOR,
-    "power": OPERATOR,
-    "slot.mark": OPERATOR,
-    "slot.edit": OPERATOR,
-    "board.edit": ADMINISTRATOR,
-    "switch.view": VIEWER,
-    "switch.edit": OPERATOR,
-    "switch.scan": OPERATOR,
-    "switch.commit": OPERATOR,
-    "switch.override": ADMINISTRATOR,
-    "switch.reset": ADMINISTRATOR,
-    "controller.restart": ADMINISTRATOR,
-    "audit.verify": ADMINISTRATOR,
-    "people.edit": ADMINISTRATOR,
-}
-RANK = {VIEWER: 1, OPERATOR: 2, ADMINISTRATOR: 3}
 # What may be restricted per resource: reading a console and typing on it are two different rights.
 RESTRICTABLE = frozenset({"console.read", "console.write"})
 
 
 @dataclass(frozen=True)
 class Actor:
-    """A person or the portal itself, and the door they came through. Names are kept as text in history."""
+    """A person or the portal itself, the door they came through and what they may do as far as was known then. Names
+    are kept as text in history. `role` holds everywhere; `grants` are further rights of theirs and of their groups.
+    A token's `limits` bound both, and `token` is its prefix and name: "ab12cd34 ci-runner"."""
 
     name: str
     role: str = ""
@@ -55,6 +31,14 @@ class Actor:
     source: str = "web"  # web, api, worker, supervisor, cli, setup
     credential: str = "none"  # session, token, os-user, setup-link, none
     address: str = ""
+    grants: tuple[Grant, ...] = ()
+    limits: Limits | None = None
+    token: str = ""
+
+    @property
+    def held(self) -> tuple[Grant, ...]:
+        """The role everywhere and the grants, as one."""
+        return (Grant(self.role), *self.grants) if self.role else self.grants
 
 
 PORTAL = Actor(name="portal", role=ADMINISTRATOR, source="worker")
@@ -71,21 +55,84 @@ class Decision:
         return self.allowed
 
 
-def may(actor: Actor, action: str, resource: str) -> Decision:
-    """Whether `actor` may do `action` to `resource` (`b1`, `b1/slot:3`, `b1/uart:3`, `portal`). Raises KeyError for an
-    unknown action, since that is a bug in the caller. One query for what is in `RESTRICTABLE`; else does not block."""
-    least = LEAST_ROLE[action]
-    if action in RESTRICTABLE:
-        asked = Restriction.objects.filter(resource=resource, action=action).values_list("least_role", flat=True)
-        least = max([least, *asked], key=lambda role: RANK[role])
-    if RANK.get(actor.role, 0) >= RANK[least]:
-        return Decision(True)
-    held = f"{actor.name} is {actor.role}" if actor.role else f"{actor.name or 'nobody'} has no role"
-    return Decision(False, f"This needs the role {least}; {held}.")
+def may(actor: Actor, action: str, resource: str, now: datetime | None = None) -> Decision:
+    """Whether `actor` may do `action` to `resource` (`b1`, `b1/slot:3`, `b1/uart:3`, `b1/switch`, `portal`) at `now`.
+
+    Yes if one of their rights gives it and has not ended, their token is made for it, and the resource asks for no
+    more than that. The reason of a no says what would give it. On a board, `view` is given by any right to a part of
+    it; on the portal, what is `rights.SHARED` by any right anywhere; all else only by one that covers it whole.
+    Raises KeyError for an unknown action, since that is a bug in the caller. One query for what is in `RESTRICTABLE`;
+    else does not block.
+    """
+    now = now or timezone.now()
+    reason = _not_granted(actor, action, resource, now)
+    if not reason and action in RESTRICTABLE:
+        reason = _restricted(actor, action, resource, now)
+    return Decision(not reason, reason)
+
+
+def _not_granted(actor: Actor, action: str, resource: str, now: datetime) -> str:
+    """What their rights and their token say against it; "" for nothing."""
+    reason = rights.why_not(actor.name, actor.held, action, resource, now)
+    if not reason and actor.limits is not None:
+        reason = actor.limits.why_not(action, resource, now)
+    return reason
+
+
+def _restricted(actor: Actor, action: str, resource: str, now: datetime) -> str:
+    """Why what is written down about this resource keeps them out, though their rights would let them in."""
+    asked = Restriction.objects.filter(resource=resource, action=action).values_list("least_role", flat=True).first()
+    if asked is None:
+        return ""
+    enough = rights.at_least(asked)
+    fitting = [grant for grant in actor.held if grant.role in enough]
+    if any(grant.gives(action, resource) and grant.runs(now) for grant in fitting):
+        return ""
+    held = rights.held_words([grant for grant in actor.held if grant.runs(now)], rights.board_of(resource))
+    doing = rights.ACTIONS[action].format(place=rights.place_words(resource))
+    return f"{doing} needs the role {rights.role_words(asked)}; {actor.name or 'nobody'} {held}."
+
+
+def may_somewhere(actor: Actor, action: str, board: str) -> Decision:
+    """Whether `actor` may do `action` to the board or to a single slot of it, for pages that offer it for several.
+    Does not block; what each slot asks for beyond that is its own affair."""
+    now = timezone.now()
+    scopes = [*(grant.scope for grant in actor.held), *(actor.limits.resources if actor.limits else ())]
+    for place in [board, *sorted({scope for scope in scopes if rights.board_of(scope) == board})]:
+        if not _not_granted(actor, action, place, now):
+            return Decision(True)
+    return may(actor, action, board, now)
 
 
 def require(actor: Actor, action: str, resource: str) -> None:
-    """Raise `NotPermitted` with the reason unless `may` says yes."""
+    """Raise `NotPermitted` with the reason unless `may` says yes; `NotFound`, as if it did not exist, for a board or a
+    slot that the actor may not even see."""
     decision = may(actor, action, resource)
     if not decision:
+        require_sight(actor, resource)
         raise NotPermitted(decision.reason)
+
+
+def require_sight(actor: Actor, resource: str) -> None:
+    """Raise `NotFound`, in the words for what does not exist, for a board or a slot that the actor may not see."""
+    board, slot = rights.board_of(resource), rights.slot_of(resource)
+    if board and not may(actor, "view", board):
+        raise refusals.no_board(board)
+    if board and slot is not None and not may(actor, "view", resource):
+        raise refusals.no_slot(board, slot)
+
+
+def seen_boards(actor: Actor) -> frozenset[str] | None:
+    """The boards of which the actor may see at least a part, for queries; None if that is all of them."""
+    now = timezone.now()
+    granted = _boards([grant.scope for grant in actor.held if grant.runs(now) and "view" in grant.actions])
+    if actor.limits is None:
+        return granted
+    limited = _boards(actor.limits.resources if actor.limits.allows("view") else ())
+    if granted is None or limited is None:
+        return limited if granted is None else granted
+    return granted & limited
+
+
+def _boards(scopes: Collection[str]) -> frozenset[str] | None:
+    return None if EVERYWHERE in scopes else frozenset(rights.board_of(scope) for scope in scopes)
