@@ -6,6 +6,7 @@ from datetime import datetime
 from django.db.models import Q
 from django.utils import timezone
 
+from operations import rights
 from operations.models import Reservation, ReservationState
 
 # What only the holder may do. Watching is everybody's who may watch anyway.
@@ -14,9 +15,8 @@ RESERVED = frozenset({"power", "slot.mark", "flash", "console.write"})
 
 def slot_of(resource: str) -> str:
     """The slot that a resource belongs to (`b1/uart:3` -> `b1/slot:3`); "" for what is no part of a slot."""
-    board, _, rest = resource.partition("/")
-    kind, _, number = rest.partition(":")
-    return f"{board}/slot:{number}" if kind in ("slot", "uart") and number else ""
+    number = rights.slot_of(resource)
+    return "" if number is None else f"{rights.board_of(resource)}/slot:{number}"
 
 
 def held(resources: Iterable[str], now: datetime | None = None) -> dict[str, Reservation]:
@@ -38,20 +38,19 @@ def holder(resource: str, now: datetime | None = None) -> Reservation | None:
     return held([slot], now).get(slot) if slot else None
 
 
-def in_the_way(user_id: int | None, action: str, resource: str) -> Reservation | None:
-    """Somebody else's reservation that keeps this person from `action` now; None if there is none. One query for what
-    is in `RESERVED`, else none."""
+def in_the_way(user_id: int | None, action: str, resource: str, now: datetime | None = None) -> Reservation | None:
+    """Somebody else's reservation that keeps this person from `action` at `now`; None if there is none. One query for
+    what is in `RESERVED`, else none."""
     if action not in RESERVED:
         return None
-    found = holder(resource)
+    found = holder(resource, now)
     return found if found is not None and found.user_id != user_id else None
 
 
 def words(found: Reservation, now: datetime | None = None) -> str:
-    """`alice has reserved slot 3 until 18:00 UTC, for "swap SSD".`"""
-    _, _, number = found.resource.partition("/slot:")
+    """`alice has reserved slot 3 until 18:00 UTC, for “swap SSD”.`"""
     until = f" until {moment(found.ends_at, now)}" if found.ends_at else ""
-    return f"{found.holder} has reserved slot {number}{until}, for “{found.purpose}”."
+    return f"{found.holder} has reserved {rights.place_words(found.resource)}{until}, for “{found.purpose}”."
 
 
 def moment(when: datetime, now: datetime | None = None) -> str:

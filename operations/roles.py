@@ -1,16 +1,17 @@
 """Who may do what: `may(actor, action, resource)`, called by every door.
 
 The tables are in `operations.rights`. Beside them counts what is written down about a resource: a console may ask for
-more than the usual role (`operations.restrictions`).
+more than the usual role (`operations.restrictions`), and a slot may be somebody else's for a while
+(`operations.reservations`).
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils import timezone
 
-from operations import refusals, rights
+from operations import refusals, reservations, rights
 from operations.models import Restriction
 from operations.refusals import NotPermitted
 from operations.rights import ADMINISTRATOR, EVERYWHERE, Grant, Limits
@@ -46,10 +47,11 @@ PORTAL = Actor(name="portal", role=ADMINISTRATOR, source="worker")
 
 @dataclass(frozen=True)
 class Decision:
-    """The answer to "may they?", with the sentence for a no. Truthy when allowed."""
+    """The answer to "may they?", with the sentence for a no and its code. Truthy when allowed."""
 
     allowed: bool
     reason: str = ""
+    code: str = NotPermitted.code
 
     def __bool__(self) -> bool:
         return self.allowed
@@ -58,17 +60,21 @@ class Decision:
 def may(actor: Actor, action: str, resource: str, now: datetime | None = None) -> Decision:
     """Whether `actor` may do `action` to `resource` (`b1`, `b1/slot:3`, `b1/uart:3`, `b1/switch`, `portal`) at `now`.
 
-    Yes if one of their rights gives it and has not ended, their token is made for it, and the resource asks for no
-    more than that. The reason of a no says what would give it. On a board, `view` is given by any right to a part of
-    it; on the portal, what is `rights.SHARED` by any right anywhere; all else only by one that covers it whole.
-    Raises KeyError for an unknown action, since that is a bug in the caller. One query for what is in `RESTRICTABLE`;
-    else does not block.
+    Yes if one of their rights gives it and has not ended, their token is made for it, the resource asks for no more
+    than that, and nobody else has reserved the slot (code `reserved`). The reason of a no says what would give it. On a
+    board, `view` is given by any right to a part of it; on the portal, what is `rights.SHARED` by any right anywhere;
+    all else only by one that covers it whole. Raises KeyError for an unknown action, since that is a bug in the caller.
+    One query each for what is in `RESTRICTABLE` and in `reservations.RESERVED`; else does not block.
     """
     now = now or timezone.now()
     reason = _not_granted(actor, action, resource, now)
     if not reason and action in RESTRICTABLE:
         reason = _restricted(actor, action, resource, now)
-    return Decision(not reason, reason)
+    if reason:
+        return Decision(False, reason)
+    # The portal itself restores and releases whatever people have agreed on.
+    others = None if actor == PORTAL else reservations.in_the_way(actor.user_id, action, resource, now)
+    return Decision(True) if others is None else Decision(False, reservations.words(others, now), code="reserved")
 
 
 def _not_granted(actor: Actor, action: str, resource: str, now: datetime) -> str:
@@ -110,7 +116,26 @@ def require(actor: Actor, action: str, resource: str) -> None:
     decision = may(actor, action, resource)
     if not decision:
         require_sight(actor, resource)
-        raise NotPermitted(decision.reason)
+        raise NotPermitted(decision.reason, code=decision.code)
+
+
+def _as_it_was(actor: Actor) -> Actor:
+    return actor
+
+
+_renew: Callable[[Actor], Actor] = _as_it_was
+
+
+def renew_by(renew: Callable[[Actor], Actor]) -> None:
+    """Tell how an actor's rights are read anew; the app that keeps people does, when it starts."""
+    global _renew
+    _renew = renew
+
+
+def renewed(actor: Actor) -> Actor:
+    """The same actor with the rights that they have now: none for a person who is gone. Blocks for some queries; asks
+    nothing about the portal itself."""
+    return _renew(actor) if actor.user_id is not None else actor
 
 
 def require_sight(actor: Actor, resource: str) -> None:

@@ -16,7 +16,7 @@ FRAME = {"__init__", "management", "migrations"}
 OWN = {
     "operations": {
         *("audit", "claims", "dispatch", "events", "http", "idempotency", "lifecycle", "progress", "reading"),
-        *("refusals", "restrictions", "roles", "scribe", "sealing", "wishes", "worker"),
+        *("refusals", "reservations", "restrictions", "roles", "scribe", "sealing", "wishes", "worker"),
     },
     "accounts": {"access", "actors", "passwords", "recent", "session_store", "sockets"},
     "slots": {"questions"},
