@@ -8,11 +8,10 @@ from typing import Any
 
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
-from django.contrib.sessions.models import Session
 from django.db.models import F
 from django.db.models.signals import m2m_changed, post_delete, post_save
 
-from accounts.models import AccessVersion, RightGrant
+from accounts.models import AccessVersion, RightGrant, Session
 from operations.models import Restriction
 
 

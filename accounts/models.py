@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django.contrib.auth.models import AbstractUser, Group, UserManager
+from django.contrib.sessions.base_session import AbstractBaseSession
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models.functions import Lower
@@ -152,3 +153,78 @@ class AccessVersion(models.Model):
 
     def __str__(self) -> str:
         return str(self.number)
+
+
+class Session(AbstractBaseSession):
+    """A browser's session. `accounts.session_store` writes it; whose it is stands beside the data, so that people see
+    where they are signed in."""
+
+    user = models.ForeignKey(User, null=True, on_delete=models.CASCADE, related_name="sessions")
+    means = models.CharField(max_length=40, blank=True, default="")  # password, password and code, passkey, ...
+    address = models.CharField(max_length=64, blank=True, default="")
+    agent = models.CharField(max_length=200, blank=True, default="")
+    began_at = models.DateTimeField(null=True)
+    seen_at = models.DateTimeField(null=True)  # to the minute
+
+    @classmethod
+    def get_session_store_class(cls) -> type:
+        from accounts.session_store import SessionStore  # it names this model
+
+        return SessionStore
+
+
+class SignInTries(models.Model):
+    """How often signing in failed of late, for an account, an address or a known browser. `key` tells neither name."""
+
+    key = models.CharField(max_length=80, unique=True)
+    count = models.PositiveIntegerField(default=0)
+    last_at = models.DateTimeField(db_index=True)
+    until = models.DateTimeField(null=True)  # no further try before this
+
+    def __str__(self) -> str:
+        return f"{self.key[:16]}: {self.count}"
+
+
+class CodeApp(models.Model):
+    """The secret that a person's authenticator app makes its codes from; in use once `confirmed_at` is set."""
+
+    user = models.OneToOneField(User, on_delete=models.CASCADE, related_name="code_app")
+    sealed = models.TextField()  # `operations.sealing`, purpose "second factor"
+    created_at = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True)
+    last_step = models.BigIntegerField(default=0)  # the 30 s whose code was used last: none works twice
+
+    def __str__(self) -> str:
+        return f"{self.user} {'in use' if self.confirmed_at else 'not confirmed'}"
+
+
+class RecoveryCode(models.Model):
+    """One of the codes that stand in for a lost authenticator, each once. Only a fingerprint is kept."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="recovery_codes")
+    fingerprint = models.CharField(max_length=64)
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "fingerprint"], name="recovery_code_once")]
+
+    def __str__(self) -> str:
+        return f"{self.user} {'used' if self.used_at else 'unused'}"
+
+
+class Passkey(models.Model):
+    """A public key whose private half never leaves somebody's device (WebAuthn). Good on one name of the portal."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="passkeys")
+    name = models.CharField(max_length=60)
+    site = models.CharField(max_length=253)  # the relying party's id: the host name it was made on
+    credential_id = models.BinaryField(max_length=1023, unique=True)
+    public_key = models.BinaryField()
+    sign_count = models.BigIntegerField(default=0)
+    user_handle = models.BinaryField(max_length=64)  # random, the same for all keys of a person
+    transports = models.JSONField(default=list)
+    created_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{self.user} {self.name}"

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from channels.db import database_sync_to_async
-from django.contrib.sessions.models import Session
 from django.db import DatabaseError
+from django.utils import timezone
 
 from accounts.access import current_version
-from accounts.models import User
+from accounts.models import Session, User
 from operations.roles import Actor, may
 
 SECONDS_BETWEEN_LOOKS = 1.0
@@ -132,10 +132,14 @@ def _all_held(sockets: Sequence[_Watched]) -> list[frozenset[str]]:
     return [_held(socket) for socket in sockets]
 
 
+def _session_is_open(key: str) -> bool:
+    return Session.objects.filter(session_key=key, expire_date__gt=timezone.now()).exists()
+
+
 def _held(socket: _Watched) -> frozenset[str]:
     """What the socket's person may do now of what was asked."""
     user = User.objects.filter(pk=socket.user_id, is_active=True).first()
-    if user is None or not Session.objects.filter(session_key=socket.session_key).exists():
+    if user is None or not _session_is_open(socket.session_key):
         return frozenset()
     if user.get_session_auth_hash() != socket.session_hash:
         return frozenset()  # the password was changed

@@ -1,34 +1,16 @@
-"""Secrets of first-boot profiles at rest: encrypted and authenticated, with keys that come from DATA/secret.key.
+"""Secrets of first-boot profiles at rest, sealed under purposes of this app's own (`operations.sealing`)."""
 
-A copy of the database alone opens none of them. Each purpose has a key of its own, so that what was sealed as one thing
-is never opened as another.
-"""
+from operations import sealing
+from operations.sealing import SealBroken
 
-import base64
-
-from cryptography.fernet import Fernet, InvalidToken
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-from django.conf import settings
-
-
-class SealBroken(Exception):
-    """Sealed with another key, as another thing, or changed since."""
+__all__ = ["SealBroken", "seal", "unseal"]
 
 
 def seal(text: str, purpose: str) -> str:
     """The text as nobody can read it; "" stays "", so that having no secret is visible."""
-    return _box(purpose).encrypt(text.encode()).decode() if text else ""
+    return sealing.seal(text, f"flashing {purpose}")
 
 
 def unseal(sealed: str, purpose: str) -> str:
     """What was sealed for that purpose. Raises SealBroken."""
-    try:
-        return _box(purpose).decrypt(sealed.encode()).decode() if sealed else ""
-    except (InvalidToken, UnicodeError) as error:
-        raise SealBroken from error
-
-
-def _box(purpose: str) -> Fernet:
-    derivation = HKDF(SHA256(), length=32, salt=None, info=f"nanoportal flashing {purpose}".encode())
-    return Fernet(base64.urlsafe_b64encode(derivation.derive(settings.SECRET_KEY.encode())))
+    return sealing.unseal(sealed, f"flashing {purpose}")

@@ -31,6 +31,7 @@ KNOWN = frozenset(
         "NANOPORTAL_SECRET_KEY_FILE",
         "NANOPORTAL_SIM_PEERS",
         "NANOPORTAL_SIM_TRACE",
+        "NANOPORTAL_SWITCH_SCAN",
         "NANOPORTAL_TEST_WITHOUT",
         "NANOPORTAL_TIME_SCALE",
         "NANOPORTAL_TLS",
@@ -65,6 +66,7 @@ class Env:
     trusted_proxies: tuple[str, ...]
     image_quota_bytes: int | None
     import_dir: Path
+    switch_scan: str
     worker: str
     worker_kind: str
     debug: bool
@@ -96,6 +98,7 @@ def load_env(environ: Mapping[str, str] | None = None) -> Env:
         trusted_proxies=tuple(filter(None, env.get("NANOPORTAL_TRUSTED_PROXIES", "").replace(",", " ").split())),
         image_quota_bytes=_bytes(env, "NANOPORTAL_IMAGE_QUOTA"),
         import_dir=Path(env.get("NANOPORTAL_IMPORT") or data / "import").expanduser().absolute(),
+        switch_scan=_switch_scan(env),
         worker=_worker(env),
         worker_kind=_worker_kind(env),
         debug=_flag(env, "NANOPORTAL_DEBUG"),
@@ -160,6 +163,13 @@ def _worker_kind(env: Mapping[str, str]) -> str:
     if kind not in ("hardware", "flash"):
         raise EnvironmentProblem(f"NANOPORTAL_WORKER_KIND is {kind!r}; it takes 'hardware' or 'flash'.")
     return kind
+
+
+def _switch_scan(env: Mapping[str, str]) -> str:
+    when = env.get("NANOPORTAL_SWITCH_SCAN") or "auto"
+    if when not in ("auto", "asked"):
+        raise EnvironmentProblem(f"NANOPORTAL_SWITCH_SCAN is {when!r}; it takes 'auto' or 'asked'.")
+    return when
 
 
 def _bytes(env: Mapping[str, str], name: str) -> int | None:

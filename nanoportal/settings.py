@@ -17,6 +17,7 @@ DATA_DIR = ENV.data
 DATA_DIR.mkdir(parents=True, exist_ok=True)
 BOARDS_DIR = ENV.boards
 IMAGE_QUOTA_BYTES = ENV.image_quota_bytes
+SWITCH_SCANS_BY_ITSELF = ENV.switch_scan == "auto"
 IMPORT_DIR = ENV.import_dir
 TIME_SCALE = ENV.time_scale
 WORKER_NAME = ENV.worker
@@ -90,11 +91,16 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 AUTH_USER_MODEL = "accounts.User"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 10}},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "accounts.passwords.GreatestLengthValidator"},
+    {"NAME": "accounts.passwords.VarietyValidator"},
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
+    {"NAME": "accounts.passwords.DressedWordValidator"},
 ]
 LOGIN_URL = "/login/"
 LOGIN_REDIRECT_URL = "/"
+SESSION_ENGINE = "accounts.session_store"  # rows that know whose they are and where from
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_SAVE_EVERY_REQUEST = False

@@ -23,6 +23,7 @@ STATUS: dict[type[Refused], int] = {
     refusals.BadRequest: 400,
     refusals.NotPermitted: 403,
     refusals.NotFound: 404,
+    refusals.TooManyTries: 429,
     refusals.Busy: 409,
     refusals.Expired: 409,
     refusals.Conflict: 409,

@@ -43,6 +43,12 @@ def no_slot(board: str, number: int) -> NotFound:
     return NotFound(f"There is no slot {number} on board {board} that you may see.", code="unknown-slot")
 
 
+class TooManyTries(Refused):
+    """Signing in has failed so often that the next try waits; `detail` has `retry_after_seconds`."""
+
+    code = "too-many-tries"
+
+
 class Busy(Refused):
     """Somebody else's operation holds the resource; `detail` names holder, purpose and since."""
 

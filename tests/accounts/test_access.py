@@ -2,11 +2,10 @@
 
 import pytest
 from django.contrib.auth.models import Group
-from django.contrib.sessions.models import Session
 
 from accounts import access
 from accounts.actors import actor_for
-from accounts.models import AccessVersion
+from accounts.models import AccessVersion, Session
 from accounts.services import people
 
 pytestmark = pytest.mark.django_db

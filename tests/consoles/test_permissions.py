@@ -3,8 +3,8 @@
 import asyncio
 
 import pytest
-from django.contrib.sessions.models import Session
 
+from accounts.models import Session
 from operations.models import AuditEntry
 from operations.restrictions import restrict
 from operations.roles import Actor

@@ -20,6 +20,8 @@ STATUSES = {
     "BadRequest": 400,
     "NotPermitted": 403,
     "NotFound": 404,
+    "TooManyTries": 429,
+    "SignInAgain": 403,
     "Busy": 409,
     "Expired": 409,
     "Conflict": 409,

@@ -5,12 +5,12 @@ import uuid
 from typing import Any
 
 import pytest
-from django.contrib.sessions.models import Session
 from django.db import connection
 from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from accounts.models import Session
 from operations import lifecycle
 from operations.models import AuditEntry, Operation, OperationState
 from slots.models import Board, EvidenceKind, Slot, Som, SomType

@@ -1,0 +1,67 @@
+"""What a password must be. Length counts; symbols are asked of nobody.
+
+Beside Django's own checks (12 characters, not among 20,000 common ones, not the person's name) a password is refused
+that is a common word with digits around it, the name of this product, or hardly more than one character repeated.
+"""
+
+import re
+from functools import cached_property
+from typing import Any
+
+from django.contrib.auth.password_validation import CommonPasswordValidator
+from django.core.exceptions import ValidationError
+
+LEAST_LENGTH = 12
+GREATEST_LENGTH = 256
+LEAST_DIFFERENT = 5
+# What somebody would try first here.
+OUR_WORDS = frozenset({"nanoportal", "nanocluster", "sipeed", "administrator", "raspberrypi"})
+# Letters that people write as digits and signs.
+PLAIN = str.maketrans("013457@$!", "oleastasi")
+
+
+class GreatestLengthValidator:
+    """Bounds what is hashed and kept."""
+
+    def validate(self, password: str, user: Any = None) -> None:
+        if len(password) > GREATEST_LENGTH:
+            raise ValidationError(f"This password is longer than {GREATEST_LENGTH} characters.", code="too-long")
+
+    def get_help_text(self) -> str:
+        return f"At most {GREATEST_LENGTH} characters."
+
+
+class VarietyValidator:
+    """Refuses "aaaaaaaaaaaa" and "121212121212"."""
+
+    def validate(self, password: str, user: Any = None) -> None:
+        if len(set(password)) < LEAST_DIFFERENT:
+            raise ValidationError(
+                f"This password repeats itself; use at least {LEAST_DIFFERENT} different characters.", code="repeats"
+            )
+
+    def get_help_text(self) -> str:
+        return f"At least {LEAST_DIFFERENT} different characters."
+
+
+class DressedWordValidator:
+    """Refuses a common password, or a word of this product, that only has digits and signs around or in it."""
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """The common passwords (30,000 bytes of them in memory once somebody sets a password), and ours."""
+        return frozenset(CommonPasswordValidator().passwords) | OUR_WORDS
+
+    def validate(self, password: str, user: Any = None) -> None:
+        lowered = password.lower()
+        cores = {re.sub(r"^[\W\d_]+|[\W\d_]+$", "", lowered), lowered.translate(PLAIN)}
+        cores |= {re.sub(r"^[\W\d_]+|[\W\d_]+$", "", core) for core in tuple(cores)}
+        if any(core in self.words for core in cores if len(core) >= 4):
+            raise ValidationError(
+                "This password is a common word with digits or signs around it; three or four words of your own "
+                "are stronger and easier to keep.",
+                code="common-word",
+            )
+
+    def get_help_text(self) -> str:
+        return "Not a common word with digits or signs around it."
