@@ -30,6 +30,9 @@ STAGGER = timedelta(seconds=2 / settings.TIME_SCALE)
 CLOCK_SLACK = timedelta(seconds=5)
 FAULT = "The portal hit a fault of its own; the worker's log has the details."
 
+#: How the audit log calls an end; else by its state.
+OUTCOMES = {"succeeded": "done", "not-permitted": "refused"}
+
 #: Writes the outcome's effect; returns a sentence for the outcome, or "" to keep the one that there is.
 Settle = Callable[[bool], str]
 
@@ -43,13 +46,14 @@ class Interrupted(Exception):
 
 
 def actor_of(operation: Operation) -> Actor:
-    """The person for whom `operation` runs, as they stood when they asked."""
+    """The person for whom `operation` runs, without the rights that they had when they asked."""
     return Actor(
         name=operation.actor,
         user_id=operation.actor_user_id,
         source=operation.actor_source,
         credential=operation.actor_credential,
         address=operation.actor_address,
+        token=operation.actor_token,
     )
 
 
@@ -72,6 +76,7 @@ def queue(
         actor_source=actor.source,
         actor_credential=actor.credential,
         actor_address=actor.address,
+        actor_token=actor.token,
         reason=reason,
         created_at=now,
         plan=plan,
@@ -90,7 +95,8 @@ def changed(operation: Operation) -> None:
 
 
 def start(operation_id: str, *, worker: str, instance: str, details: str | None = None) -> Operation | None:
-    """QUEUED to RUNNING if it is still in time; None when somebody else started it, or it is too late.
+    """QUEUED to RUNNING if it is still in time; None when somebody else started it, it is too late, or the person who
+    asked for it may not do it any more. Then it has ended and nothing was driven.
 
     `details` names the row that belongs to this kind of operation and is read along with it: every query counts here.
     """
@@ -104,7 +110,19 @@ def start(operation_id: str, *, worker: str, instance: str, details: str | None 
         return None
     # No hint yet: the first step gives one, and nothing should stand between here and the line.
     rows = Operation.objects.select_related(details) if details else Operation.objects.all()
-    return rows.get(pk=operation_id)
+    operation = rows.get(pk=operation_id)
+    return operation if _still_permitted(operation) else None
+
+
+def _still_permitted(operation: Operation) -> bool:
+    """End what was asked for with a right that is gone by now: taken away, run out, or somebody else's slot since."""
+    if operation.actor_user_id is None:  # the portal's own, or that of somebody at the controller itself
+        return True
+    decision = roles.may(roles.renewed(actor_of(operation)), right_to(operation), operation.resource)
+    if not decision:
+        words = f"{decision.reason} Nothing was done."
+        _end(_running(operation), OperationState.FAILED, "not-permitted", words)
+    return bool(decision)
 
 
 def expire(operation_id: str) -> bool:
@@ -175,7 +193,7 @@ def _end(
             operation.kind,
             actor=actor_of(operation),
             target=operation.resource,
-            outcome="done" if state == OperationState.SUCCEEDED else state.value,
+            outcome=OUTCOMES.get(code) or OUTCOMES.get(state.value, state.value),
             code=code,
             reason=operation.reason,
             operation_id=operation.pk,
@@ -245,8 +263,14 @@ def _finish(operation: Operation, settle: Settle, state: OperationState, code: s
 
 
 def right_to(operation: Operation) -> str:
-    """The action that a person must be allowed in order to cancel `operation`: what it took to ask for it."""
-    rights = {"flash.write": "flash", "switch.vlan": "switch.commit", "switch.scan": "switch.scan"}
+    """The action that a person must be allowed for `operation`: to ask for it, at its turn, and to cancel it."""
+    rights = {
+        "flash.write": "flash",
+        "switch.vlan": "switch.commit",
+        "switch.scan": "switch.scan",
+        "switch.reset": "switch.reset",
+        "controller.restart": "controller.restart",
+    }
     return rights.get(operation.kind, "power")
 
 

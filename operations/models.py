@@ -36,6 +36,7 @@ class Operation(models.Model):
     actor_source = models.CharField(max_length=20)
     actor_credential = models.CharField(max_length=20, default="none")
     actor_address = models.CharField(max_length=64, default="")
+    actor_token = models.CharField(max_length=80, default="")  # prefix and name
     reason = models.CharField(max_length=300, blank=True, default="")
     state = models.CharField(max_length=12, choices=OperationState.choices, default=OperationState.QUEUED)
     created_at = models.DateTimeField()

@@ -119,11 +119,7 @@ def require(actor: Actor, action: str, resource: str) -> None:
         raise NotPermitted(decision.reason, code=decision.code)
 
 
-def _as_it_was(actor: Actor) -> Actor:
-    return actor
-
-
-_renew: Callable[[Actor], Actor] = _as_it_was
+_renew: Callable[[Actor], Actor] = lambda actor: actor
 
 
 def renew_by(renew: Callable[[Actor], Actor]) -> None:
