@@ -16,6 +16,7 @@ TASKS = {
     "controller.restart": "slots.power",
     "flash.write": "flashing.run",
     "switch.vlan": "switch.vlan",
+    "switch.restore": "switch.vlan",
     "switch.scan": "switch.scan",
 }
 

@@ -89,7 +89,7 @@ def _progress_of_switch(operation: Operation, words: str) -> Progress:
     deadline = None
     if operation.step_started_at and operation.step_seconds:
         deadline = operation.step_started_at + timedelta(seconds=operation.step_seconds)
-    if operation.kind != "switch.vlan":
+    if operation.kind == "switch.scan":
         return Progress(words, since=operation.started_at, cancel="Cancel", consequence="Nothing of it is kept then.")
     label = "Roll back now" if deadline else "Stop"
     kept = "Puts the switch back to what it held before."
