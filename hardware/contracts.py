@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from hardware.jl6108.addresses import Address
     from hardware.jl6108.counters import Counters, Drops, Traffic
-    from hardware.jl6108.mirror import Mirrors
+    from hardware.jl6108.link_settings import LinkSettings
+    from hardware.jl6108.mirror import Mirrors, OutputMirror
     from hardware.jl6108.ports import Ability, Pause, PortSettings
     from hardware.jl6108.vlans import PortTables, Progress, VlanEntry
+    from hardware.switch_errors import RegisterDifference
 
 
 class Level(IntEnum):
@@ -171,6 +173,14 @@ class SwitchChip(Protocol):
 
     def set_flow_control(self, port: int, pause: "Pause | None", *, verify: bool = True) -> None: ...
 
+    def read_link_settings(self) -> "dict[int, LinkSettings]": ...
+
+    def write_link_settings(
+        self, port: int, wanted: "LinkSettings", running: "LinkSettings | None" = None, *, verify: bool = True
+    ) -> None: ...
+
+    def differing_link_settings(self, wanted: "Mapping[int, LinkSettings]") -> "tuple[RegisterDifference, ...]": ...
+
     def read_all_counters(self) -> "tuple[Counters, ...]": ...
 
     def read_all_traffic(self) -> "tuple[Traffic, ...]": ...
@@ -207,6 +217,10 @@ class SwitchChip(Protocol):
     def set_isolation(self, blocked: Mapping[int, Collection[int]], *, verify: bool = True) -> None: ...
 
     def read_mirrors(self) -> "dict[int, Mirrors]": ...
+
+    def read_output_mirrors(self) -> "dict[int, OutputMirror]": ...
+
+    def write_output_mirror(self, port: int, entry: "OutputMirror", *, verify: bool = True) -> None: ...
 
     def mirror_ingress(self, port: int, to: int | None, *, verify: bool = True) -> None: ...
 

@@ -34,6 +34,12 @@ class VlanTableInvalid(HardwareError):
     code = "vlan-table-invalid"
 
 
+class SetupInvalid(VlanTableInvalid):
+    """What is wanted of the switch beside its VLANs contradicts itself. The message is the sentence for the person."""
+
+    code = "switch-setup-invalid"
+
+
 class AddressTableFull(HardwareError):
     """The switch chip has no room for another fixed address. The message is the sentence shown to the person."""
 

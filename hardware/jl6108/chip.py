@@ -3,6 +3,7 @@
 from hardware.jl6108.addresses import AddressTable
 from hardware.jl6108.counters import PortCounters
 from hardware.jl6108.isolation import PortIsolation
+from hardware.jl6108.link_settings import LinkControl
 from hardware.jl6108.mirror import PortMirror
 from hardware.jl6108.ports import PortControl
 from hardware.jl6108.ranges import VidRanges
@@ -15,6 +16,7 @@ from hardware.jl6108.vlans import VlanTables
 class Jl6108(
     Recovery,
     PortControl,
+    LinkControl,
     PortCounters,
     VlanTables,
     PortIsolation,

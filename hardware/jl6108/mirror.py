@@ -1,9 +1,10 @@
 """Mirroring in the JL6108: a copy of what enters or leaves a port goes to another port. Section 9."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from hardware.jl6108.access import Access
-from hardware.jl6108.layout import Register
+from hardware.jl6108.layout import Entry, Register
 from hardware.jl6108.numbering import ALL_PORTS, core_port, ports_in
 from hardware.jl6108.tables import OUTPUT_MIRROR, SOURCE_PORT
 
@@ -14,6 +15,13 @@ class Mirrors:
 
     ingress: int | None = None
     egress: int | None = None
+
+
+@dataclass(frozen=True)
+class OutputMirror(Entry):
+    """Where what leaves a port is copied to, every bit of it; what enters it is in `SourcePort`."""
+
+    register: ClassVar[Register] = OUTPUT_MIRROR
 
 
 class PortMirror(Access):
@@ -28,6 +36,15 @@ class PortMirror(Access):
         ingress = [_target(SOURCE_PORT, entry) for entry in self._get_run(SOURCE_PORT, first, count)]
         egress = [_target(OUTPUT_MIRROR, entry) for entry in self._get_run(OUTPUT_MIRROR, first, count)]
         return dict(zip(ALL_PORTS, map(Mirrors, ingress, egress), strict=True))
+
+    def read_output_mirrors(self) -> dict[int, OutputMirror]:
+        """The egress half of it, bit by bit: one burst, 42 transfers."""
+        found = self._get_run(OUTPUT_MIRROR, core_port(ALL_PORTS[0]), len(ALL_PORTS))
+        return dict(zip(ALL_PORTS, map(OutputMirror, found), strict=True))
+
+    def write_output_mirror(self, port: int, entry: OutputMirror, *, verify: bool = True) -> None:
+        """Writes one entry, every bit of it: 8 transfers, and 10 to verify."""
+        self._put(OUTPUT_MIRROR, core_port(port), entry.value, verify=verify)
 
     def mirror_ingress(self, port: int, to: int | None, *, verify: bool = True) -> None:
         """Copies what enters `port` to the port `to`, or with None to none."""

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hardware.jl6108.layout import Entry
+from hardware.jl6108.link_settings import LinkSettings
+from hardware.jl6108.mirror import OutputMirror
 from hardware.jl6108.numbering import ALL_PORTS, core_mask
 from hardware.jl6108.vlans import Choice, PortTables, TagOperation, VlanEntry
 from hardware.switch_errors import VlanTableInvalid, VlanTableRefused
@@ -23,10 +25,17 @@ _NO_DROPS = {"drop_many_tags": 0, "drop_single_tagged": 0}
 
 @dataclass(frozen=True)
 class ChipVlans:
-    """What the chip holds, or is to hold: entries by VID, those not named being closed, and the tables of each port."""
+    """What the chip holds, or is to hold: entries by VID, those not named being closed, and the tables of each port.
+
+    Beside the VLANs, by port, where it is spoken of: whose frames do not leave there, where what leaves is copied to,
+    and how the port makes its link. Ports that those three do not name stay as they are.
+    """
 
     entries: Mapping[int, VlanEntry] = field(hash=False)
     ports: Mapping[int, PortTables] = field(hash=False)
+    isolation: Mapping[int, frozenset[int]] = field(default_factory=dict, hash=False)
+    output_mirrors: Mapping[int, OutputMirror] = field(default_factory=dict, hash=False)
+    links: Mapping[int, LinkSettings] = field(default_factory=dict, hash=False)
 
     def entry(self, vid: int) -> VlanEntry:
         return self.entries.get(vid, VlanEntry())
@@ -67,7 +76,7 @@ def interpret(chip: ChipVlans, names: Mapping[int, str] | None = None) -> tuple[
         except (VlanTableInvalid, VlanTableRefused):
             continue
         live = {vid: entry for vid, entry in chip.entries.items() if entry.value}
-        if held == ChipVlans(live, chip.ports):
+        if (held.entries, held.ports) == (live, chip.ports):
             return table, recipe
     return None
 
