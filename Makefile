@@ -16,7 +16,7 @@ PIP  := $(PY) -m pip install --quiet --quiet --disable-pip-version-check
 
 # Only what a checkout has: an empty or absent package is not a complaint.
 PACKAGES  := $(patsubst %/__init__.py,%,$(wildcard accounts/__init__.py consoles/__init__.py flashing/__init__.py hardware/__init__.py \
-             images/__init__.py nanoportal/__init__.py operations/__init__.py slots/__init__.py switch/__init__.py))
+             images/__init__.py nanoportal/__init__.py operations/__init__.py reservations/__init__.py slots/__init__.py switch/__init__.py))
 TEMPLATES  = $(shell find templates $(PACKAGES) -name '*.html' 2>/dev/null)
 
 # Unset, the portal's own variables (or their defaults) hold.

@@ -228,3 +228,19 @@ class Passkey(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} {self.name}"
+
+
+class Notice(models.Model):
+    """Something that a person has to be told, on every page until they have seen it."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="notices")
+    at = models.DateTimeField()
+    text = models.CharField(max_length=300)
+    link = models.CharField(max_length=200, blank=True, default="")  # a path of the portal
+    seen_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "seen_at"], name="notice_unseen")]
+
+    def __str__(self) -> str:
+        return f"{self.user}: {self.text}"

@@ -39,6 +39,7 @@ INSTALLED_APPS = [
     "ninja",  # so that the API's pages use the files it ships, and nobody else's
     "operations",
     "accounts",
+    "reservations",
     "slots",
     "consoles",
     "images",

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
-APPS = ("operations", "accounts", "slots", "consoles", "images", "flashing", "switch")
+APPS = ("operations", "accounts", "reservations", "slots", "consoles", "images", "flashing", "switch")
 PACKAGES = (*APPS, "hardware", "nanoportal")
 
 

@@ -19,6 +19,7 @@ OWN = {
         *("refusals", "reservations", "restrictions", "roles", "scribe", "sealing", "wishes", "worker"),
     },
     "accounts": {"access", "actors", "passwords", "recent", "session_store", "sockets"},
+    "reservations": {"periods", "places"},
     "slots": {"questions"},
     "images": {"checksums", "fitting", "store", "tus"},
     "flashing": {"guidance", "sealing"},

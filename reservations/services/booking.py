@@ -1,0 +1,268 @@
+"""What people do with reservations: take, plan, queue, extend, give back, and break the glass."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from operations import claims, roles
+from operations.models import OPEN_RESERVATIONS, Reservation, ReservationState
+from operations.refusals import BadRequest, Conflict, NotFound, NotPermitted
+from operations.reservations import moment
+from operations.roles import Actor
+from reservations.periods import FARTHEST, LONGEST, SHORTEST, Period
+from reservations.places import Place
+from reservations.services import book
+from reservations.services.book import Page, period_of
+
+OPEN_AT_MOST = 20  # reservations of one person, on all boards
+BREAKER_HAS = timedelta(hours=1)  # what whoever breaks the glass holds the slot for, at most
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody asks for: a slot for so many seconds, now or from `starts_at` on; with `queue`, in the end."""
+
+    purpose: str
+    seconds: int
+    starts_at: datetime | None = None
+    queue: bool = False
+
+
+def find(reservation_id: int, actor: Actor) -> Reservation:
+    """The reservation of that number. Raises `NotFound` if there is none, or none that the actor may see."""
+    row = Reservation.objects.filter(pk=reservation_id).first()
+    if row is None or not roles.may(actor, "view", row.resource):
+        raise NotFound(f"There is no reservation {reservation_id}.", code="unknown-reservation")
+    return row
+
+
+def reserve(place: Place, wish: Wish, actor: Actor) -> Reservation:
+    """Take the slot now, plan to have it, or join its queue.
+
+    Raises `NotPermitted`; `BadRequest` for a purpose, length or time that cannot be; `Conflict` with code `reserved`
+    (somebody has it, or waits for it), `overlap` (somebody has it then), `yours-already` or `too-many`; `Busy` while
+    somebody else's operation goes on there. Blocks for the database.
+    """
+    roles.require(actor, "reserve", place.resource)
+    user_id = actor.user_id
+    if user_id is None:
+        raise NotPermitted("Only somebody with an account can reserve a slot.")
+    if not place.reservable:
+        raise Conflict(f"Slot {place.number} is the controller, which all share; it cannot be reserved.", code="shared")
+    purpose = clean_purpose(wish.purpose)
+    with book.locked() as now:
+        _check(wish, now)
+        page = book.settle(place.resource, now)
+        _refuse_too_many(user_id)
+        row = Reservation(
+            resource=place.resource,
+            user_id=user_id,
+            holder=actor.name,
+            purpose=purpose,
+            queued_at=now,
+            wanted_seconds=wish.seconds,
+        )
+        _place(row, page, wish, actor, now)
+        row.save()
+        book.record("reservation.make", row, actor, reason=purpose)
+        # (in the queue of a slot that is free, their turn is now)
+        book.settle(place.resource, now)
+        row.refresh_from_db()
+        return row
+
+
+def clean_purpose(text: str) -> str:
+    """The purpose on one line. Raises `BadRequest` if there is none, or a character that no text has."""
+    purpose = " ".join(text.split())
+    if not purpose or len(purpose) > 200 or not purpose.isprintable():
+        raise BadRequest("Say in 1 to 200 characters what the slot is for.", code="purpose")
+    return purpose
+
+
+def _check(wish: Wish, now: datetime) -> None:
+    _check_length(timedelta(seconds=wish.seconds))
+    if wish.starts_at is None:
+        return
+    if wish.queue:
+        raise BadRequest("Whoever queues gets the slot as soon as it is free; leave the queue or the time out.")
+    if wish.starts_at < now - timedelta(minutes=1):
+        raise BadRequest(f"{moment(wish.starts_at, now)} has passed; choose a time to come, or none for now.")
+    if wish.starts_at > now + FARTHEST:
+        raise BadRequest(f"A slot can be reserved at most {FARTHEST.days} days ahead.")
+
+
+def _check_length(length: timedelta) -> None:
+    if not SHORTEST <= length <= LONGEST:
+        raise BadRequest(
+            f"A slot can be reserved for {SHORTEST.seconds // 60} minutes to {LONGEST.days} days.", code="length"
+        )
+
+
+def _refuse_too_many(user_id: int) -> None:
+    if Reservation.objects.filter(user_id=user_id, state__in=OPEN_RESERVATIONS).count() >= OPEN_AT_MOST:
+        raise Conflict(f"You have {OPEN_AT_MOST} reservations already; give one of them back first.", code="too-many")
+
+
+def _place(row: Reservation, page: Page, wish: Wish, actor: Actor, now: datetime) -> None:
+    """Give the new row its state and time, or raise what stands against it."""
+    _refuse_second(page, wish, actor)
+    if wish.queue:
+        row.state = book.WAITING
+        return
+    starts_at = max(wish.starts_at or now, now)
+    period = Period(starts_at, starts_at + timedelta(seconds=wish.seconds))
+    _refuse_overlap(page, period, now)
+    claim = book.foreign_claim(row.resource, row.user_id) if period.starts_at == now else None
+    if claim is not None:
+        raise claims.busy(claim)
+    row.state = book.ACTIVE if period.starts_at == now else book.PLANNED
+    row.starts_at, row.ends_at = period.starts_at, period.ends_at
+
+
+def _refuse_second(page: Page, wish: Wish, actor: Actor) -> None:
+    if page.active is not None and page.active.user_id == actor.user_id and wish.starts_at is None:
+        until = moment(period_of(page.active).ends_at)
+        raise Conflict(f"It is yours until {until} already; extend that instead.", code="yours-already")
+    if wish.starts_at is None and any(row.user_id == actor.user_id for row in page.waiting):
+        raise Conflict("You wait for this slot already.", code="yours-already")
+
+
+def _refuse_overlap(page: Page, period: Period, now: datetime) -> None:
+    """Whoever has the time, or has waited longer for it, comes first."""
+    for row in (page.active, *page.planned):
+        if row is not None and period_of(row).overlaps(period):
+            raise _in_the_way(row, period_of(row), now)
+    for row, turn in zip(page.waiting, page.expected(now), strict=True):
+        if turn.overlaps(period):
+            raise Conflict(
+                f"{row.holder} waits for this slot and can expect it from {moment(turn.starts_at, now)} until "
+                f"{moment(turn.ends_at, now)}; queue behind, or choose a later time.",
+                code="reserved",
+                holder=row.holder,
+                until=turn.ends_at.isoformat(),
+            )
+
+
+def _in_the_way(row: Reservation, has: Period, now: datetime) -> Conflict:
+    if row.state == book.ACTIVE:
+        words = f"{row.holder} has this slot until {moment(has.ends_at, now)}; queue for it, or choose a later time."
+    else:
+        span = f"from {moment(has.starts_at, now)} until {moment(has.ends_at, now)}"
+        words = f"{row.holder} has planned to have this slot {span}; choose another time."
+    code = "reserved" if row.state == book.ACTIVE else "overlap"
+    return Conflict(words, code=code, holder=row.holder, until=has.ends_at.isoformat(), reservation=row.pk)
+
+
+# ---- What is one's own -----------------------------------------------------------------------------------------------
+
+
+def change_end(reservation_id: int, ends_at: datetime, actor: Actor) -> Reservation:
+    """Have it longer, or shorter. Raises `NotFound`, `NotPermitted` if it is another's, `BadRequest` for a time that
+    cannot be, `Conflict` if it has ended, somebody waits, or somebody has planned to have the slot then."""
+    row = find(reservation_id, actor)
+    roles.require(actor, "reserve", row.resource)
+    with book.locked() as now:
+        page = book.settle(row.resource, now)
+        row = _own(page, row, actor)
+        if row.state == book.WAITING:
+            raise Conflict("It has not begun; leave the queue and join it anew for another length.", code="waiting")
+        had = period_of(row)
+        wanted = Period(had.starts_at, ends_at)
+        if ends_at <= now:
+            raise BadRequest(f"{moment(ends_at, now)} has passed; give the slot back instead.")
+        _check_length(wanted.length)
+        if ends_at > had.ends_at:
+            _refuse_longer(page, row, wanted, now)
+        before = book.state_of(row)
+        row.ends_at, row.reminded_at = ends_at, None
+        row.save(update_fields=["ends_at", "reminded_at"])
+        book.record("reservation.extend", row, actor, before=before)
+        return row
+
+
+def _refuse_longer(page: Page, row: Reservation, wanted: Period, now: datetime) -> None:
+    if page.waiting:
+        first = page.waiting[0]
+        raise Conflict(
+            f"{first.holder} waits for this slot since {moment(first.queued_at, now)}; queue behind for more time.",
+            code="reserved",
+            holder=first.holder,
+        )
+    for other in page.planned:
+        if other.pk != row.pk and period_of(other).overlaps(wanted):
+            raise _in_the_way(other, period_of(other), now)
+
+
+def release(reservation_id: int, actor: Actor) -> Reservation:
+    """Give a slot back, give up a plan, or leave the queue; the next in the queue has their turn at once. Raises
+    `NotFound`, `NotPermitted` if it is another's, `Conflict` if it has ended."""
+    row = find(reservation_id, actor)
+    with book.locked() as now:
+        row = _own(book.settle(row.resource, now), row, actor)
+        why = "it was given back" if row.state == book.ACTIVE else "it was given up"
+        book.end(row, why, now, actor)
+        book.settle(row.resource, now)
+        return row
+
+
+def _own(page: Page, wanted: Reservation, actor: Actor) -> Reservation:
+    """The open row with the number of `wanted`, if it is theirs."""
+    if actor.user_id is None or wanted.user_id != actor.user_id:
+        raise NotPermitted(f"This reservation is {wanted.holder}’s; only they can change it.")
+    return _open(page, wanted)
+
+
+def _open(page: Page, wanted: Reservation) -> Reservation:
+    for row in page.rows:
+        if row.pk == wanted.pk:
+            return row
+    wanted.refresh_from_db()
+    state = ReservationState(wanted.state).label.lower()
+    raise Conflict(f"This reservation is over ({state}: {wanted.ended_why}).", code="ended")
+
+
+# ---- Breaking the glass ----------------------------------------------------------------------------------------------
+
+
+def break_glass(reservation_id: int, reason: str, actor: Actor) -> Reservation | None:
+    """Override somebody's reservation. Who breaks an active one has the slot instead, for an hour at most, so that no
+    queue moves up meanwhile: that reservation is returned, None if there is none. The holder is told who and why.
+
+    Raises `NotFound`, `NotPermitted`, `BadRequest` without a reason or for one's own, `Conflict` if it has ended.
+    """
+    row = find(reservation_id, actor)
+    roles.require(actor, "reserve.break", row.resource)
+    reason = " ".join(reason.split())
+    if not reason or len(reason) > 300 or not reason.isprintable():
+        raise BadRequest("Say in 1 to 300 characters why; the holder is told.", code="reason")
+    if row.user_id == actor.user_id:
+        raise BadRequest("This reservation is your own; give it back instead.", code="yours-already")
+    with book.locked() as now:
+        page = book.settle(row.resource, now)
+        row = _open(page, row)
+        was_active = row.state == book.ACTIVE
+        why = f"{actor.name} broke the glass"
+        book.end(row, why, now, actor, book.BROKEN, broken_by=actor.name, broken_reason=reason)
+        book.tell(row, f"{actor.name} overrode your reservation of {book.place_words(row)}: “{reason}”."[:300])
+        mine = _for_breaker(row, page, reason, actor, now) if was_active else None
+        book.settle(row.resource, now)
+        return mine
+
+
+def _for_breaker(broken: Reservation, page: Page, reason: str, actor: Actor, now: datetime) -> Reservation | None:
+    """None for who is no person of the portal: the slot is the next one's then."""
+    if actor.user_id is None:
+        return None
+    following = [period_of(row).starts_at for row in page.planned]
+    ends_at = min([now + BREAKER_HAS, *following])
+    mine = Reservation(
+        resource=broken.resource,
+        user_id=actor.user_id,
+        holder=actor.name,
+        purpose=f"Glass broken: {reason}"[:200],
+        queued_at=now,
+        wanted_seconds=int((ends_at - now).total_seconds()),
+    )
+    mine.state, mine.starts_at, mine.ends_at = book.ACTIVE, now, ends_at
+    mine.save()
+    book.record("reservation.make", mine, actor, reason=reason)
+    return mine
