@@ -55,6 +55,7 @@ class Portal:
             "NANOPORTAL_BOARDS": str(data / "boards"),
             "NANOPORTAL_PORT": str(self.port),
             "NANOPORTAL_TIME_SCALE": str(scale),
+            "NANOPORTAL_SWITCH_SCAN": "asked",  # 36,000 transfers that most tests have no use for
             **environment,
         }
         self.log_file = data / "portal.log"
