@@ -8,6 +8,7 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from channels.db import database_sync_to_async
@@ -15,33 +16,33 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from accounts.access import current_version
+from accounts.actors import actor_for
 from accounts.models import Session, User
+from operations.rights import next_end
 from operations.roles import Actor, may
 
 SECONDS_BETWEEN_LOOKS = 1.0
 log = logging.getLogger("nanoportal.sockets")
 
 
-def actor_for_scope(scope: dict[str, Any]) -> Actor | None:
-    """The signed-in person of a socket's handshake, or None. Does not query."""
+async def actor_for_scope(scope: dict[str, Any]) -> Actor | None:
+    """The signed-in person of a socket's handshake with what they may do, or None. One query."""
     user = scope.get("user")
     if user is None or not user.is_authenticated or not user.is_active:
         return None
     client = scope.get("client") or ("", 0)
-    return Actor(
-        name=user.username, role=user.role, user_id=user.pk, credential="session", address=client[0], source="web"
-    )
+    return await database_sync_to_async(actor_for)(user, credential="session", address=client[0])
 
 
 @dataclass(eq=False)
 class _Watched:
-    user_id: int
-    session_key: str
-    session_hash: str
+    now: Callable[[], Actor | None]  # who they are by now; None once their session ended
     actions: tuple[str, ...]
     resource: str
     held: frozenset[str]
     changed: Callable[[frozenset[str]], Awaitable[None]]
+    renewed: Callable[[Actor], None] = lambda actor: None
+    ask_at: datetime | None = None  # when one of their rights ends by itself
 
 
 class _Watch:
@@ -62,19 +63,31 @@ class _Watch:
         while self.sockets:
             try:
                 version = await database_sync_to_async(current_version)()
-                await self._ask_again(self.sockets if version != seen else self.fresh & self.sockets)
+                await self._ask_again(self._due() if version == seen else set(self.sockets))
                 seen = version
             except DatabaseError as error:
                 log.warning("rights could not be looked at, trying again: %s", error)
             await asyncio.sleep(SECONDS_BETWEEN_LOOKS)
 
+    def _due(self) -> set[_Watched]:
+        now = timezone.now()
+        return {
+            socket
+            for socket in self.sockets
+            if socket in self.fresh or (socket.ask_at is not None and socket.ask_at <= now)
+        }
+
     async def _ask_again(self, asked: set[_Watched]) -> None:
-        sockets = list(asked)
-        if not sockets:
+        if not asked:
             return
-        for socket, held in zip(sockets, await database_sync_to_async(_all_held)(sockets), strict=True):
+        for socket, actor, held in await database_sync_to_async(_all_now)(list(asked)):
             self.fresh.discard(socket)
-            if held == socket.held or socket not in self.sockets:
+            if socket not in self.sockets:
+                continue
+            if actor is not None:
+                socket.ask_at = next_end(actor.held, actor.limits, timezone.now())
+                socket.renewed(actor)
+            if held == socket.held:
                 continue
             socket.held = held
             if not held:
@@ -93,29 +106,26 @@ def watch_rights(
     actions: Sequence[str],
     resource: str,
     held: frozenset[str],
+    renewed: Callable[[Actor], None] = lambda actor: None,
 ) -> Callable[[], None]:
     """Call `changed` within 3 s with what the socket's person may do of `actions` whenever that is no longer `held`;
-    with nothing, and for the last time, when they sign out, are deactivated or lost all of it.
+    with nothing, and for the last time, when they sign out, are deactivated or lost all of it. `renewed` is told who
+    they are whenever that was asked again.
 
-    `changed` must return soon: others are told after it. Returns a function that ends the watch. Needs a running
-    event loop.
+    Both must return soon: others are told after them. Returns a function that ends the watch. Needs a running event
+    loop.
     """
-    session = scope["session"]
-    return _watch.add(
-        _Watched(
-            user_id=scope["user"].pk,
-            session_key=session.session_key or "",
-            session_hash=session.get("_auth_user_hash", ""),
-            actions=tuple(actions),
-            resource=resource,
-            held=held,
-            changed=changed,
-        )
-    )
+    now = _signed_in(scope)
+    return _watch.add(_Watched(now, tuple(actions), resource, held, changed, renewed))
 
 
 def watch_access(
-    scope: dict[str, Any], lost: Callable[[], Awaitable[None]], *, action: str = "view", resource: str = "portal"
+    scope: dict[str, Any],
+    lost: Callable[[], Awaitable[None]],
+    *,
+    action: str = "view",
+    resource: str = "portal",
+    renewed: Callable[[Actor], None] = lambda actor: None,
 ) -> Callable[[], None]:
     """Call `lost` once, within 3 s, when the socket's person signs out, is deactivated or may no longer do `action`.
 
@@ -125,23 +135,30 @@ def watch_access(
     async def changed(_held: frozenset[str]) -> None:
         await lost()
 
-    return watch_rights(scope, changed, actions=[action], resource=resource, held=frozenset({action}))
+    held = frozenset({action})
+    return watch_rights(scope, changed, actions=[action], resource=resource, held=held, renewed=renewed)
 
 
-def _all_held(sockets: Sequence[_Watched]) -> list[frozenset[str]]:
-    return [_held(socket) for socket in sockets]
+def _signed_in(scope: dict[str, Any]) -> Callable[[], Actor | None]:
+    """Asks who the person of a session is now; None once it has ended or their password was changed. Blocks."""
+    user_id, session = scope["user"].pk, scope["session"]
+    key, password = session.session_key or "", session.get("_auth_user_hash", "")
+
+    def now() -> Actor | None:
+        user = User.objects.filter(pk=user_id, is_active=True).first()
+        is_open = user is not None and Session.objects.filter(session_key=key, expire_date__gt=timezone.now()).exists()
+        if user is None or not is_open or user.get_session_auth_hash() != password:
+            return None
+        return actor_for(user)
+
+    return now
 
 
-def _session_is_open(key: str) -> bool:
-    return Session.objects.filter(session_key=key, expire_date__gt=timezone.now()).exists()
-
-
-def _held(socket: _Watched) -> frozenset[str]:
-    """What the socket's person may do now of what was asked."""
-    user = User.objects.filter(pk=socket.user_id, is_active=True).first()
-    if user is None or not _session_is_open(socket.session_key):
-        return frozenset()
-    if user.get_session_auth_hash() != socket.session_hash:
-        return frozenset()  # the password was changed
-    actor = Actor(name=user.username, role=user.role, user_id=user.pk)
-    return frozenset(action for action in socket.actions if may(actor, action, socket.resource))
+def _all_now(sockets: Sequence[_Watched]) -> list[tuple[_Watched, Actor | None, frozenset[str]]]:
+    """Who each socket's person is now, and what of what was asked they may do."""
+    found = []
+    for socket in sockets:
+        actor = socket.now()
+        allowed = [action for action in socket.actions if actor is not None and may(actor, action, socket.resource)]
+        found.append((socket, actor, frozenset(allowed)))
+    return found

@@ -76,7 +76,7 @@ class ConsoleConsumer:
         await self.receive()  # the connect event
         # Accepted in any case: only then a browser learns the code with which it is closed.
         await self.send({"type": "websocket.accept"})
-        actor = actor_for_scope(self.scope)
+        actor = await actor_for_scope(self.scope)
         try:
             if actor is None:
                 raise NotPermitted("Sign in to see a console.")

@@ -6,9 +6,17 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 
 from accounts.sockets import actor_for_scope, watch_access
 from operations.events import GROUP
-from operations.roles import may
+from operations.roles import Actor, may
 
 NOT_ALLOWED = 4403
+
+
+def _concerns(actor: Actor, hint: dict[str, Any]) -> bool:
+    """Whether a hint is about something that the person may see. Does not query."""
+    board, slot = hint.get("board"), hint.get("slot")
+    if not board:
+        return True
+    return bool(may(actor, "view", board if slot is None else f"{board}/slot:{slot}"))
 
 
 class EventsConsumer(AsyncJsonWebsocketConsumer):
@@ -16,12 +24,12 @@ class EventsConsumer(AsyncJsonWebsocketConsumer):
 
     async def connect(self) -> None:
         self.leave_access = None
-        self.actor = actor_for_scope(self.scope)
+        self.actor = await actor_for_scope(self.scope)
         if self.actor is None or not may(self.actor, "view", "portal"):
             await self.close(NOT_ALLOWED)
             return
         await self.channel_layer.group_add(GROUP, self.channel_name)
-        self.leave_access = watch_access(self.scope, self._access_lost)
+        self.leave_access = watch_access(self.scope, self._access_lost, renewed=self._renewed)
         await self.accept()
 
     async def disconnect(self, code: int) -> None:
@@ -32,8 +40,13 @@ class EventsConsumer(AsyncJsonWebsocketConsumer):
     async def _access_lost(self) -> None:
         await self.close(NOT_ALLOWED)
 
+    def _renewed(self, actor: Actor) -> None:
+        self.actor = actor
+
     async def hint(self, message: dict[str, Any]) -> None:
-        await self.send_json(message["hint"])
+        hint = message["hint"]
+        if self.actor is not None and _concerns(self.actor, hint):
+            await self.send_json(hint)
 
     async def receive_json(self, content: Any, **kwargs: Any) -> None:
         """Browsers only listen here; a ping keeps proxies from closing the socket."""
