@@ -164,8 +164,8 @@ class VlanTables(Access):
             done += len(run)
             on_progress(done, len(entries))
 
-    def change_vlan(self, vid: int, *, verify: bool = True, **fields: int) -> VlanEntry:
-        """Changes fields of one entry and no other bit; returns the entry as it is now."""
+    def change_vlan(self, vid: int, /, *, verify: bool = True, **fields: int) -> VlanEntry:
+        """Changes fields of one entry and no other bit; returns the entry as it is now. Its own VID is one of them."""
         return self._change(VlanEntry, vid, verify, fields)
 
     def set_vlan_members(self, vid: int, ports: Collection[int], *, verify: bool = True) -> None:

@@ -256,5 +256,46 @@ def test_a_change_without_reading_back_is_frame_for_frame_what_the_vendor_sends(
     assert run.bus.wire == [frame for call in run.vector["calls"] for frame in call["wire"]]
 
 
+#: Calls of which no vector was shipped, with their arguments in the order of section 25 item 29, and words that they
+#: leave by the sections named.
+OTHER_CALLS: list[tuple[list[Any], dict[int, int]]] = [
+    (["vlan_set", 10, 129, 2, 1, 10, 1, 1, 1, 5, 0, 20, 0], {0x10654C: 20 << 11 | 0x204, 0x106550: 0x1A0142A8}),  # 5.2
+    (["vlan_op", 10, 1, 3], {0x106550: 3 << 2}),  # 5.2
+    (["vlan_op", 0, 0, 2], {0x11F3D0: 0x20009}),  # 5.1
+    (["vlan_op", 0, 2, 3], {0x122730: 3 << 1}),  # 5.3
+    (["vlan_mac_range", 0, 129, 0, 10, 3, 0x020000000001, 0x02000000000F], {0x1064CC: 3 << 12 | 10, 0x11F720: 0x1204}),
+    (["iso_mtu", 7], {0x11EEA8: 0x1F8 << 18, 0x11EEC0: 0x0FC << 18, 0x11EEC4: 0, 0x11EEC8: 0, 0x200070: 0x0FFE0000}),
+    (["fc_force", 0, 1, 0], {0x142048: 1 << 9 | 1 << 8 | 1 << 6, 0x200070: 0x0FFE0004}),  # 7.6
+    (["fc_auto", 0], {0x142048: 0, 0x200070: 0x0FFE0000}),
+    (["port_force", 0, 0b0001000], {0x244000: 0x2300, 0x142048: 1 << 8 | 1 << 6, 0x200070: 0x0FFE0004}),  # 7.4
+    (["port_autoneg", 0, 0b0110000], {0x244000: 0x1340, 0x244010: 0x0401, 0x244024: 0x0300}),  # 7.3
+    (["port_mac_force", 0, 1, 2, 1, 1, 1, 1], {0x142040: 0x1DC3, 0x142048: 0x3C0, 0x200070: 0x0FFE0004}),  # 25.20
+    (["mib_clear", 0, 19], {0x1420F0: 0x130}),  # 8.1
+    (["mib_clear_all", 0], {0x1420F0: 0x140}),  # 25.22
+    (["shaper", 0, 1, 0, 10], {0x1225D8: 24 << 16 | 3 << 13 | 1251 << 1, 0x122654: 1 << 2}),  # 25.25
+    (["shaper", 0, 0, 0, 0], {0x122654: 0, 0x200070: 0x0FFE0000}),
+]
+
+
+@pytest.mark.parametrize(("call", "words"), OTHER_CALLS, ids=[str(call[0]) for call, _ in OTHER_CALLS])
+def test_calls_that_no_shipped_vector_makes_leave_what_the_reference_says(
+    call: list[Any], words: dict[int, int], tmp_path: Path
+) -> None:
+    run = Run("vlan_members", tmp_path)
+    CALLS[call[0]](run.chip, *call[1:])
+    assert {f"0x{at:06X}": f"0x{run.bus.words.get(at, 0):08X}" for at in words} == {
+        f"0x{at:06X}": f"0x{value:08X}" for at, value in words.items()
+    }
+
+
+def test_every_call_of_the_vendors_is_made_here() -> None:
+    shown = {call["call"][0] for name in NAMES_OF_VECTORS for call in json.loads(_text(name))["calls"]}
+    assert shown | {call[0] for call, _ in OTHER_CALLS} == set(CALLS)
+
+
+def _text(name: str) -> str:
+    return (VECTORS / f"{name}.json").read_text()
+
+
 def test_the_bus_sees_all_nine_ports() -> None:
     assert [port(logical) for logical in (*range(8), VENDORS_CPU_PORT)] == list(ALL_PORTS)
