@@ -53,4 +53,6 @@ def _changed(sender: Any, **about: Any) -> None:
         return  # signing in changes nobody's rights
     if about.get("action", "post").startswith("pre"):
         return
+    if sender is Session and about["instance"].user_id is None:
+        return  # a session of nobody gave no right
     bump()

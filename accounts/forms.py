@@ -6,8 +6,10 @@ from django import forms
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxLengthValidator
 
-from accounts.models import Role, User
+from accounts.models import Kind, Role, User
+from accounts.passwords import GREATEST_LENGTH
 
 INPUT = {"class": "input"}
 NAME = {**INPUT, "autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}
@@ -24,8 +26,45 @@ class SignInForm(AuthenticationForm):
         super().__init__(*args, **kwargs)
         self.fields["username"].widget.attrs = {**NAME}
         self.fields["username"].label = "Name"
+        self.fields["password"].validators.append(MaxLengthValidator(GREATEST_LENGTH, "This is no password here."))
         self.fields["password"].widget.attrs = {**CURRENT}
-        self.fields["password" if self.is_bound else "username"].widget.attrs["autofocus"] = True
+        named = self.is_bound or self.initial.get("username")
+        self.fields["password" if named else "username"].widget.attrs["autofocus"] = True
+
+    def confirm_login_allowed(self, user: Any) -> None:
+        super().confirm_login_allowed(user)
+        if user.kind != Kind.PERSON:
+            raise self.get_invalid_login_error()
+
+
+class CodeForm(forms.Form):
+    """The second step of signing in."""
+
+    code = forms.CharField(
+        label="Code",
+        max_length=40,
+        widget=forms.TextInput(
+            {
+                **INPUT,
+                "autocomplete": "one-time-code",
+                "autocapitalize": "none",
+                "spellcheck": "false",
+                "autofocus": True,
+            }
+        ),
+        help_text="The six digits that your authenticator app shows, or one of your recovery codes.",
+    )
+
+
+class ConfirmForm(forms.Form):
+    """One's own password once more, before something grave."""
+
+    password = forms.CharField(
+        label="Password",
+        strip=False,
+        max_length=GREATEST_LENGTH,
+        widget=forms.PasswordInput({**CURRENT, "autofocus": True}),
+    )
 
 
 class NewPasswordForm(forms.Form):
@@ -35,7 +74,7 @@ class NewPasswordForm(forms.Form):
         label="Password",
         strip=False,
         widget=forms.PasswordInput(NEW),
-        help_text="10 characters or more. Length counts, symbols do not matter.",
+        help_text="12 characters or more. Length counts, symbols do not matter.",
     )
     again = forms.CharField(label="Again", strip=False, widget=forms.PasswordInput(NEW))
 
@@ -60,7 +99,9 @@ class ChangePasswordForm(NewPasswordForm):
     """One's own password: the present one first."""
 
     field_order = ["present", "password", "again"]
-    present = forms.CharField(label="Present password", strip=False, widget=forms.PasswordInput(CURRENT))
+    present = forms.CharField(
+        label="Present password", strip=False, max_length=GREATEST_LENGTH, widget=forms.PasswordInput(CURRENT)
+    )
     person: User
 
     def clean_present(self) -> str:

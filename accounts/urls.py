@@ -2,14 +2,28 @@
 
 from django.urls import path
 
-from accounts.views import account, people, signing
+from accounts.views import account, passkeys, people, signing
 
 app_name = "accounts"
 urlpatterns = [
     path("login/", signing.SignIn.as_view(), name="login"),
+    path("login/second/", signing.second_step, name="second-step"),
+    path("login/passkey/", passkeys.sign_in, name="passkey-sign-in"),
+    path("login/passkey/options/", passkeys.sign_in_options, name="passkey-sign-in-options"),
     path("logout/", signing.sign_out, name="logout"),
     path("setup/<str:token>/", signing.setup, name="setup"),
     path("account/", account.account, name="account"),
+    path("account/confirm/", account.confirm, name="confirm"),
+    path("account/confirm/passkey/", passkeys.confirm, name="passkey-confirm"),
+    path("account/confirm/passkey/options/", passkeys.confirm_options, name="passkey-confirm-options"),
+    path("account/codes/", account.codes, name="codes"),
+    path("account/codes/off/", account.codes_off, name="codes-off"),
+    path("account/codes/recovery/", account.recovery_codes, name="recovery-codes"),
+    path("account/passkeys/", passkeys.create, name="passkey-create"),
+    path("account/passkeys/options/", passkeys.creation_options, name="passkey-options"),
+    path("account/passkeys/<int:pk>/remove/", passkeys.remove, name="passkey-remove"),
+    path("account/sessions/end-others/", account.end_other_sessions, name="end-other-sessions"),
+    path("account/sessions/<str:session>/end/", account.end_session, name="end-session"),
     path("people/", people.people, name="people"),
     path("people/<int:pk>/", people.person, name="person"),
     path("people/<int:pk>/role/", people.change_role, name="change-role"),

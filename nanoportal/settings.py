@@ -59,6 +59,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "operations.http.RefusalMiddleware",
+    "accounts.recent.RecentMiddleware",
 ]
 ROOT_URLCONF = "nanoportal.urls"
 ASGI_APPLICATION = "nanoportal.asgi.application"

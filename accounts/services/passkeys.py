@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.models import Passkey, User
+from accounts.models import Kind, Passkey, User
 from operations import audit
 from operations.refusals import BadRequest, Conflict, NotFound, NotPermitted
 from operations.roles import Actor
@@ -190,7 +190,10 @@ def whose(request: HttpRequest, credential: Any) -> User:
     try:
         checked = _checked(credential)
         row = Passkey.objects.select_related("user").get(
-            credential_id=webauthn.base64url_to_bytes(str(checked["id"])), site=site.id, user__is_active=True
+            credential_id=webauthn.base64url_to_bytes(str(checked["id"])),
+            site=site.id,
+            user__is_active=True,
+            user__kind=Kind.PERSON,
         )
         used = webauthn.verify_authentication_response(
             credential=checked,

@@ -1,22 +1,40 @@
-"""Signing in and out, and what failed; each on record."""
+"""Signing in, in one step or two, and out; what failed; each on record."""
+
+import secrets
+from datetime import timedelta
 
 from django.contrib.auth import login, logout
+from django.contrib.auth.models import AnonymousUser
+from django.core import signing
 from django.db import transaction
 from django.http import HttpRequest
+from django.utils import timezone
 
 from accounts.actors import actor_for, address_of
-from accounts.models import User
+from accounts.models import Kind, User
+from accounts.services import sessions
 from operations import audit
 from operations.http import record_refusal
-from operations.refusals import NotPermitted
+from operations.refusals import NotPermitted, Refused
 from operations.roles import Actor
 
+# A browser in which somebody has signed in: what strangers try does not make it wait (`throttling`).
+DEVICE_COOKIE = "known_device"
+DEVICE_AGE = timedelta(days=180)
+# Somebody whose password was right and whose second step is still to come.
+HALF = "half_signed_in"
+HALF_SECONDS = 300
 
-def sign_in(request: HttpRequest, person: User) -> None:
-    """Begin a session for somebody whose password was just checked."""
+
+def sign_in(request: HttpRequest, person: User, means: str = "password") -> None:
+    """Begin a session, under a new key, for somebody who has just shown who they are; `means` says how."""
+    request.sign_in_means = means  # type: ignore[attr-defined]  # read when the session notes its beginning
+    request.session.pop(HALF, None)
+    request.session.set_expiry(None)  # one that was anonymous until now was to end soon
     with transaction.atomic():
         login(request, person, backend="django.contrib.auth.backends.ModelBackend")
-        audit.record("sign-in", actor=actor_for(request), target="portal")
+        audit.record("sign-in", actor=actor_for(request), target="portal", detail={"by": means})
+    sessions.tidy()
 
 
 def sign_out(request: HttpRequest) -> None:
@@ -29,10 +47,66 @@ def sign_out(request: HttpRequest) -> None:
         audit.record("sign-out", actor=actor, target="portal")
 
 
-def note_failed_sign_in(request: HttpRequest, name: str) -> None:
+# ---- Between password and second step ----------------------------------------------------------------------------
+
+
+def half_sign_in(request: HttpRequest, person: User) -> None:
+    """Remember for 5 minutes, in a session of nobody, whose password was right."""
+    began = {"user": person.pk, "hash": person.get_session_auth_hash(), "at": int(timezone.now().timestamp())}
+    request.session[HALF] = began
+    end_soon(request, HALF_SECONDS)
+    sessions.tidy()
+
+
+def half_signed_in(request: HttpRequest) -> User | None:
+    """Who is between password and second step here: None after 5 minutes, a new password, or being switched off."""
+    began = request.session.get(HALF)
+    if not began or not 0 <= timezone.now().timestamp() - began["at"] < HALF_SECONDS:
+        return None
+    person = User.objects.filter(pk=began["user"], is_active=True, kind=Kind.PERSON).first()
+    return person if person and person.get_session_auth_hash() == began["hash"] else None
+
+
+def end_soon(request: HttpRequest, seconds: int) -> None:
+    """Let a session that belongs to nobody yet run out, so that strangers do not fill the table."""
+    if not request.user.is_authenticated:
+        request.session.set_expiry(seconds)
+
+
+# ---- Browsers that are known -------------------------------------------------------------------------------------
+
+
+def device_cookie(person: User | AnonymousUser, present: str = "") -> str:
+    """What a browser keeps in which `person` has signed in; a cookie of theirs that it has already stays."""
+    return present if _device_in(present, person) else signing.dumps([person.pk, secrets.token_hex(8)], salt="device")
+
+
+def device_of(request: HttpRequest, name: str) -> str:
+    """The id of this browser if the person of that name has signed in here before; else empty. One query at most."""
+    cookie = request.COOKIES.get(DEVICE_COOKIE, "")
+    if not cookie or not name:
+        return ""
+    person = User.objects.filter(username__iexact=name).first()
+    return _device_in(cookie, person) if person else ""
+
+
+def _device_in(cookie: str, person: User | AnonymousUser) -> str:
+    try:
+        user_id, device = signing.loads(cookie, salt="device", max_age=DEVICE_AGE)
+    except (signing.BadSignature, ValueError, TypeError):
+        return ""
+    return str(device) if user_id == person.pk else ""
+
+
+# ---- What failed -------------------------------------------------------------------------------------------------
+
+
+def note_failed_sign_in(request: HttpRequest, name: str, refusal: Refused | None = None) -> None:
     """Put a failed sign-in on record. A name that nobody has is not written down: it may be a password in the wrong
     field."""
-    person = User.objects.filter(username__iexact=name).first()
+    person = User.objects.filter(username__iexact=name).first() if name else None
     actor = Actor(name=person.username if person else "an unknown name", address=address_of(request))
-    why = "switched-off" if person and not person.is_active else "wrong-password" if person else "unknown-name"
-    record_refusal(NotPermitted("Name or password is wrong.", code=why), actor, "sign-in", "portal")
+    if refusal is None:
+        why = "switched-off" if person and not person.is_active else "wrong-password" if person else "unknown-name"
+        refusal = NotPermitted("Name or password is wrong.", code=why)
+    record_refusal(refusal, actor, "sign-in", "portal")

@@ -21,6 +21,7 @@ import { startForms } from "./forms.js";
 import { startKeeping } from "./keeping.js";
 import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
+import { startPasskeys } from "./passkeys.js";
 import { startSelection } from "./selection.js";
 import { startShell } from "./shell.js";
 import { startToasts } from "./toasts.js";
@@ -29,6 +30,7 @@ startClock();
 startShell();
 startToasts();
 startDialogs();
+startPasskeys(); // before the forms, which send others
 startForms();
 startKeeping();
 startSelection();

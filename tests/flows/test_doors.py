@@ -40,7 +40,7 @@ def test_a_session_that_has_ended_gets_a_sentence_at_every_door_and_changes_noth
     form = {"reset_type": "ForceRestart", "csrfmiddlewaretoken": client.csrf()}
     answer = client.http.post("/boards/demo/slots/2/reset", data=form, follow_redirects=True)
     assert answer.url.path == "/login/"
-    assert "You were signed out, because your password or account changed; sign in again." in answer.text
+    assert "You were signed out: your password or account changed, or the session was ended. Sign in again." in answer.text
     assert scene.rows.claims() == []
     assert not scene.trace.writes(since)
 
