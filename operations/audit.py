@@ -6,12 +6,10 @@ data directory and not in the database. The head row and the file `DATA/audit.he
 
 import contextlib
 import fcntl
-import hashlib
 import hmac
 import json
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,11 +19,12 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from operations.models import AuditEntry, AuditHead
+from operations.rights import held_words
 from operations.roles import Actor
 
 GENESIS = "0" * 64
 HEAD_FILE_BYTES = 64 * 1024
-CHUNK = 2000
+COLUMNS = ("actor", "source", "address", "action", "target", "outcome", "code", "reason")
 
 
 def record(
@@ -37,11 +36,14 @@ def record(
     code: str = "",
     reason: str = "",
     operation_id: UUID | None = None,
+    before: dict[str, Any] | None = None,
+    after: dict[str, Any] | None = None,
     detail: dict[str, Any] | None = None,
 ) -> int:
     """Append one entry and return its number. Call it last inside the act's own `transaction.atomic`: it takes the
-    head row's lock until the commit, and act and entry then stand or fall together. Raises RuntimeError outside a
-    transaction. Blocks while another transaction holds the head.
+    head row's lock until the commit, and act and entry then stand or fall together. `before` and `after` are the
+    fields that the act changed; they stand in the entry's detail. Raises RuntimeError outside a transaction. Blocks
+    while another transaction holds the head.
     """
     if not connection.in_atomic_block:
         raise RuntimeError("audit.record needs the transaction of the act that it records")
@@ -55,13 +57,18 @@ def record(
         "code": code,
         "reason": reason,
     }
+    changed = {name: fields for name, fields in (("before", before), ("after", after)) if fields is not None}
     more = {
         "actor_user_id": actor.user_id,
         "role": actor.role,
         "credential": actor.credential,
         "operation": str(operation_id) if operation_id else None,
-        "detail": detail or {},
+        "detail": {**(detail or {}), **changed},
     }
+    if actor.token:
+        more["token"] = actor.token
+    if actor.grants:  # beside the role everywhere, what they were at that moment
+        more["rights"] = held_words([grant for grant in actor.grants if grant.runs(timezone.now())])
     return _append(shown, more, operation_id)
 
 
@@ -93,7 +100,7 @@ def canonical(value: dict[str, Any]) -> str:
 
 def sign(previous: str, text: str) -> str:
     """HMAC-SHA256 over the signature before and the entry's text, in hex."""
-    return hmac.new(settings.AUDIT_KEY.encode(), f"{previous}\n{text}".encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(settings.AUDIT_KEY.encode(), f"{previous}\n{text}".encode(), "sha256").hex()
 
 
 def head_file() -> Path:
@@ -106,7 +113,7 @@ def append_head(seq: int, mac: str) -> None:
     with open(path, "a+", encoding="ascii") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         if stream.seek(0, os.SEEK_END) > HEAD_FILE_BYTES:
-            highest = max(_heads(path), default=(seq, mac))
+            highest = max(heads(path), default=(seq, mac))
             stream.truncate(0)
             stream.write(f"{highest[0]} {highest[1]}\n")
         # A line that a power failure cut short must not be taken for the beginning of ours.
@@ -120,73 +127,13 @@ def _is_cut_short(path: Path) -> bool:
         return stream.read(1) not in (b"", b"\n")
 
 
-def _heads(path: Path) -> Iterator[tuple[int, str]]:
+def heads(path: Path) -> Iterator[tuple[int, str]]:
     """Heads in the file; a line cut short by a power failure is passed over."""
     with contextlib.suppress(FileNotFoundError), open(path, encoding="ascii", errors="replace") as stream:
         for line in stream:
             seq, _, mac = line.strip().partition(" ")
             if seq.isdigit() and len(mac) == 64:
                 yield int(seq), mac
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Result of `verify`: how many entries were checked and, when broken, the first bad one and why."""
-
-    checked: int
-    broken_at: int | None = None
-    problem: str = ""
-
-    @property
-    def whole(self) -> bool:
-        return self.broken_at is None
-
-
-def verify() -> Verdict:
-    """Walk the chain in order and say where it first breaks.
-
-    Reads in chunks without any lock: memory does not grow with the log, nobody has to wait, and what is appended
-    meanwhile is checked as well.
-    """
-    known = dict(_heads(head_file()))
-    previous, last = GENESIS, 0
-    while True:
-        head = AuditHead.objects.get(pk=1)  # read first: the entries that it counts are committed with it
-        chunk = AuditEntry.objects.order_by("seq")
-        entries = list((chunk.filter(seq__gt=last) if last else chunk)[:CHUNK])
-        if not entries:
-            break
-        for entry in entries:
-            problem = _problem(entry, previous, last + 1)
-            if not problem and known.get(entry.seq, entry.mac) != entry.mac:
-                problem = f"entry {entry.seq} is not the one that DATA/audit.head remembers"
-            if problem:
-                return Verdict(last, last + 1, problem)
-            previous, last = entry.mac, entry.seq
-    if (head.seq, head.mac or GENESIS) != (last, previous):
-        return Verdict(last, last + 1, f"the head row says {head.seq} entries, the log ends at {last}")
-    if known and max(known) > last:
-        return Verdict(last, last + 1, f"DATA/audit.head remembers entry {max(known)}, the log ends at {last}")
-    return Verdict(last)
-
-
-COLUMNS = ("actor", "source", "address", "action", "target", "outcome", "code", "reason")
-
-
-def _problem(entry: AuditEntry, previous: str, expected: int) -> str:
-    if entry.seq != expected:
-        return f"entry {expected} is missing; the next one is {entry.seq}"
-    if not hmac.compare_digest(sign(previous, entry.text), entry.mac):
-        return f"entry {entry.seq} was changed or re-ordered: its signature does not match"
-    said = json.loads(entry.text)
-    shown = {name: getattr(entry, name) for name in COLUMNS}
-    shown |= {"seq": entry.seq, "operation": str(entry.operation_id) if entry.operation_id else None}
-    for name, value in shown.items():
-        if said[name] != value:
-            return f"entry {entry.seq} shows {name} {value!r} but was signed with {said[name]!r}"
-    if said["at"] != entry.at.isoformat():
-        return f"entry {entry.seq} shows another time than it was signed with"
-    return ""
 
 
 def os_actor() -> Actor:

@@ -7,10 +7,24 @@ from typing import Any
 from uuid import UUID
 
 from operations.models import OPEN_STATES, AuditEntry, Operation
+from operations.rights import board_of, slot_of
 
 ACTS = {
     "power.reset": "Power command",
     "switch.reset": "Reset of the switch chip",
+    "switch.draft": "Draft of the VLANs changed",
+    "switch.draft-discard": "Draft of the VLANs thrown away",
+    "switch.edit": "Change of the switch's draft",
+    "switch.commit": "VLANs committed",
+    "switch.vlan": "VLANs changed",
+    "switch.confirm": "VLANs confirmed",
+    "switch.extend": "More time to confirm VLANs",
+    "switch.roll-back": "VLANs rolled back",
+    "switch.restore": "VLANs restored",
+    "switch.restores-by-itself": "Restoring VLANs by itself changed",
+    "switch.was-reset": "Reset of the switch chip noticed",
+    "switch.scan": "Scan of the VLAN table",
+    "switch.acknowledge": "Failed roll-back seen",
     "controller.restart": "Restart of the controller",
     "operation.cancel": "Cancel",
     "slot.mark-off": "Marked as off",
@@ -50,7 +64,31 @@ ACTS = {
     "profile.create": "First-boot profile made",
     "profile.edit": "First-boot profile changed",
     "profile.delete": "First-boot profile deleted",
+    "reservation.make": "Slot reserved",
+    "reservation.begin": "Reservation began",
+    "reservation.extend": "Reservation extended",
+    "reservation.end": "Reservation ended",
+    "reservation.break": "Glass broken: reservation overridden",
     "people.edit": "Change of people",
+    "person.invite": "Person invited",
+    "person.join": "Invitation taken up",
+    "person.link": "Link for a new password made",
+    "person.remove": "Person removed",
+    "group.add": "Group made",
+    "group.rename": "Group renamed",
+    "group.members": "Members of a group changed",
+    "group.remove": "Group removed",
+    "right.give": "Right given",
+    "right.take": "Right taken away",
+    "account.confirm": "Confirmed who they are",
+    "account.edit": "Own account changed",
+    "second-factor.on": "Codes by app switched on",
+    "second-factor.off": "Codes by app switched off",
+    "second-factor.recovery-codes": "Recovery codes made anew",
+    "passkey.add": "Passkey added",
+    "passkey.remove": "Passkey removed",
+    "session.end": "Session ended",
+    "session.end-all": "All other sessions ended",
     "person.add": "Person added",
     "person.password": "Password changed",
     "person.role": "Role changed",
@@ -58,7 +96,19 @@ ACTS = {
     "person.switch-on": "Person switched on",
     "setup": "Set-up",
     "sign-in": "Sign-in",
+    "sign-in.let-in": "Sign-in let in again",
     "sign-out": "Sign-out",
+    "audit.export": "Audit log exported",
+    "audit.retain": "Old audit entries moved to a file",
+    "audit.verify": "Verifying the audit log",
+    "events.attached": "Live connection opened",
+}
+CREDENTIALS = {
+    "session": "browser session",
+    "token": "token",
+    "os-user": "user of the operating system",
+    "setup-link": "set-up link",
+    "none": "none",
 }
 RECENT = 8
 
@@ -79,6 +129,7 @@ class Reading:
     entry: AuditEntry
     said: dict[str, Any]
     state: str = ""  # of an operation that has not ended
+    is_whole: bool = True  # whoever reads may know from where it was done, and see the signed text
 
     @property
     def outcome(self) -> str:
@@ -108,13 +159,32 @@ class Reading:
         return str(self.detail.get("message") or "")
 
     @property
+    def credential(self) -> str:
+        """By what they were known, a token with its name."""
+        words = CREDENTIALS.get(self.said["credential"], self.said["credential"])
+        return f"{words} {self.said['token']}" if self.said.get("token") else words
+
+    @property
+    def rights(self) -> str:
+        """What they were at that moment."""
+        held = [self.said["role"], str(self.said.get("rights", "")).removeprefix("is ")]
+        return ", ".join(part for part in held if part) or "none"
+
+    @property
+    def console(self) -> tuple[str, int] | None:
+        """Board and slot whose console may have recorded what happened."""
+        board, slot = board_of(self.entry.target), slot_of(self.entry.target)
+        return (board, slot) if slot is not None else None
+
+    @property
     def changes(self) -> list[Change]:
         """Fields that differ between the detail's `before` and `after`, if it has both."""
-        before, after = self.detail.get("before"), self.detail.get("after")
-        if after is None:
+        old, after = (self.detail.get(name) for name in ("before", "after"))
+        if not (isinstance(old, dict) or isinstance(after, dict)):
             return []
-        old = before or {}
-        return [Change(name, old.get(name), after[name]) for name in after if old.get(name) != after[name]]
+        old, after = old or {}, after or {}
+        names = [*after, *(name for name in old if name not in after)]
+        return [Change(name, old.get(name), after.get(name)) for name in names if old.get(name) != after.get(name)]
 
     @property
     def pretty(self) -> str:
@@ -122,8 +192,8 @@ class Reading:
         return json.dumps(self.said, indent=2, ensure_ascii=False)
 
 
-def read(entry: AuditEntry) -> Reading:
-    return Reading(entry, json.loads(entry.text))
+def read(entry: AuditEntry, *, is_whole: bool = True) -> Reading:
+    return Reading(entry, json.loads(entry.text), is_whole=is_whole)
 
 
 def recent(targets: Iterable[str]) -> list[Reading]:

@@ -1,50 +1,95 @@
 """The audit log and operations as pages."""
 
+import time
 import uuid
-from datetime import datetime, time, timedelta
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
-from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
-from django.utils.dateparse import parse_date
 from django.views.decorators.http import require_GET, require_POST
 
-from operations import audit, lifecycle, roles
+from operations import exporting, lifecycle, roles, searching, verifying
 from operations.api import find_operation
 from operations.http import ActorRequest, begin_act
-from operations.models import AuditEntry
+from operations.models import AuditEntry, AuditHead
 from operations.progress import plan_words, progress_of
 from operations.reading import ACTS, read
-from operations.roles import may
+from operations.roles import Actor, may
+from operations.searching import Page
+from operations.verifying import Place
 
-ENTRIES_PER_PAGE = 50
-FILTERS = ("actor", "target", "action", "outcome", "operation", "on")
 NEWEST_FOR_CHOICES = 5000
+EXPORTS = (("csv", "CSV, for a spreadsheet"), ("jsonl", "JSON lines, as signed"))
+WALK_SECONDS = 1.0  # of one request that verifies: a million entries take several
+WALK = "audit_walk"
 
 
 @login_required
 @require_GET
 def audit_page(request: ActorRequest) -> HttpResponse:
-    """Entries, newest first, filtered by actor, target, action, outcome, operation and day; one may be open."""
-    roles.require(request.actor, "audit.view", "portal")
-    asked = {name: request.GET.get(name, "").strip() for name in FILTERS}
-    page = Paginator(filtered(asked), ENTRIES_PER_PAGE).get_page(request.GET.get("page"))
+    """The entries that somebody may see, newest first, filtered and searched; one may be open."""
+    actor = request.actor
+    roles.require(actor, "audit.view", "portal")
+    asked = searching.asked_for(request.GET.dict())
+    found = searching.narrowed(searching.visible(actor), asked)
+    page = searching.page(found, before=_number(request, "before"), after=_number(request, "after"))
+    opened, sees_all = request.GET.get("open", ""), searching.sees_all(actor)
     context: dict[str, object] = {
         "page": page,
-        "entries": [read(entry) for entry in page.object_list],
-        "opened": request.GET.get("open", ""),
+        "entries": [read(entry, is_whole=sees_all or searching.is_own(actor, entry)) for entry in page.entries],
+        "opened": opened,
+        "recording": _recording(actor, page.entries, opened),
+        "count": _count(found, page, asked),
         "query": urlencode({name: value for name, value in asked.items() if value}),
+        "here": _here(request),
+        "sees_all": sees_all,
     }
     if request.htmx:  # type: ignore[attr-defined]
         return panel(request, "operations/_entries.html", context)
-    context |= {"asked": asked, "choices": choices(), "may_verify": may(request.actor, "audit.verify", "portal")}
+    context |= {
+        "asked": asked,
+        "given": [(name, value) for name, value in asked.items() if value],
+        "choices": choices(searching.visible(actor)),
+        "may_verify": may(actor, "audit.verify", "portal"),
+        "exports": EXPORTS,
+        "check": verifying.last_check() if sees_all else None,
+    }
     return panel(request, "operations/audit.html", context)
+
+
+def _number(request: ActorRequest, name: str) -> int | None:
+    """An entry's number in the request; None for none, or what cannot be one."""
+    text = request.GET.get(name, "")
+    return int(text) if text.isdecimal() and len(text) < 19 else None
+
+
+def _here(request: ActorRequest) -> str:
+    """The part of the address that says which page of entries this is."""
+    return urlencode({name: number for name in ("before", "after") if (number := _number(request, name)) is not None})
+
+
+def _count(found: QuerySet[AuditEntry], page: Page, asked: dict[str, str]) -> str:
+    """How many entries fit, in words. Words that are everywhere are costly to count, and nobody reads them all."""
+    if page.newest and page.older is None:
+        return f"{len(page.entries)}"
+    if asked["text"]:
+        return f"more than {len(page.entries)}"
+    number = searching.counted(found)
+    return f"{number}" if number <= searching.COUNTED else f"more than {searching.COUNTED}"
+
+
+def _recording(actor: Actor, entries: list[AuditEntry], opened: str) -> str:
+    """Where the console's recording of that moment is, if the open entry is about a console that they may read."""
+    for entry in entries:
+        place = read(entry).console if str(entry.seq) == opened else None
+        if place is not None and may(actor, "console.read", f"{place[0]}/uart:{place[1]}"):
+            return f"{reverse('consoles:recordings', args=place)}?{urlencode({'at': entry.at.isoformat()})}"
+    return ""
 
 
 def panel(request: ActorRequest, template: str, context: dict[str, object]) -> HttpResponse:
@@ -54,38 +99,9 @@ def panel(request: ActorRequest, template: str, context: dict[str, object]) -> H
     return response
 
 
-def filtered(asked: dict[str, str]) -> QuerySet[AuditEntry]:
-    """The entries that fit all filters that are given; a day or id that cannot be fits none."""
-    entries = AuditEntry.objects.all()
-    for name in ("actor", "action", "outcome"):
-        if asked[name]:
-            entries = entries.filter(**{name: asked[name]})
-    if asked["target"]:
-        entries = entries.filter(target__contains=asked["target"])
-    if asked["operation"]:
-        try:
-            entries = entries.filter(operation_id=uuid.UUID(asked["operation"]))
-        except ValueError:
-            return entries.none()
-    if asked["on"]:
-        day = _day(asked["on"])
-        if day is None:
-            return entries.none()
-        entries = entries.filter(at__gte=day, at__lt=day + timedelta(days=1))
-    return entries
-
-
-def _day(text: str) -> datetime | None:
-    try:
-        day = parse_date(text)
-    except ValueError:
-        return None
-    return timezone.make_aware(datetime.combine(day, time.min)) if day else None
-
-
-def choices() -> dict[str, list[tuple[str, str]]]:
-    """What the filters can be set to, each with its words: the values among the newest entries."""
-    newest = AuditEntry.objects.values_list("actor", "action", "outcome")[:NEWEST_FOR_CHOICES]
+def choices(entries: QuerySet[AuditEntry]) -> dict[str, list[tuple[str, str]]]:
+    """What the filters can be set to, each with its words: the values among the newest of `entries`."""
+    newest = list(entries.values_list("actor", "action", "outcome")[:NEWEST_FOR_CHOICES])
     actors, actions, outcomes = zip(*newest, strict=True) if newest else ((), (), ())
     return {
         "actor": [(name, name or "nobody") for name in sorted(set(actors))],
@@ -97,9 +113,38 @@ def choices() -> dict[str, list[tuple[str, str]]]:
 @login_required
 @require_POST
 def verify(request: ActorRequest) -> HttpResponse:
-    """Check the chain now and show the verdict."""
-    roles.require(request.actor, "audit.verify", "portal")
-    return render(request, "operations/_verdict.html", {"verdict": audit.verify(), "at": timezone.now()})
+    """Walk along the chain for a second; the answer goes on by itself until it is the verdict."""
+    roles.require(begin_act(request, "audit.verify", "portal"), "audit.verify", "portal")
+    place = _place(request) if "on" in request.POST else None
+    deadline = time.monotonic() + WALK_SECONDS
+    found = verifying.go_on(place or verifying.beginning())
+    while isinstance(found, Place) and time.monotonic() < deadline:
+        found = verifying.go_on(found)
+    if isinstance(found, Place):
+        request.session[WALK] = [found.last, found.mac, found.began]
+        last = AuditHead.objects.get(pk=1).seq
+        return render(request, "operations/_walk.html", {"place": found, "count": last - found.began})
+    request.session.pop(WALK, None)
+    verifying.remember(found)
+    return render(request, "operations/_verdict.html", {"verdict": found, "at": timezone.now()})
+
+
+def _place(request: ActorRequest) -> Place | None:
+    """How far the walk of this session has come."""
+    walked = request.session.get(WALK)
+    return Place(*walked) if walked else None
+
+
+@login_required
+@require_POST
+def export(request: ActorRequest) -> StreamingHttpResponse:
+    """The entries that fit the filters as a file, oldest first. On record as an act."""
+    actor = begin_act(request, "audit.export", "portal")
+    form = request.POST.get("format", "")
+    entries = searching.export(actor, searching.asked_for(request.POST.dict()), form)
+    response = StreamingHttpResponse(exporting.stream(entries, form), content_type=exporting.FORMATS[form])
+    response["Content-Disposition"] = f'attachment; filename="audit-{timezone.now():%Y%m%d-%H%M}.{form}"'
+    return response
 
 
 @login_required

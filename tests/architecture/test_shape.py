@@ -15,15 +15,16 @@ FRAME = {"__init__", "management", "migrations"}
 # What an app has of its own, below its services (docs/architecture.md, "Tree").
 OWN = {
     "operations": {
-        *("audit", "claims", "dispatch", "events", "http", "idempotency", "lifecycle", "progress", "reading"),
-        *("refusals", "reservations", "restrictions", "roles", "scribe", "sealing", "wishes", "worker"),
+        *("audit", "claims", "dispatch", "events", "exporting", "http", "idempotency", "lifecycle", "progress"),
+        *("reading", "refusals", "reservations", "restrictions", "retention", "rights", "roles", "scribe", "sealing"),
+        *("searching", "verifying", "wishes", "worker"),
     },
-    "accounts": {"access", "actors", "passwords", "recent", "session_store", "sockets"},
-    "reservations": {"periods", "places"},
+    "accounts": {"access", "actors", "passwords", "places", "recent", "session_store", "sockets"},
+    "reservations": {"drawing", "periods", "places"},
     "slots": {"questions"},
     "images": {"checksums", "fitting", "store", "tus"},
     "flashing": {"guidance", "sealing"},
-    "switch": {"documents", "editing", "errors", "planning", "traffic", "wording"},
+    "switch": {"documents", "editing", "errors", "planning", "steps", "traffic", "wording"},
     "consoles": {
         *("daemon", "desk", "escapes", "greeting", "journal", "journal_writer", "keyboard", "lines", "link"),
         *("markers", "pace", "recordings", "remembered", "resp", "scripts", "stages", "uplink", "watch"),

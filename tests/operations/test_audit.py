@@ -11,7 +11,7 @@ import pytest
 from django.apps import apps
 from django.db import DatabaseError, connection, transaction
 
-from operations import audit
+from operations import audit, verifying
 from operations.models import AuditEntry, AuditHead
 from operations.roles import Actor
 from tests.operations.rig import in_processes, say, together
@@ -40,7 +40,7 @@ def log(transactional_db, data_dir):
 
 
 def verdict() -> tuple[int | None, str]:
-    found = audit.verify()
+    found = verifying.verify()
     return found.broken_at, found.problem
 
 
@@ -58,7 +58,7 @@ def test_an_act_that_is_rolled_back_leaves_no_entry_and_no_gap(transactional_db)
         audit.record("test.act", actor=audit.os_actor(), target="b1")
         transaction.set_rollback(True)
     assert say() == 2
-    assert audit.verify() == audit.Verdict(2)
+    assert verifying.verify() == verifying.Verdict(2)
 
 
 def test_an_entry_says_who_by_which_door_on_what_with_which_outcome(transactional_db):
@@ -90,14 +90,14 @@ def test_an_entry_says_who_by_which_door_on_what_with_which_outcome(transactiona
 def test_entries_of_eight_threads_form_one_chain_without_gaps():
     together(lambda number: [say(target=f"b1/slot:{number}") for _ in range(5)])
     assert list(AuditEntry.objects.order_by("seq").values_list("seq", flat=True)) == list(range(1, 41))
-    assert audit.verify() == audit.Verdict(40)
+    assert verifying.verify() == verifying.Verdict(40)
 
 
 @concurrent
 def test_entries_of_eight_processes_form_one_chain_without_gaps():
     numbers = in_processes(lambda number: [say(target=f"b1/slot:{number}") for _ in range(3)])
     assert sorted(chain.from_iterable(numbers)) == list(range(1, 25))
-    assert audit.verify() == audit.Verdict(24)
+    assert verifying.verify() == verifying.Verdict(24)
 
 
 # The triggers
@@ -133,11 +133,11 @@ def test_the_triggers_are_tried_on_the_database_that_the_environment_names():
 
 
 def test_an_untouched_log_is_whole(log):
-    assert audit.verify() == audit.Verdict(5)
+    assert verifying.verify() == verifying.Verdict(5)
 
 
 def test_an_empty_log_is_whole(transactional_db):
-    assert audit.verify() == audit.Verdict(0)
+    assert verifying.verify() == verifying.Verdict(0)
 
 
 def test_a_changed_text_is_named(log):
@@ -246,8 +246,8 @@ def test_an_entry_of_another_history_in_the_same_place_breaks_the_chain_after_it
 
 
 def test_verifying_a_log_longer_than_a_chunk_sees_every_entry(log, monkeypatch):
-    monkeypatch.setattr(audit, "CHUNK", 2)
-    assert audit.verify() == audit.Verdict(5)
+    monkeypatch.setattr(verifying, "CHUNK", 2)
+    assert verifying.verify() == verifying.Verdict(5)
     with unguarded() as entries:
         entries.filter(seq=5).update(actor="mallory")
     assert verdict()[0] == 5
@@ -255,10 +255,10 @@ def test_verifying_a_log_longer_than_a_chunk_sees_every_entry(log, monkeypatch):
 
 @concurrent
 def test_verifying_while_others_write_finds_the_log_whole_and_lets_them_write(log, monkeypatch):
-    monkeypatch.setattr(audit, "CHUNK", 3)
+    monkeypatch.setattr(verifying, "CHUNK", 3)
 
     def work(number: int) -> list[object]:
-        return [audit.verify().problem if number == 0 else say() for _ in range(10)]
+        return [verifying.verify().problem if number == 0 else say() for _ in range(10)]
 
     problems, *written = together(work, count=4)
     assert problems == [""] * 10
@@ -280,23 +280,23 @@ def test_a_line_that_a_power_failure_cut_short_is_passed_over(log, data_dir):
         (data_dir / "audit.head").write_text(
             whole[: -len(whole.splitlines()[-1]) - 1] + whole.splitlines()[-1][:length]
         )
-        assert audit.verify() == audit.Verdict(5)
+        assert verifying.verify() == verifying.Verdict(5)
 
 
 def test_what_follows_a_line_that_was_cut_short_is_not_glued_to_it(log, data_dir):
     with open(data_dir / "audit.head", "a") as stream:
         stream.write("1")
     say()
-    assert audit.verify() == audit.Verdict(6)
-    assert max(audit._heads(data_dir / "audit.head"))[0] == 6
+    assert verifying.verify() == verifying.Verdict(6)
+    assert max(audit.heads(data_dir / "audit.head"))[0] == 6
 
 
 def test_a_crash_between_commit_and_the_head_file_is_no_tampering(log, data_dir):
     lines = (data_dir / "audit.head").read_text().splitlines(keepends=True)
     (data_dir / "audit.head").write_text("".join(lines[:-1]))
-    assert audit.verify() == audit.Verdict(5)
+    assert verifying.verify() == verifying.Verdict(5)
     say()
-    assert audit.verify() == audit.Verdict(6)
+    assert verifying.verify() == verifying.Verdict(6)
 
 
 def test_a_head_file_that_cannot_be_written_does_not_undo_or_hide_what_was_done(log, data_dir, caplog):
@@ -312,5 +312,5 @@ def test_the_head_file_stays_short_and_keeps_the_newest_head(log, data_dir, monk
         say()
     path = Path(data_dir / "audit.head")
     assert path.stat().st_size < 600
-    assert max(audit._heads(path))[0] == 25
-    assert audit.verify() == audit.Verdict(25)
+    assert max(audit.heads(path))[0] == 25
+    assert verifying.verify() == verifying.Verdict(25)

@@ -9,10 +9,11 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from operations import audit
+from operations import verifying, views
 from operations.models import AuditEntry
 from operations.reading import ACTS, read, recent
 from operations.roles import Actor
+from tests.architecture.source import APPS
 from tests.operations.rig import new_operation, say
 from tests.slots.pages import page, text_of
 
@@ -70,10 +71,16 @@ def test_the_newest_entry_comes_first_in_words(viewer_client, story):
         ("actor=alice", 2),
         ("action=power.reset", 2),
         ("outcome=refused", 1),
-        ("target=slot:3", 1),
+        ("target=b1/slot:3", 1),
         ("target=b1", 3),
         ("actor=alice&action=board.edit", 1),
         ("actor=nobody-such", 0),
+        ("text=not-permitted", 1),
+        ("text=b1/slot:3+force", 1),
+        ("text=slot:3+moved", 0),
+        ("text=%2B%2B", 0),
+        ("from=1999-12-31&to=1999-12-31", 0),
+        ("from=1999-12-31", 3),
         ("on=1999-12-31", 0),
         ("on=yesterday", 0),
         ("operation=not-an-id", 0),
@@ -98,14 +105,15 @@ def test_an_empty_log_says_so(viewer_client):
     assert "Nothing on record yet" in page(viewer_client, "/audit/")
 
 
-def test_an_entry_opens_in_place_with_the_signed_text(viewer_client, story):
-    html = page(viewer_client, "/audit/?open=2", **{"HX-Request": "true", "HX-Target": "entries"})
+def test_an_entry_opens_in_place_with_the_signed_text(story):
+    client = person("administrator")
+    html = page(client, "/audit/?open=2", **{"HX-Request": "true", "HX-Target": "entries"})
     assert "<html" not in html
     shown = text_of(html)
     assert "Refused because No. code not-permitted" in shown
     assert "&quot;target&quot;: &quot;b1/slot:2&quot;" in html
     assert AuditEntry.objects.get(seq=2).mac in html
-    changed = text_of(page(viewer_client, "/audit/?open=3"))
+    changed = text_of(page(client, "/audit/?open=3"))
     assert "Field Before After name a b" in changed
 
 
@@ -117,33 +125,59 @@ def test_what_people_wrote_is_shown_as_text_and_never_as_markup(viewer_client):
 
 
 def test_entries_come_in_pages_that_keep_the_filters(viewer_client, db):
-    for _ in range(51):
+    for _ in range(120):
         say("board.edit")
     html = page(viewer_client, "/audit/?action=board.edit")
-    assert "1 to 50 of 51 entries" in html
-    assert 'href="?action=board.edit&amp;page=2"' in html
-    assert len(rows(page(viewer_client, "/audit/?action=board.edit&page=2"))) == 1
+    assert "Entries 120 to 71, 120 that fit" in text_of(html)
+    assert 'href="?action=board.edit&amp;before=71"' in html
+    assert 'rel="prev"' not in html
+    html = page(viewer_client, "/audit/?action=board.edit&before=71")
+    assert "Entries 70 to 21," in text_of(html)
+    assert 'href="?action=board.edit&amp;after=70"' in html
+    assert "Entries 20 to 1," in text_of(page(viewer_client, "/audit/?action=board.edit&before=21"))
+    assert "Entries 70 to 21," in text_of(page(viewer_client, "/audit/?action=board.edit&after=20"))
+    assert "Entries 120 to 71," in text_of(page(viewer_client, "/audit/?action=board.edit&after=100"))
+
+
+def test_a_page_of_entries_that_cannot_be_is_the_newest_one(viewer_client, story):
+    for asked in ("before=x", "after=99999999999999999999999", "before=-1", "before="):
+        assert len(rows(page(viewer_client, f"/audit/?{asked}"))) == 3
 
 
 def test_the_chain_is_verified_on_the_page_by_an_administrator_only(viewer_client, story):
     assert viewer_client.post("/audit/verify").status_code == 403
-    assert "This needs the role administrator" in page(viewer_client, "/audit/")
+    assert "needs the role administrator" in page(viewer_client, "/audit/")
     verdict = text_of(person("administrator").post("/audit/verify").content.decode())
     assert re.match(r"Chain of \d+ entries verified", verdict)
 
 
-def test_a_broken_chain_names_the_entry(story, monkeypatch):
-    verdict = audit.Verdict(1, 2, "entry 2 was changed")
-    monkeypatch.setattr(audit, "verify", lambda: verdict)
-    shown = text_of(person("administrator").post("/audit/verify").content.decode())
+def test_a_broken_chain_names_the_entry_and_stays_on_the_page(story, monkeypatch):
+    verdict = verifying.Verdict(1, 2, "entry 2 was changed")
+    monkeypatch.setattr(verifying, "go_on", lambda place: verdict)
+    client = person("administrator")
+    shown = text_of(client.post("/audit/verify").content.decode())
     assert shown.startswith("The chain is broken at entry 2. Entry 2 was changed.")
+    assert "The chain is broken at entry 2." in text_of(page(client, "/audit/"))
+
+
+def test_a_long_chain_is_verified_in_steps_that_go_on_by_themselves(story, monkeypatch):
+    monkeypatch.setattr(verifying, "CHUNK", 2)
+    monkeypatch.setattr(views, "WALK_SECONDS", 0.0)
+    client = person("administrator")
+    answers = [client.post("/audit/verify").content.decode()]
+    while "<form" in answers[-1]:
+        assert len(answers) < 9, "it does not end"
+        assert 'hx-trigger="load, submit"' in answers[-1]
+        answers.append(client.post("/audit/verify", {"on": "1"}).content.decode())
+    assert len(answers) > 2
+    assert re.match(r"Chain of \d+ entries verified", text_of(answers[-1]))
 
 
 def test_every_act_that_is_recorded_has_words(settings):
-    apps = [settings.BASE_DIR / app for app in ("accounts", "consoles", "operations", "slots")]
+    apps = [settings.BASE_DIR / app for app in APPS]
     sources = [path.read_text() for app in apps for path in app.rglob("*.py")]
     recorded = {name for text in sources for name in re.findall(r'audit\.record\(\s*"([a-z.-]+)"', text)}
-    begun = {name for text in sources for name in re.findall(r'begin_act\(request, "([a-z.-]+)"', text)}
+    begun = {name for text in sources for name in re.findall(r'begin_act\(\s*request, "([a-z.-]+)"', text)}
     assert (recorded | begun) - set(ACTS) == set()
 
 

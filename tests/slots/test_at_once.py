@@ -5,7 +5,7 @@ import random
 import pytest
 
 from hardware.som import ResetType
-from operations import audit, lifecycle
+from operations import lifecycle, verifying
 from operations.http import record_refusal
 from operations.models import OPEN_STATES, AuditEntry, Claim, Operation
 from operations.refusals import Refused
@@ -76,7 +76,7 @@ def test_eight_at_once_are_answered_or_refused_and_leave_one_whole_story(rows, o
     results = together(lambda number: people_and_a_worker(operator, number)())
     assert not [result for result in results if isinstance(result, Exception)], results
     assert AuditEntry.objects.count() > 50
-    assert audit.verify().whole
+    assert verifying.verify().whole
     claimed = set(Claim.objects.values_list("operation_id", flat=True))
     still_open = set(Operation.objects.filter(state__in=OPEN_STATES).values_list("pk", flat=True))
     assert claimed == still_open
