@@ -125,8 +125,9 @@ class PortReading(models.Model):
     ports = models.JSONField()  # of ports 1 to 8: services.rates.PortNow
     samples = models.PositiveIntegerField(default=0)  # how many were taken; the ring below goes by it
     ageing_seconds = models.FloatField(null=True)  # after which the chip forgets an address; null = not asked yet
-    addresses_sought_at = models.DateTimeField(null=True)  # when its whole address table was read last
-    addresses_read_at = models.DateTimeField(null=True)  # when at least the known ones were looked at again
+    addresses_sought_at = models.DateTimeField(null=True)  # when the last reading of its whole address table began
+    addresses_read_at = models.DateTimeField(null=True)  # the same of at least the addresses that are known
+    addresses_due_at = models.DateTimeField(null=True)  # nobody needs to read them sooner: somebody does or just did
 
     def __str__(self) -> str:
         return f"ports of {self.board_id}"

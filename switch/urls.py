@@ -1,6 +1,6 @@
 from django.urls import path
 
-from switch.views import changes, ports, revisions, vlans
+from switch.views import addresses, changes, ports, revisions, vlans
 
 app_name = "switch"
 SWITCH = "boards/<slug:board>/switch"
@@ -23,7 +23,7 @@ urlpatterns = [
     path(f"{CHANGE}/roll-back", changes.roll_back, name="roll-back"),
     path(f"{CHANGE}/acknowledge", changes.acknowledge, name="acknowledge"),
     path(f"{SWITCH}/ports/", ports.ports_page, name="ports"),
-    path(f"{SWITCH}/addresses/", ports.addresses_page, name="addresses"),
+    path(f"{SWITCH}/addresses/", addresses.addresses_page, name="addresses"),
     path(f"{SWITCH}/revisions/", revisions.revisions_page, name="revisions"),
     path(f"{SWITCH}/revisions/<int:number>/", revisions.revision_page, name="revision"),
     path(f"{SWITCH}/revisions/<int:number>/restore", revisions.restore, name="restore"),

@@ -21,6 +21,7 @@ class Migration(migrations.Migration):
                 ("ageing_seconds", models.FloatField(null=True)),
                 ("addresses_sought_at", models.DateTimeField(null=True)),
                 ("addresses_read_at", models.DateTimeField(null=True)),
+                ("addresses_due_at", models.DateTimeField(null=True)),
                 (
                     "board",
                     models.OneToOneField(

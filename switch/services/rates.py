@@ -25,19 +25,22 @@ from switch.traffic import Flow, Sample, flows
 log = logging.getLogger("nanoportal.switch")
 EVERY_SECONDS = 10
 KEPT = timedelta(hours=1)
+HEARD = ("heard_after", "heard_at")
 PLACES = int(KEPT.total_seconds()) // EVERY_SECONDS
 
 
 @dataclass(frozen=True)
 class PortNow:
-    """A port at the last reading. `flow` is what went through in the `seconds` before it, None if that is not known;
-    `heard_at` when its counter of frames that came in was last found higher than before.
+    """A port at the last reading. `flow` is what went through in the `seconds` before it, None if that is not known.
+
+    `heard_at` is when its counter of what comes in was last found higher than before, `heard_after` when that was.
     """
 
     link: Link
     counters: Traffic
     flow: Flow | None
     seconds: float
+    heard_after: datetime | None
     heard_at: datetime | None
 
 
@@ -78,14 +81,15 @@ def keep(
     now = timezone.now()
     with transaction.atomic():
         row, _ = PortReading.objects.get_or_create(board=board, defaults={"read_at": now, "ports": []})
-        heard = [port["heard_at"] for port in row.ports] or [None] * len(links)
+        heard = [(port["heard_after"], port["heard_at"]) for port in row.ports] or [(None, None)] * len(links)
+        fresh = ((now - timedelta(seconds=seconds)).isoformat(), now.isoformat())
         row.ports = [
             {
                 "link": asdict(link),
                 "counters": asdict(one),
                 "flow": asdict(flow) if flow else None,
                 "seconds": seconds,
-                "heard_at": now.isoformat() if flow and flow.bytes_in else before,
+                **dict(zip(HEARD, fresh if flow and flow.bytes_in else before, strict=True)),
             }
             for link, one, flow, before in zip(links, counters, found or [None] * len(links), heard, strict=True)
         ]
@@ -112,7 +116,7 @@ def _port(one: dict[str, Any]) -> PortNow:
         counters=Traffic(**one["counters"]),
         flow=Flow(**one["flow"]) if one["flow"] else None,
         seconds=one["seconds"],
-        heard_at=datetime.fromisoformat(one["heard_at"]) if one["heard_at"] else None,
+        **{name: datetime.fromisoformat(one[name]) if one[name] else None for name in HEARD},
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.utils import timezone
 
+from hardware.switch_setup import SwitchSetup
 from operations import worker
 from operations.roles import Actor
 from slots.models import Board
@@ -25,6 +26,12 @@ def data_dir(settings, tmp_path) -> Iterator[Path]:
     parts.forget()
     yield tmp_path
     parts.forget()
+
+
+@pytest.fixture
+def operator() -> Actor:
+    """Whoever may change VLANs without overriding anything."""
+    return Actor(name="olga", role="network-engineer", credential="session", address="127.0.0.1")
 
 
 @pytest.fixture
@@ -59,7 +66,7 @@ def me(data_dir, monkeypatch) -> Iterator[worker.Worker]:
 def home(switch, me, board, administrator: Actor) -> Switch:
     """The switch as HOME, which alice confirmed; scanned."""
     running.keep_scan(board, switch.set_up(rig.HOME))
-    document = to_document(rig.HOME, running.wiring(board))
+    document = to_document(SwitchSetup(rig.HOME), running.wiring(board))
     VlanRevision.objects.create(
         board=board, number=1, document=document, author=administrator.name, confirmed_at=timezone.now()
     )

@@ -6,10 +6,11 @@ import pytest
 from django.test import Client
 
 from hardware.simulator import net
+from hardware.switch_setup import SwitchSetup
 from operations.models import AuditEntry
 from switch.documents import USUAL, to_document
 from switch.models import VlanChange
-from switch.services import changes
+from switch.services import changes, rates
 from tests.images.rig import person
 from tests.switch import rig
 from tests.switch.rig import CUT, HOME, LAB, State
@@ -34,7 +35,7 @@ class Api:
 
 @pytest.fixture
 def olga(home) -> Api:
-    return Api(person("olga", "operator"))
+    return Api(person("olga", "network-engineer"))
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def vera(home) -> Api:
 
 
 def document(table) -> dict:
-    return to_document(table, USUAL)
+    return to_document(SwitchSetup(table), USUAL)
 
 
 def test_a_table_is_read_changed_planned_committed_and_confirmed(home, olga):
@@ -163,7 +164,27 @@ def test_ports_and_addresses_are_told_by_slots(home, olga):
     assert [one["port"] for one in ports] == [1, 2, 3, 4, 5, 6, 7, "uplink"]
     assert (ports[3]["mbps"], ports[3]["counters"]["rx_packets"]) == (1000, 1)
     (address,) = olga.ask("GET", "/fdb")["addresses"]
-    assert address == {"mac": "02:00:00:00:00:04", "vid": 10, "ports": [4], "fixed": False, "seen": True}
+    seen_at = address.pop("seen_at")
+    assert seen_at == address.pop("first_found_at")
+    assert address.pop("seen_after") < seen_at
+    expected = {"mac": "02:00:00:00:00:04", "vid": 10, "ports": [4], "fixed": False, "held": True, "seen": True}
+    assert address == expected | {"moved_at": None}
+
+
+def test_rates_are_told_once_the_worker_has_read_twice(home, olga):
+    answer = olga.ask("GET", "/ports")
+    assert (answer["rates_read_at"], answer["ports"][0]["rate"]) == (None, None)
+    seconds = iter((0.0, 10.0))
+    watch = rates.Watch(lambda: next(seconds))
+    watch.look()
+    net.forward(home.model, 4, net.Frame(tags=(), src=4, dst=net.BROADCAST))
+    watch.look()
+    rate = olga.ask("GET", "/ports")["ports"][3]["rate"]
+    assert (rate["bits_in"], rate["bits_out"], rate["dropped"], rate["seconds"]) == (51.2, 0, 0, 10)
+    hour = olga.ask("GET", "/traffic")["ports"]
+    assert [one["port"] for one in hour] == [1, 2, 3, 4, 5, 6, 7, "uplink"]
+    assert hour[3]["minutes"][-1]["bits_in"] == 51.2
+    assert set(map(str, hour[3]["minutes"][:-1])) == {"None"}
 
 
 def test_a_table_leaves_as_a_file_and_comes_back(olga):
@@ -189,7 +210,7 @@ def test_a_board_without_a_switch_says_why(board, data_dir):
     path = data_dir / "boards" / f"{rig.SLUG}.toml"
     path.write_text(path.read_text().partition("[switch]")[0])
     parts.forget()
-    olga = Api(person("olga", "operator"))
+    olga = Api(person("olga", "network-engineer"))
     assert olga.ask("GET")["why_no_access"].startswith("The board file names no way to the switch chip")
     assert olga.ask("GET", "/ports", status=503)["code"] == "device-not-found"
     assert changes.open_change(board) is None

@@ -1,16 +1,17 @@
-"""The switch over REST: the desired table, its plan, commit and confirmation, ports and addresses.
+"""The desired table over REST: its plan, commit and confirmation, and revisions.
 
 A port is a slot's number or "uplink". A commit undoes itself unless whoever made it confirms it in time.
 """
 
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from django.http import HttpResponse
 from ninja import Field, Header, Router, Schema, Status
 from pydantic import ConfigDict
 
+from hardware.switch_setup import FlowControl
 from hardware.vlan import Accepts
 from operations import refusals, roles
 from operations.api import ERRORS as USUAL_ERRORS
@@ -18,12 +19,12 @@ from operations.api import OperationOut, Problem, operation_out
 from operations.http import ActorRequest, begin_act
 from slots.models import Board
 from slots.services import overview, power
-from switch.documents import Place, to_document
+from switch.documents import Duplex, Place, to_document
 from switch.models import VlanChange
-from switch.services import changes, drafts, files, ports, revisions, running, scanning
+from switch.services import changes, drafts, files, revisions, running, scanning
 from switch.services.changes import LONGEST_SECONDS, SHORTEST_SECONDS, USUAL_SECONDS
 
-router = Router(tags=["switch"])
+router = Router()
 ERRORS = {**USUAL_ERRORS, **dict.fromkeys((412, 422, 503), Problem)}
 YAML = "application/yaml; charset=utf-8"
 
@@ -45,14 +46,42 @@ class PortRow(Strict):
     port: Place
     pvid: int | None = Field(None, description="The VLAN of frames that come in without a tag; null for none.")
     accepts: Accepts = Accepts.TAGGED
+    enabled: bool = True
+    speed: Literal["auto", 10, 100, 1000] = Field(
+        "auto", description="In Mb/s, offered to the other side as the only one; auto: the best that both can."
+    )
+    duplex: Duplex = Field(Duplex.FULL, description="Of a fixed speed.")
+    negotiates: bool = Field(
+        True, description="false: a fixed speed of 10 or 100 is set without asking. flow_control is then on or off."
+    )
+    flow_control: FlowControl = FlowControl.AUTO
+
+
+class MirrorRow(Strict):
+    """Copies of what enters the switch at some ports, and of what leaves it at some, go to one other port."""
+
+    to: Place
+    entering: list[Place] = Field([], examples=[[3, "uplink"]])
+    leaving: list[Place] = Field([], examples=[[3]])
+
+
+Pair = Annotated[list[Place], Field(min_length=2, max_length=2)]
 
 
 class VlansIn(Strict):
-    """The whole table. A port that `ports` does not name takes in what it is a member for."""
+    """The whole setup: what is not said is as usual. A port that `ports` does not name takes in what it is a member
+    for, is on and negotiates."""
 
     management_vid: int = Field(description="The VLAN of the switch's own pages.")
     vlans: list[VlanRow]
     ports: list[PortRow] = Field([])
+    isolation: Literal["all-separate"] | list[Pair] = Field(
+        [],
+        description="Pairs that do not hear each other, whatever the VLAN; all-separate: every slot hears the uplink "
+        "only.",
+        examples=[[[2, 3], [2, "uplink"]]],
+    )
+    mirror: MirrorRow | None = None
 
 
 class UnsafeOut(Schema):
@@ -114,7 +143,7 @@ class RevisionList(Schema):
 
 
 class SwitchOut(Schema):
-    running: dict[str, Any] | None = Field(description="The table that the switch holds; null if it is none of ours.")
+    running: dict[str, Any] | None = Field(description="The setup that the switch holds; null if it is none of ours.")
     read_at: datetime | None
     scan: int
     scanned_at: datetime | None
@@ -123,30 +152,6 @@ class SwitchOut(Schema):
     drift: list[str] = Field(description="How what runs differs from what was confirmed last.")
     revision: int | None
     change: ChangeOut | None
-
-
-class PortOut(Schema):
-    port: Place
-    link: bool
-    mbps: int
-    full_duplex: bool
-    counters: dict[str, int]
-
-
-class PortList(Schema):
-    ports: list[PortOut]
-
-
-class AddressOut(Schema):
-    mac: str
-    vid: int | None
-    ports: list[Place] = Field(description='Also "switch", its own.')
-    fixed: bool
-    seen: bool = Field(description="A frame came from it since the chip's last look.")
-
-
-class AddressList(Schema):
-    addresses: list[AddressOut]
 
 
 def change_json(change: VlanChange) -> dict[str, Any]:
@@ -183,7 +188,7 @@ def get_switch(request: ActorRequest, board: str) -> dict[str, Any]:
     return {
         **{name: getattr(now, name) for name in ("read_at", "scan", "scanned_at", "needs_scan", "why_no_access")},
         "drift": list(now.drift),
-        "running": to_document(now.table, running.wiring(row)) if now.table else None,
+        "running": to_document(now.setup, running.wiring(row)) if now.setup else None,
         "revision": now.confirmed.number if now.confirmed else None,
         "change": change_json(change) if change else None,
     }
@@ -213,7 +218,7 @@ def put_vlans(
     document = body.model_dump(mode="json", exclude_unset=True)
     saved = drafts.save_document(row, document, actor, version_of(if_match))
     response["ETag"] = f'"{saved.version}"'
-    return to_document(saved.table, running.wiring(row))
+    return to_document(saved.setup, running.wiring(row))
 
 
 def version_of(if_match: str) -> int | None:
@@ -248,7 +253,7 @@ def put_yaml(request: ActorRequest, response: HttpResponse, board: str) -> dict[
     row, actor = acting(request, board, "switch.edit")
     saved = files.import_yaml(row, files.text_of(request.body), actor)
     response["ETag"] = f'"{saved.version}"'
-    return to_document(saved.table, running.wiring(row))
+    return to_document(saved.setup, running.wiring(row))
 
 
 # Plan and commit
@@ -347,36 +352,4 @@ def restore_revision(request: ActorRequest, response: HttpResponse, board: str, 
     row, actor = acting(request, board, "switch.edit")
     saved = revisions.restore(revisions.find(row, number), actor)
     response["ETag"] = f'"{saved.version}"'
-    return to_document(saved.table, running.wiring(row))
-
-
-# What is going on
-
-
-@router.get("/boards/{board}/switch/ports", response={200: PortList, **ERRORS})
-def list_ports(request: ActorRequest, board: str) -> dict[str, Any]:
-    """Links and counters as the chip has them now."""
-    found = ports.read(find_board(request, board))
-    return {
-        "ports": [
-            {
-                "port": one.place,
-                "link": one.link.up,
-                "mbps": one.link.mbps if one.link.up else 0,
-                "full_duplex": one.link.up and one.link.full_duplex,
-                "counters": asdict(one.counters),
-            }
-            for one in found
-        ]
-    }
-
-
-@router.get("/boards/{board}/switch/fdb", response={200: AddressList, **ERRORS})
-def list_addresses(request: ActorRequest, board: str) -> dict[str, Any]:
-    """The addresses that the switch has learned, and where. Takes 2 s and more."""
-    return {
-        "addresses": [
-            {"mac": one.mac, "vid": one.vid, "ports": list(one.places), "fixed": one.fixed, "seen": one.seen}
-            for one in ports.addresses(find_board(request, board))
-        ]
-    }
+    return to_document(saved.setup, running.wiring(row))
