@@ -59,17 +59,21 @@ def record(
     }
     changed = {name: fields for name, fields in (("before", before), ("after", after)) if fields is not None}
     more = {
-        "actor_user_id": actor.user_id,
-        "role": actor.role,
-        "credential": actor.credential,
+        **_standing(actor),
         "operation": str(operation_id) if operation_id else None,
         "detail": {**(detail or {}), **changed},
     }
-    if actor.token:
-        more["token"] = actor.token
-    if actor.grants:  # beside the role everywhere, what they were at that moment
-        more["rights"] = held_words([grant for grant in actor.grants if grant.runs(timezone.now())])
     return _append(shown, more, operation_id)
+
+
+def _standing(actor: Actor) -> dict[str, Any]:
+    """Who somebody was at that moment: by what they were known, and what they were allowed."""
+    standing = {"actor_user_id": actor.user_id, "role": actor.role, "credential": actor.credential}
+    if actor.token:
+        standing["token"] = actor.token
+    if actor.grants:  # beside the role everywhere
+        standing["rights"] = held_words([grant for grant in actor.grants if grant.runs(timezone.now())])
+    return standing
 
 
 def _append(shown: dict[str, str], more: dict[str, Any], operation_id: UUID | None) -> int:
