@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.views import account, passkeys, people, signing
+from accounts.views import account, notices, passkeys, people, signing
 
 app_name = "accounts"
 urlpatterns = [
@@ -24,6 +24,8 @@ urlpatterns = [
     path("account/passkeys/<int:pk>/remove/", passkeys.remove, name="passkey-remove"),
     path("account/sessions/end-others/", account.end_other_sessions, name="end-other-sessions"),
     path("account/sessions/<str:session>/end/", account.end_session, name="end-session"),
+    path("notices/", notices.unseen, name="notices"),
+    path("notices/<int:pk>/seen", notices.see, name="see-notice"),
     path("people/", people.people, name="people"),
     path("people/<int:pk>/", people.person, name="person"),
     path("people/<int:pk>/role/", people.change_role, name="change-role"),

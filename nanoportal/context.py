@@ -7,6 +7,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
+from accounts.services import notices
 from slots.models import Board
 from slots.services import overview
 
@@ -49,6 +50,11 @@ class Nav:
 def navigation(request: HttpRequest) -> dict[str, Any]:
     """Context processor; a page that draws no frame pays nothing."""
     return {"nav": SimpleLazyObject(lambda: build(request))}
+
+
+def untold(request: HttpRequest) -> dict[str, Any]:
+    """Context processor: what this person has to be told; one query on a page that draws the frame."""
+    return {"notices": notices.unseen(request.user.pk)[: notices.SHOWN]}
 
 
 def build(request: HttpRequest) -> Nav:

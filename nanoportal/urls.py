@@ -9,6 +9,7 @@ urlpatterns = [
     path("healthz", healthz),
     path("api/v1/", api.urls),
     path("", include("accounts.urls")),
+    path("", include("reservations.urls")),
     path("", include("slots.urls")),
     path("", include("consoles.urls")),
     path("", include("operations.urls")),

@@ -6,4 +6,8 @@ class SlotsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
+        from reservations import places
         from slots import checks  # noqa: F401  registers the system checks
+        from slots.services.places import of_board
+
+        places.register(of_board)

@@ -21,11 +21,13 @@ from operations.models import Operation
 from operations.progress import progress_of
 from operations.refusals import Refused
 from operations.roles import may
+from reservations.services import showing
 from slots import questions
 from slots.forms import BoardForm, FencedForm, ResetForm, SeveralForm, SomForm, SomTypeForm
 from slots.models import Board, Slot, Som, SomType
 from slots.questions import Question
 from slots.services import fenced, overview, parts, power, records, several
+from slots.services.places import place_of
 from slots.services.power import Ask
 
 BOARDS_PER_PAGE = 25
@@ -142,6 +144,7 @@ def slot_context(request: ActorRequest, slot: Slot, current: Operation | None = 
         "board": slot.board,
         "som": getattr(slot, "som", None),
         "may_edit": may(request.actor, "slot.edit", slot.resource(slot.board.slug)),
+        "reservations": showing.of_slot(place_of(slot, slot.board.slug), request.actor),
     }
 
 

@@ -13,6 +13,7 @@
 //   data-pick, data-picked-count        check boxes of a bulk action, and where their order is said
 //   data-picked-order                   the field that sends them, in the order of ticking
 //   data-refusals="#id"                 on a form: where its refusal is shown; without a value: such a place
+//   data-moment="id", data-unless="id" a time in the reader's zone, sent as UTC; a check box that it rules out
 //   data-key="3"                        a link that this key follows
 //   data-do="theme|drawer|close|dismiss|reconnect|show-newer"   what a button of the frame does
 import { startClock } from "./clock.js";
@@ -22,6 +23,7 @@ import { startKeeping } from "./keeping.js";
 import { startKeys } from "./keys.js";
 import { startLive } from "./live.js";
 import { startPasskeys } from "./passkeys.js";
+import { startMoments } from "./moments.js";
 import { startSelection } from "./selection.js";
 import { startShell } from "./shell.js";
 import { startToasts } from "./toasts.js";
@@ -33,6 +35,7 @@ startDialogs();
 startPasskeys(); // before the forms, which send others
 startForms();
 startKeeping();
+startMoments();
 startSelection();
 startKeys();
 startLive();
