@@ -129,10 +129,10 @@ class Limits:
         if self.expires_at is not None and now >= self.expires_at:
             return f"This token expired {moment(self.expires_at)}; make a new one."
         if not self.allows(action):
-            fitting = [name for name, actions in SCOPES.items() if action in actions]
             held = ", ".join(sorted(self.scopes)) or "nothing"
-            wanted = " or ".join(fitting)
-            return f"This token is for {held}" + (f"; this needs the scope {wanted}." if wanted else ", and no token.")
+            fitting = " or ".join(name for name, actions in SCOPES.items() if action in actions)
+            lacks = f"this needs the scope {fitting}" if fitting else "this is nothing that a token may do"
+            return f"This token is for {held}; {lacks}."
         if not any(reaches(scope, action, resource) for scope in self.resources):
             return f"This token is for {places(self.resources)}, not for {place_words(resource)}."
         return ""

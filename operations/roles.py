@@ -67,36 +67,39 @@ def may(actor: Actor, action: str, resource: str, now: datetime | None = None) -
     One query each for what is in `RESTRICTABLE` and in `reservations.RESERVED`; else does not block.
     """
     now = now or timezone.now()
-    reason = _not_granted(actor, action, resource, now)
-    if not reason and action in RESTRICTABLE:
-        reason = _restricted(actor, action, resource, now)
-    if reason:
-        return Decision(False, reason)
+    granted = may_by_grant(actor, action, resource, now)
+    if granted and action in RESTRICTABLE:
+        asked = Restriction.objects.filter(resource=resource, action=action).values_list("least_role", flat=True)
+        granted = may_by_grant(actor, action, resource, now, asked.first() or "")
+    if not granted:
+        return granted
     # The portal itself restores and releases whatever people have agreed on.
     others = None if actor == PORTAL else reservations.in_the_way(actor.user_id, action, resource, now)
     return Decision(True) if others is None else Decision(False, reservations.words(others, now), code="reserved")
 
 
-def _not_granted(actor: Actor, action: str, resource: str, now: datetime) -> str:
-    """What their rights and their token say against it; "" for nothing."""
+def may_by_grant(
+    actor: Actor, action: str, resource: str, now: datetime | None = None, least_role: str = ""
+) -> Decision:
+    """The part of `may` that asks no table: what their rights and their token say, by those alone that are at least
+    `least_role` where the resource asks for that. Does not block."""
+    now = now or timezone.now()
     reason = rights.why_not(actor.name, actor.held, action, resource, now)
     if not reason and actor.limits is not None:
         reason = actor.limits.why_not(action, resource, now)
-    return reason
+    if not reason and least_role:
+        reason = _restricted(actor, action, resource, now, least_role)
+    return Decision(not reason, reason)
 
 
-def _restricted(actor: Actor, action: str, resource: str, now: datetime) -> str:
+def _restricted(actor: Actor, action: str, resource: str, now: datetime, least_role: str) -> str:
     """Why what is written down about this resource keeps them out, though their rights would let them in."""
-    asked = Restriction.objects.filter(resource=resource, action=action).values_list("least_role", flat=True).first()
-    if asked is None:
-        return ""
-    enough = rights.at_least(asked)
-    fitting = [grant for grant in actor.held if grant.role in enough]
-    if any(grant.gives(action, resource) and grant.runs(now) for grant in fitting):
+    enough = rights.at_least(least_role)
+    if any(grant.role in enough and grant.gives(action, resource) and grant.runs(now) for grant in actor.held):
         return ""
     held = rights.held_words([grant for grant in actor.held if grant.runs(now)], rights.board_of(resource))
     doing = rights.ACTIONS[action].format(place=rights.place_words(resource))
-    return f"{doing} needs the role {rights.role_words(asked)}; {actor.name or 'nobody'} {held}."
+    return f"{doing} needs the role {rights.role_words(least_role)}; {actor.name or 'nobody'} {held}."
 
 
 def may_somewhere(actor: Actor, action: str, board: str) -> Decision:
@@ -105,9 +108,9 @@ def may_somewhere(actor: Actor, action: str, board: str) -> Decision:
     now = timezone.now()
     scopes = [*(grant.scope for grant in actor.held), *(actor.limits.resources if actor.limits else ())]
     for place in [board, *sorted({scope for scope in scopes if rights.board_of(scope) == board})]:
-        if not _not_granted(actor, action, place, now):
+        if may_by_grant(actor, action, place, now):
             return Decision(True)
-    return may(actor, action, board, now)
+    return may_by_grant(actor, action, board, now)
 
 
 def require(actor: Actor, action: str, resource: str) -> None:
@@ -119,7 +122,11 @@ def require(actor: Actor, action: str, resource: str) -> None:
         raise NotPermitted(decision.reason, code=decision.code)
 
 
-_renew: Callable[[Actor], Actor] = lambda actor: actor
+def _as_it_was(actor: Actor) -> Actor:
+    return actor
+
+
+_renew: Callable[[Actor], Actor] = _as_it_was
 
 
 def renew_by(renew: Callable[[Actor], Actor]) -> None:

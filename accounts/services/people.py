@@ -1,60 +1,73 @@
-"""What can be done with people: add, change, switch off; each act on record."""
+"""What can be done with people: add, change, switch off, remove; each act on record. Somebody can always administer."""
 
+import contextlib
+from collections.abc import Iterator
+
+from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
 from django.db import transaction
+from django.db.models import Q, QuerySet
 
 from accounts import access
-from accounts.models import Role, User
+from accounts.models import Kind, RightGrant, Role, User
 from operations import audit
 from operations.refusals import BadRequest, Conflict
+from operations.rights import EVERYWHERE
 from operations.roles import Actor
 
 
 def add_person(actor: Actor, name: str, role: str, password: str) -> User:
     """Add somebody. The name and password were validated by the form or command that asks."""
-    person = User(username=name, role=role_of(role))
+    person = User(username=name, role=role_of(role, may_be_none=True))
     person.set_password(password)
     with transaction.atomic():
         person.save()
-        audit.record("person.add", actor=actor, target=f"person:{name}", detail={"role": role})
+        audit.record("person.add", actor=actor, target=target_of(person), detail={"role": role})
     return person
 
 
 def change_role(actor: Actor, person: User, role: str) -> None:
-    """Give somebody another role. Raises Conflict for the last administrator."""
-    with transaction.atomic():
-        person = locked(person)
+    """Make somebody something else everywhere; "" leaves them what they and their groups were granted. Raises
+    Conflict for the last administrator."""
+    with deciding(person.username):
+        person = User.objects.get(pk=person.pk)
         before = person.role
-        if before == role_of(role):
+        if before == role_of(role, may_be_none=True):
             return
-        keep_an_administrator(person)
         person.role = role
         person.save(update_fields=["role"])
-        audit.record(
-            "person.role", actor=actor, target=f"person:{person.username}", detail={"before": before, "after": role}
-        )
+        detail = {"before": before, "after": role}
+        audit.record("person.role", actor=actor, target=target_of(person), detail=detail)
 
 
 def switch_off(actor: Actor, person: User) -> None:
     """End somebody's access; their history stays. Raises Conflict for the last administrator."""
-    with transaction.atomic():
-        person = locked(person)
+    with deciding(person.username):
+        person = User.objects.get(pk=person.pk)
         if not person.is_active:
             return
-        keep_an_administrator(person)
         person.is_active = False
         person.save(update_fields=["is_active"])
-        audit.record("person.switch-off", actor=actor, target=f"person:{person.username}")
+        audit.record("person.switch-off", actor=actor, target=target_of(person))
 
 
 def switch_on(actor: Actor, person: User) -> None:
     """Let somebody in again, with the role and password they had."""
-    with transaction.atomic():
-        person = locked(person)
+    with deciding(person.username):
+        person = User.objects.get(pk=person.pk)
         if person.is_active:
             return
         person.is_active = True
         person.save(update_fields=["is_active"])
-        audit.record("person.switch-on", actor=actor, target=f"person:{person.username}")
+        audit.record("person.switch-on", actor=actor, target=target_of(person))
+
+
+def remove(actor: Actor, person: User) -> None:
+    """Delete an account with its rights, sessions and tokens; their history stays under their name. Raises Conflict
+    for the last administrator."""
+    with deciding(person.username):
+        detail = {"before": {"role": person.role, "grants": [str(grant) for grant in person.grants.all()]}}
+        User.objects.filter(pk=person.pk).delete()  # (the instance keeps its key, should this be undone)
+        audit.record("person.remove", actor=actor, target=target_of(person), detail=detail)
 
 
 def set_password(actor: Actor, person: User, password: str) -> None:
@@ -62,27 +75,43 @@ def set_password(actor: Actor, person: User, password: str) -> None:
     person.set_password(password)
     with transaction.atomic():
         person.save(update_fields=["password"])
-        audit.record("person.password", actor=actor, target=f"person:{person.username}")
+        audit.record("person.password", actor=actor, target=target_of(person))
 
 
-def locked(person: User) -> User:
-    """The person as they are now, while nobody else decides about administrators (until the commit)."""
-    access.bump()
-    return User.objects.get(pk=person.pk)
+def target_of(person: User) -> str:
+    """The name under which acts on a person are on record."""
+    return f"person:{person.username}"
 
 
-def keep_an_administrator(person: User) -> None:
-    """Raise Conflict if nobody but `person` could administer the portal."""
-    others = User.objects.filter(role=Role.ADMINISTRATOR, is_active=True).exclude(pk=person.pk)
-    if person.is_administrator and not others.exists():
-        raise Conflict(
-            f"{person.username} is the last administrator; make somebody else administrator first.",
-            code="last-administrator",
-        )
+# ---- The last administrator --------------------------------------------------------------------------------------
 
 
-def role_of(word: str) -> str:
+def administrators() -> QuerySet[User]:
+    """Who can sign in and administer everything, with no end in sight: by their role, or by a grant to them or a group
+    of theirs."""
+    lasting = RightGrant.objects.filter(role=Role.ADMINISTRATOR, scope=EVERYWHERE, until=None)
+    granted = Q(pk__in=lasting.values("user")) | Q(groups__in=lasting.values("group"))
+    active = User.objects.filter(is_active=True, kind=Kind.PERSON)
+    with_password = active.exclude(password__startswith=UNUSABLE_PASSWORD_PREFIX)  # not those who are only invited
+    return with_password.filter(Q(role=Role.ADMINISTRATOR) | granted).distinct()
+
+
+@contextlib.contextmanager
+def deciding(name: str) -> Iterator[None]:
+    """A transaction in which nobody else decides about people and their rights. Raises Conflict, and undoes all that
+    was done in it to `name`, if it leaves nobody who could administer the portal."""
+    with transaction.atomic():
+        access.bump()
+        had_one = administrators().exists()
+        yield
+        if had_one and not administrators().exists():
+            raise Conflict(
+                f"{name} is the last administrator; make somebody else administrator first.", code="last-administrator"
+            )
+
+
+def role_of(word: str, *, may_be_none: bool = False) -> str:
     """The role of that name. Raises BadRequest, naming the roles there are."""
-    if word not in Role.values:
+    if word not in Role.values and not (may_be_none and not word):
         raise BadRequest(f"There is no role {word}; the roles are {', '.join(Role.values)}.", code="unknown-role")
     return word

@@ -17,6 +17,7 @@ from django.utils import timezone
 from accounts import access
 from accounts.actors import actor_for
 from accounts.models import Role, User
+from accounts.services.people import administrators
 from operations import audit
 from operations.refusals import Conflict, Expired, NotFound
 
@@ -42,7 +43,7 @@ class SetupToken:
 
 def administrator_exists() -> bool:
     """Whether set-up is over. Somebody switched off does not count: nobody could sign in as them."""
-    return User.objects.filter(role=Role.ADMINISTRATOR, is_active=True).exists()
+    return administrators().exists()
 
 
 def make_setup_token(data_dir: Path, monotonic: Monotonic = time.monotonic) -> str | None:

@@ -23,7 +23,7 @@ def test_reading_and_typing_are_restricted_apart(administrator, operator):
     restrict(CONSOLE, "console.write", "administrator", administrator)
     assert may(operator, "console.read", CONSOLE)
     refusal = may(operator, "console.write", CONSOLE)
-    assert refusal.reason == "This needs the role administrator; olga is operator."
+    assert refusal.reason == "Typing on the console of slot 3 needs the role administrator; olga is operator."
 
 
 def test_a_restriction_can_be_changed_and_taken_away(administrator, operator, viewer):

@@ -1,0 +1,164 @@
+"""Giving and taking rights, for people and groups, and saying why somebody may not; each act on record."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.auth.models import Group
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts import places
+from accounts.actors import actor_for
+from accounts.models import ConsoleRight, RightGrant, User
+from accounts.services.people import deciding, role_of
+from operations import audit, rights, roles
+from operations.models import Restriction
+from operations.refusals import BadRequest, NotFound
+from operations.roles import Actor, Decision
+
+Holder = User | Group
+
+
+def give(
+    actor: Actor, holder: Holder, role: str, scope: str, *, until: datetime | None = None, console: str = ""
+) -> RightGrant:
+    """Give a person or a group a role on a scope, in place of the same one with another end. Raises BadRequest for a
+    role, scope or console right that there is not, or an end that has passed; Conflict if it takes the end off nobody
+    but the last administrator."""
+    role_of(role)
+    places.scope_of(scope)
+    if console not in ConsoleRight.values:
+        raise BadRequest(f"There is no console right {console!r}; it is none, read or write.", code="unknown-console")
+    if until is not None and until <= timezone.now():
+        raise BadRequest("This right would have ended already; choose a later time.", code="ended-already")
+    with deciding(name_of(holder)):
+        row = RightGrant.objects.filter(**_held_by(holder), role=role, scope=scope).first()
+        before = words(row) if row else None
+        row = row or RightGrant(**_held_by(holder), role=role, scope=scope)
+        row.until, row.console, row.given_by, row.given_at = until, console, actor.name, timezone.now()
+        row.save()
+        detail = {"before": before, "after": words(row)}
+        audit.record("right.give", actor=actor, target=target_of(holder), detail=detail)
+    return row
+
+
+def take(actor: Actor, row: RightGrant) -> None:
+    """Take a right away. Raises Conflict for what makes the last administrator, NotFound if it is gone already."""
+    holder = holder_of(row)
+    with deciding(name_of(holder)):
+        before = words(row)
+        if not RightGrant.objects.filter(pk=row.pk).exists():
+            raise NotFound("This right was taken away already.", code="unknown-right")
+        row.delete()
+        audit.record("right.take", actor=actor, target=target_of(holder), detail={"before": before, "after": None})
+
+
+def holder_of(row: RightGrant) -> Holder:
+    """The person or the group that has it."""
+    holder = row.user or row.group
+    assert holder is not None  # the table's own constraint
+    return holder
+
+
+def name_of(holder: Holder) -> str:
+    return holder.username if isinstance(holder, User) else f"the group {holder.name}"
+
+
+def target_of(holder: Holder) -> str:
+    """The name under which acts on them are on record."""
+    return f"person:{holder.username}" if isinstance(holder, User) else f"group:{holder.name}"
+
+
+def _held_by(holder: Holder) -> dict[str, Holder]:
+    return {"user": holder} if isinstance(holder, User) else {"group": holder}
+
+
+def words(row: RightGrant) -> str:
+    """ "operator on slot 3 of demo, until 2026-11-24 at 18:00 UTC"."""
+    said = f"{rights.role_words(row.role)} on {rights.places([row.scope])}"
+    if row.console:
+        said += f", consoles: {row.get_console_display().lower()}"
+    return f"{said}, until {row.until:%Y-%m-%d %H:%M} UTC" if row.until else said
+
+
+def of_person(person: User) -> list[RightGrant]:
+    """What a person was granted, and their groups; the ended ones too. One query."""
+    rows = RightGrant.objects.filter(Q(user=person) | Q(group__user=person))
+    return list(rows.select_related("group").distinct())
+
+
+# ---- Who may what ------------------------------------------------------------------------------------------------
+
+
+def explain(person: User, action: str, resource: str) -> Decision:
+    """Whether somebody may do that now, with the reason for a no, as every door would answer them. Raises BadRequest
+    for an action that there is not."""
+    if action not in rights.ACTIONS:
+        raise BadRequest(f"There is no action {action}; look it up in the list of rights.", code="unknown-action")
+    return roles.may(actor_for(person), action, resource)
+
+
+#: The letters of the matrix: what they stand for, and the action.
+LETTERS = (
+    ("S", "see", "view"),
+    ("P", "power", "power"),
+    ("K", "type on console", "console.write"),
+    ("F", "flash", "flash"),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What somebody may do to one slot: each letter with yes or no."""
+
+    number: int
+    letters: tuple[tuple[str, bool], ...]
+
+    @property
+    def said(self) -> str:
+        """The same in words: "see and power"; "nothing"."""
+        words = {letter: word for letter, word, _ in LETTERS}
+        return rights.listing([words[letter] for letter, allowed in self.letters if allowed]) or "nothing"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A person of the matrix."""
+
+    person: User
+    role: str
+    groups: list[str]
+    ends_at: datetime | None
+    cells: list[Cell]
+
+
+def matrix(people: Iterable[User], board: places.Board) -> list[Row]:
+    """What each of `people` may do to each slot of a board, reservations aside. Three queries, whatever their number.
+    `people` must have `groups` and `grants` prefetched, and their groups' grants."""
+    now = timezone.now()
+    asked = {
+        (row.resource, row.action): row.least_role
+        for row in Restriction.objects.filter(resource__startswith=f"{board.slug}/")
+    }
+    return [_row(person, board, asked, now) for person in people]
+
+
+def _row(person: User, board: places.Board, asked: dict[tuple[str, str], str], now: datetime) -> Row:
+    groups = list(person.groups.all())
+    held = [*person.grants.all(), *(grant for group in groups for grant in group.grants.all())]
+    grants = tuple(row.grant for row in held) if person.is_active else ()
+    actor = Actor(person.username, person.role if person.is_active else "", person.pk, grants=grants)
+    cells = [_cell(actor, board.slug, slot.number, asked, now) for slot in board.slots]
+    role = rights.held_words([grant for grant in actor.held if grant.runs(now)], board.slug)
+    return Row(person, role, [group.name for group in groups], rights.next_end(grants, None, now), cells)
+
+
+def _cell(actor: Actor, board: str, number: int, asked: dict[tuple[str, str], str], now: datetime) -> Cell:
+    letters = []
+    for letter, _, action in LETTERS:
+        kind = "uart" if action.startswith("console.") else "slot"
+        resource = f"{board}/{kind}:{number}"
+        least = asked.get((resource, action), "")
+        letters.append((letter, bool(roles.may_by_grant(actor, action, resource, now, least))))
+    return Cell(number, tuple(letters))
