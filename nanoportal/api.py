@@ -13,6 +13,7 @@ from images.api import router as images_router
 from operations.api import router as operations_router
 from operations.http import note_refusal, problem, status_of
 from operations.refusals import BadRequest, NotPermitted, Refused
+from reservations.api import router as reservations_router
 from slots.api import router as slots_router
 from switch.api import router as switch_router
 
@@ -34,6 +35,7 @@ api = NinjaAPI(
     urls_namespace="api",
 )
 api.add_router("", slots_router)
+api.add_router("", reservations_router)
 api.add_router("", consoles_router)
 api.add_router("", operations_router)
 api.add_router("", images_router)

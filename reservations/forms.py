@@ -43,4 +43,4 @@ class SpanForm(forms.Form):
     """Which days the calendar shows."""
 
     first = forms.DateField(required=False)
-    days = forms.TypedChoiceField(choices=[(7, "Week"), (28, "Month")], coerce=int, required=False, empty_value=7)
+    days = forms.TypedChoiceField(choices=[(7, "Week"), (28, "Month")], coerce=int, required=False)

@@ -7,9 +7,10 @@ from uuid import UUID
 from django.http import HttpResponse
 from ninja import Field, Header, Router, Schema, Status
 
-from operations import roles
+from operations import reservations, roles
 from operations.api import OperationOut, Problem, operation_out
 from operations.http import ActorRequest, begin_act
+from operations.models import Reservation
 from slots.models import Board, Slot
 from slots.services import overview, power
 from slots.services.power import Ask
@@ -51,6 +52,15 @@ class SomOut(Schema):
     peak_watts: float
 
 
+class HeldOut(Schema):
+    """Who has reserved the slot now."""
+
+    id: int
+    holder: str
+    purpose: str
+    ends_at: datetime
+
+
 class SlotOut(Schema):
     number: int
     controller: bool
@@ -58,6 +68,7 @@ class SlotOut(Schema):
     power: PowerOut
     resets: list[ResetOffer]
     operation: UUID | None
+    reservation: HeldOut | None
 
 
 class BoardRow(Schema):
@@ -88,7 +99,7 @@ class ResetIn(Schema):
     accept_stranding: bool = Field(False, description="Needed for a ForceOff that a CM5 does not recover from.")
 
 
-def slot_json(slot: Slot, operation: Any = None) -> dict[str, Any]:
+def slot_json(slot: Slot, operation: Any = None, held: Reservation | None = None) -> dict[str, Any]:
     som = getattr(slot, "som", None)
     return {
         "number": slot.number,
@@ -108,6 +119,7 @@ def slot_json(slot: Slot, operation: Any = None) -> dict[str, Any]:
             for action in overview.actions(slot)
         ],
         "operation": operation.pk if operation else None,
+        "reservation": held,
     }
 
 
@@ -141,6 +153,7 @@ def get_board(request: ActorRequest, board: str) -> dict[str, Any]:
     row = overview.find_board(board)
     view = overview.board_view(row)
     soms = [slot for slot in view.slots if not slot.empty]
+    held = reservations.held([slot.slot.resource(board) for slot in view.slots])
     return {
         "slug": row.slug,
         "name": row.name,
@@ -152,7 +165,7 @@ def get_board(request: ActorRequest, board: str) -> dict[str, Any]:
         "counted_watts": view.budget.counted_watts,
         "headroom_watts": view.budget.headroom_watts,
         "power_lost_at": row.power_lost_at,
-        "slots": [slot_json(slot.slot, slot.operation) for slot in view.slots],
+        "slots": [slot_json(slot.slot, slot.operation, held.get(slot.slot.resource(board))) for slot in view.slots],
     }
 
 
@@ -162,7 +175,7 @@ def get_slot(request: ActorRequest, board: str, number: int) -> dict[str, Any]:
     roles.require(request.actor, "view", f"{board}/slot:{number}")
     slot = power.find_slot(board, number)
     operations = {row.resource: row for row in overview.open_operations(board)}
-    return slot_json(slot, operations.get(slot.resource(board)))
+    return slot_json(slot, operations.get(slot.resource(board)), reservations.holder(slot.resource(board)))
 
 
 @router.post("/boards/{board}/slots/{int:number}/reset", response={202: OperationOut, **ERRORS})

@@ -10,6 +10,7 @@ from operations import events
 from operations.refusals import NotFound
 
 SHOWN = 5  # at once; the others come up as these are put away
+BIGGEST = 2**63 - 1  # number that a database takes
 KEPT, KEPT_SEEN = timedelta(days=90), timedelta(days=30)
 
 
@@ -29,7 +30,7 @@ def unseen(user_id: int | None) -> QuerySet[Notice]:
 
 def see(user_id: int | None, notice_id: int) -> Notice:
     """They have seen it. Raises `NotFound` for a notice that is not theirs."""
-    notice = Notice.objects.filter(pk=notice_id).first()
+    notice = Notice.objects.filter(pk=min(notice_id, BIGGEST)).first()
     if notice is None or notice.user_id != user_id:
         raise NotFound("There is no such notice.", code="unknown-notice")
     if notice.seen_at is None:

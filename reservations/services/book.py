@@ -112,7 +112,9 @@ def record(
         actor=actor,
         target=row.resource,
         reason=reason,
-        detail={"reservation": row.pk, "holder": row.holder, "before": before or {}, "after": state_of(row)},
+        detail={"reservation": row.pk, "holder": row.holder},
+        before=before or {},
+        after=state_of(row),
     )
     events.hint("reservation", rights.board_of(row.resource), rights.slot_of(row.resource))
 

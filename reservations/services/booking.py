@@ -14,6 +14,7 @@ from reservations.services import book
 from reservations.services.book import Page, period_of
 
 OPEN_AT_MOST = 20  # reservations of one person, on all boards
+BIGGEST = 2**63 - 1  # number that a database takes
 BREAKER_HAS = timedelta(hours=1)  # what whoever breaks the glass holds the slot for, at most
 
 
@@ -29,10 +30,17 @@ class Wish:
 
 def find(reservation_id: int, actor: Actor) -> Reservation:
     """The reservation of that number. Raises `NotFound` if there is none, or none that the actor may see."""
-    row = Reservation.objects.filter(pk=reservation_id).first()
+    row = Reservation.objects.filter(pk=min(reservation_id, BIGGEST)).first()
     if row is None or not roles.may(actor, "view", row.resource):
         raise NotFound(f"There is no reservation {reservation_id}.", code="unknown-reservation")
     return row
+
+
+def with_zone(when: datetime | None) -> datetime | None:
+    """A time as it came from outside. Raises `BadRequest` for one without its zone: nobody guesses which is meant."""
+    if when is not None and when.tzinfo is None:
+        raise BadRequest("A time needs its zone, as in 2026-11-23T18:00:00Z.", code="zone")
+    return when
 
 
 def reserve(place: Place, wish: Wish, actor: Actor) -> Reservation:

@@ -111,6 +111,25 @@ def shown_of(resource: str, page: book.Page, actor: Actor, now: datetime) -> lis
     ]
 
 
+def own(actor: Actor) -> list[Shown]:
+    """What is the person's own on all boards, as far as they may still see it. A query for each slot."""
+    now = timezone.now()
+    mine = Reservation.objects.filter(user_id=actor.user_id or 0, state__in=OPEN_RESERVATIONS)
+    resources = sorted({row.resource for row in mine if roles.may(actor, "view", row.resource)})
+    return [one for name in resources for one in shown_of(name, book.read(name), actor, now) if one.mine]
+
+
+def of_row(row: Reservation, actor: Actor) -> Shown:
+    """One reservation, also after it is over. One query if it is open."""
+    if row.is_open:
+        for shown in shown_of(row.resource, book.read(row.resource), actor, timezone.now()):
+            if shown.row.pk == row.pk:
+                return shown
+    mine = actor.user_id is not None and row.user_id == actor.user_id
+    begin = row.starts_at or row.queued_at
+    return Shown(row, Period(begin, row.ended_at or row.ends_at or begin), mine, may_break=False)
+
+
 def open_of(resources: Sequence[str], actor: Actor) -> list[Shown]:
     """What is open of several slots, slot by slot. One query."""
     now = timezone.now()

@@ -1,0 +1,185 @@
+"""Reservations and notices over REST."""
+
+from datetime import datetime
+from typing import Any, Literal
+
+from ninja import Field, Query, Router, Schema, Status
+
+from accounts.models import Notice
+from accounts.services import notices
+from operations import rights, roles
+from operations.api import Problem
+from operations.http import ActorRequest, begin_act
+from operations.models import Reservation
+from reservations import places
+from reservations.services import booking, showing
+from reservations.services.booking import Wish
+
+router = Router(tags=["reservations"])
+ERRORS = dict.fromkeys((400, 401, 403, 404, 409), Problem)
+
+
+class ReservationOut(Schema):
+    id: int
+    board: str
+    slot: int
+    holder: str
+    mine: bool
+    purpose: str
+    state: Literal["waiting", "planned", "active", "ended", "broken"]
+    starts_at: datetime | None = Field(description="null while it waits in the queue")
+    ends_at: datetime | None
+    expected_at: datetime | None = Field(description="for one that waits: when its turn can be expected")
+    turn: int = Field(description="place in the queue, 1 is next; 0 for one that does not wait")
+    wanted_seconds: int
+    queued_at: datetime
+    ended_at: datetime | None
+    ended_why: str
+    broken_by: str
+    broken_reason: str
+
+
+class ReservationList(Schema):
+    count: int
+    reservations: list[ReservationOut]
+
+
+class ReserveIn(Schema):
+    purpose: str = Field(max_length=200, examples=["swap SSD"])
+    seconds: int = Field(ge=1, le=10_000_000, description="300 (five minutes) to 1209600 (14 days)", examples=[7200])
+    starts_at: datetime | None = Field(None, description="a time to come, with its zone; none is now")
+    queue: bool = Field(False, description="join the queue: it begins when the slot is free, at once if it is")
+
+
+class ChangeIn(Schema):
+    ends_at: datetime = Field(description="the new end, with its zone", examples=["2026-11-23T18:00:00Z"])
+
+
+class BreakIn(Schema):
+    reason: str = Field(max_length=300, examples=["The fan is on fire."])
+
+
+class NoticeOut(Schema):
+    id: int
+    at: datetime
+    text: str
+    link: str
+
+
+class NoticeList(Schema):
+    count: int
+    notices: list[NoticeOut]
+
+
+class Span(Schema):
+    """Which reservations, and which page of them."""
+
+    mine: bool = False
+    slot: int | None = Field(None, ge=1, le=7)
+    offset: int = Field(0, ge=0, le=1_000_000)
+    limit: int = Field(50, ge=1, le=200)
+
+
+def reservation_json(shown: showing.Shown) -> dict[str, Any]:
+    """A reservation as the API shows it."""
+    row = shown.row
+    plain = {name: getattr(row, name) for name in ReservationOut.model_fields if hasattr(row, name)}
+    return plain | {
+        "board": rights.board_of(row.resource),
+        "slot": shown.number,
+        "mine": shown.mine,
+        "expected_at": shown.period.starts_at if shown.turn else None,
+        "turn": shown.turn,
+    }
+
+
+def _shown(request: ActorRequest, row: Reservation) -> dict[str, Any]:
+    return reservation_json(showing.of_row(row, request.actor))
+
+
+def _page(found: list[showing.Shown], span: Span) -> dict[str, Any]:
+    kept = [one for one in found if (one.mine or not span.mine) and span.slot in (None, one.number)]
+    page = kept[span.offset : span.offset + span.limit]
+    return {"count": len(kept), "reservations": [reservation_json(one) for one in page]}
+
+
+@router.get("/boards/{board}/reservations", response={200: ReservationList, **ERRORS})
+def board_reservations(request: ActorRequest, board: str, span: Query[Span]) -> dict[str, Any]:
+    """What is reserved, planned and waited for on a board and not over yet, slot by slot."""
+    roles.require(request.actor, "view", board)
+    seen = [place.resource for place in places.of_board(board) if roles.may(request.actor, "view", place.resource)]
+    return _page(showing.open_of(seen, request.actor), span)
+
+
+@router.get("/reservations", response={200: ReservationList, **ERRORS})
+def own_reservations(request: ActorRequest, span: Query[Span]) -> dict[str, Any]:
+    """One's own reservations on all boards that are not over yet."""
+    roles.require(request.actor, "view", "portal")
+    return _page(showing.own(request.actor), span)
+
+
+@router.post("/boards/{board}/slots/{int:number}/reservations", response={201: ReservationOut, **ERRORS})
+def reserve_slot(request: ActorRequest, board: str, number: int, body: ReserveIn) -> Any:
+    """Take a slot now, plan to have it, or join its queue. Meanwhile nobody else can power, flash or type there.
+
+    409 with code `reserved` (somebody has it or comes first), `overlap` (somebody has planned to have it then),
+    `yours-already`, `too-many`, or `busy` while somebody else's operation goes on there.
+    """
+    actor = begin_act(request, "reservation.make", f"{board}/slot:{number}")
+    roles.require(actor, "reserve", f"{board}/slot:{number}")
+    wish = Wish(body.purpose, body.seconds, booking.with_zone(body.starts_at), body.queue)
+    return Status(201, _shown(request, booking.reserve(places.find(board, number), wish, actor)))
+
+
+@router.get("/reservations/{int:reservation_id}", response={200: ReservationOut, **ERRORS})
+def get_reservation(request: ActorRequest, reservation_id: int) -> dict[str, Any]:
+    """One reservation, also after it is over."""
+    return _shown(request, booking.find(reservation_id, request.actor))
+
+
+@router.patch("/reservations/{int:reservation_id}", response={200: ReservationOut, **ERRORS})
+def change_reservation(request: ActorRequest, reservation_id: int, body: ChangeIn) -> dict[str, Any]:
+    """Move the end of one's own reservation; 409 while somebody waits, or has planned to have the slot then."""
+    row = _asked(request, reservation_id, "reservation.extend")
+    ends_at = booking.with_zone(body.ends_at) or body.ends_at
+    return _shown(request, booking.change_end(row.pk, ends_at, request.actor))
+
+
+@router.delete("/reservations/{int:reservation_id}", response={200: ReservationOut, **ERRORS})
+def release_reservation(request: ActorRequest, reservation_id: int) -> dict[str, Any]:
+    """Give a slot back, give up a plan, or leave the queue; the next in the queue has their turn."""
+    row = _asked(request, reservation_id, "reservation.end")
+    return _shown(request, booking.release(row.pk, request.actor))
+
+
+@router.post("/reservations/{int:reservation_id}/break", response={200: ReservationOut, **ERRORS})
+def break_reservation(request: ActorRequest, reservation_id: int, body: BreakIn) -> dict[str, Any]:
+    """Override somebody's reservation (administrators). Whoever breaks an active one has the slot for an hour at most.
+    Answers with what became of the reservation that was overridden."""
+    row = _asked(request, reservation_id, "reservation.break")
+    booking.break_glass(row.pk, body.reason, request.actor)
+    return _shown(request, booking.find(row.pk, request.actor))
+
+
+def _asked(request: ActorRequest, reservation_id: int, action: str) -> Reservation:
+    """The reservation that an act is about, once it is on record who asks for what."""
+    begin_act(request, action, f"reservation:{reservation_id}")
+    row = booking.find(reservation_id, request.actor)
+    begin_act(request, action, row.resource)
+    return row
+
+
+# ---- Notices
+
+
+@router.get("/notices", response={200: NoticeList, **ERRORS}, tags=["notices"])
+def list_notices(request: ActorRequest) -> dict[str, Any]:
+    """What one has to be told and has not put away yet, the oldest first; 50 at most."""
+    found = notices.unseen(request.actor.user_id)
+    return {"count": found.count(), "notices": list(found[:50])}
+
+
+@router.post("/notices/{int:notice_id}/seen", response={200: NoticeOut, **ERRORS}, tags=["notices"])
+def see_notice(request: ActorRequest, notice_id: int) -> Notice:
+    """Put a notice away."""
+    return notices.see(request.actor.user_id, notice_id)
