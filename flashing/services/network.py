@@ -14,6 +14,7 @@ from typing import Any, Literal
 from django.conf import settings
 from django.db import transaction
 
+from flashing.services import machines
 from hardware.errors import HardwareError, RemoteRefused
 from hardware.flash import network
 from hardware.flash.network import RemoteDisk
@@ -29,15 +30,22 @@ KEPT = 200  # of the disks that were shown: those of some twenty SOMs
 class HostKeySight:
     """The host key that a machine shows now, and what is thought of it; `accepted` is the accepted fingerprint or "".
 
-    `state`: "new" (nobody has accepted any), "accepted" (this one), "changed" (another one: the machine was set up anew
-    or is not the one that it was).
+    `state`: "new" (nobody has accepted any), "accepted" (this one, for this slot), "elsewhere" (this one, but for the
+    slot in `settled`, "" if that was not said), "changed" (another one: the machine was set up anew or is not the one
+    that it was).
     """
 
     address: RemoteAddress
     kind: str
     fingerprint: str
     accepted: str
-    state: Literal["new", "accepted", "changed"]
+    state: Literal["new", "accepted", "elsewhere", "changed"]
+    settled: str = ""
+
+    @property
+    def elsewhere(self) -> str:
+        """ "slot 5 of b1", if its key was accepted for that."""
+        return machines.place_words(self.settled) if self.settled else ""
 
 
 def keys() -> SshKeys:
@@ -51,22 +59,31 @@ def public_key() -> str:
         return keys().public_key()
 
 
-def fingerprint(host: str, actor: Actor) -> HostKeySight:
-    """Asks the machine for its host key. Raises NotPermitted, BadRequest for the address, Unavailable."""
-    roles.require(actor, "flash", "portal")
+def fingerprint(resource: str, host: str, actor: Actor) -> HostKeySight:
+    """Asks the machine for its host key; `resource` is the slot whose SOM it is said to be, "b1/slot:3".
+
+    Raises NotPermitted, BadRequest for the address, Unavailable.
+    """
+    roles.require(actor, "flash", resource)
     address = _address(host)
     with _as_refusals():
         shown, known = scan_host_key(address), keys().known(address)
-    state: Literal["new", "accepted", "changed"] = "new" if not known else "accepted" if known == shown else "changed"
-    return HostKeySight(address, shown.kind, shown.fingerprint, known.fingerprint if known else "", state)
+    if known is None:
+        return HostKeySight(address, shown.kind, shown.fingerprint, "", "new")
+    if known != shown:
+        return HostKeySight(address, shown.kind, shown.fingerprint, known.fingerprint, "changed")
+    settled = machines.slot_of(keys(), shown.fingerprint)
+    state: Literal["accepted", "elsewhere"] = "accepted" if settled == resource else "elsewhere"
+    return HostKeySight(address, shown.kind, shown.fingerprint, known.fingerprint, state, settled)
 
 
-def trust(host: str, fingerprint: str, actor: Actor) -> None:
-    """Accepts the host key with the fingerprint that the person has compared, instead of any other before it.
+def trust(resource: str, host: str, fingerprint: str, actor: Actor) -> None:
+    """Accepts the host key with the fingerprint that the person has compared, instead of any other before it, as that
+    of the SOM in this slot and no other.
 
     Raises NotPermitted, BadRequest for the address, Conflict if the machine shows another one by now, Unavailable.
     """
-    roles.require(actor, "flash", "portal")
+    roles.require(actor, "flash", resource)
     address = _address(host)
     with _as_refusals():
         shown, before = scan_host_key(address), keys().known(address)
@@ -75,35 +92,45 @@ def trust(host: str, fingerprint: str, actor: Actor) -> None:
             f"{address} shows the host key {shown.fingerprint}, which is not the one that was compared.",
             code="host-key-changed",
         )
-    detail = {"kind": shown.kind, "before": before.fingerprint if before else "", "after": shown.fingerprint}
+    detail = {
+        "host": address.known_as,
+        "kind": shown.kind,
+        "before": before.fingerprint if before else "",
+        "after": shown.fingerprint,
+        "slot_before": machines.slot_of(keys(), shown.fingerprint),
+    }
     with _as_refusals(), transaction.atomic():
         keys().trust(address, shown)
-        audit.record("flash.trust-host", actor=actor, target=f"host:{address.known_as}", detail=detail)
+        machines.settle(keys(), shown.fingerprint, resource)
+        audit.record("flash.trust-host", actor=actor, target=resource, detail=detail)
 
 
-def disks(host: str, actor: Actor) -> tuple[RemoteDisk, ...]:
+def disks(resource: str, host: str, actor: Actor) -> tuple[RemoteDisk, ...]:
     """The disks of the SOM there, those that may be written to first; the others say why not (`uses`).
 
     Raises NotPermitted, BadRequest for the address, Unavailable with the code of what was in the way (host-key-unknown,
-    host-key-changed, remote-refused, remote-unavailable, program-missing).
+    host-key-changed, target-refused for another slot's machine, remote-refused, remote-unavailable, program-missing).
     """
-    roles.require(actor, "flash", "portal")
+    roles.require(actor, "flash", resource)
     address = _address(host)
     with _as_refusals():
+        machines.refuse_another_slots(keys(), address, resource)
         found = network.list_disks(address, keys())
         _keep_shown(found)
     return tuple(sorted(found, key=lambda disk: bool(disk.uses)))
 
 
-def parse(text: str) -> tuple[str, str]:
+def parse(resource: str, text: str) -> tuple[str, str]:
     """The disk's name and its place as they are kept, from "root@CM5.lan:/dev/nvme0n1" (or a blank before the disk).
 
-    Raises BadRequest.
+    Raises BadRequest, Unavailable if that machine is not known as the one in this slot.
     """
     try:
         address, disk = network.parse_place(":".join(text.split()))
     except RemoteRefused as error:
         raise BadRequest(str(error), code="bad-address") from error
+    with _as_refusals():
+        machines.refuse_another_slots(keys(), address, resource)
     return disk, network.place_of(address, disk)
 
 

@@ -155,7 +155,7 @@ def _review_job(slot: Slot, target: TargetAsk) -> ReviewJob:
         raise refusals.Conflict(f"Slot {slot.number}: {chosen.words}", code="method-not-available")
     medium, address = target.medium, chosen.address
     if target.method == Method.NETWORK:
-        medium, address = network.parse(target.address)
+        medium, address = network.parse(slot.resource(slot.board.slug), target.address)
     elif target.medium not in chosen.media:
         raise refusals.BadRequest(
             f"The SOM in slot {slot.number} has no {target.medium!r}; there is {', '.join(chosen.media)}.",

@@ -78,10 +78,11 @@ class NetworkWay:
         self._one = one
 
     def open(self) -> Found:
-        from flashing.services import network  # only who goes this way needs what it takes
-        from hardware.flash.network import RemoteTarget, find_disk
+        from flashing.services import machines, network  # only who goes this way needs what it takes
+        from hardware.flash.network import RemoteTarget, find_disk, parse_place
 
         job, keys, stop = self._one.job, network.keys(), self._one.stop.requested
+        machines.refuse_another_slots(keys, parse_place(job.address)[0], self._one.operation.resource)
         identity = DiskIdentity(**job.identity) if job.identity else find_disk(job.address, keys, stop).identity
         return RemoteTarget.open(identity, keys, stop), identity
 

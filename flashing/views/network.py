@@ -27,8 +27,12 @@ def render_network(request: ActorRequest, board: str, number: int, host: str) ->
     context: dict[str, Any] = {"board_slug": board, "number": number, "host": host}
     try:
         context["key"] = network.public_key()
-        sight = network.fingerprint(host, request.actor)
-        context |= {"sight": sight, "disks": network.disks(host, request.actor) if sight.state == "accepted" else []}
+        slot = f"{board}/slot:{number}"
+        sight = network.fingerprint(slot, host, request.actor)
+        context |= {
+            "sight": sight,
+            "disks": network.disks(slot, host, request.actor) if sight.state == "accepted" else [],
+        }
     except Refused as error:
         context["refusal"] = error
     return render(request, "flashing/_network.html", context)
@@ -40,6 +44,7 @@ def trust_host(request: ActorRequest, board: str, number: int) -> HttpResponse:
     """A person's word that this fingerprint is that machine's."""
     overview.find_board(board)
     host = request.POST.get(f"host-{number}", "").strip()
-    actor = begin_act(request, "flash.trust-host", f"{board}/slot:{number}")
-    network.trust(host, request.POST.get("fingerprint", ""), actor)
+    slot = f"{board}/slot:{number}"
+    actor = begin_act(request, "flash.trust-host", slot)
+    network.trust(slot, host, request.POST.get("fingerprint", ""), actor)
     return render_network(request, board, number, host)

@@ -28,7 +28,7 @@ def som(tmp_path: Path) -> Iterator[SshServer]:
 
 @pytest.fixture
 def olga(board) -> Client:
-    return person("olga", "operator")
+    return person("olga", "flasher")
 
 
 def panel(client: Client, host: object) -> str:
@@ -62,6 +62,15 @@ def test_a_machine_is_accepted_by_its_fingerprint_let_in_by_its_owner_and_then_s
         assert " disabled" in used, "what is in use cannot be chosen"
 
 
+def test_a_machine_of_another_slot_is_not_offered_as_this_ones(olga, som):
+    key = shown_fingerprint(panel(olga, som.address))
+    form = {"host-3": str(som.address), "fingerprint": key}
+    assert olga.post("/boards/demo/flashing/new/network/3/trust", form, headers=PANEL).status_code == 200
+    page = panel(olga, som.address)
+    assert "was accepted as the machine in slot 3 of demo" in page
+    assert 'value="network/' not in page
+
+
 def test_a_key_that_has_changed_is_said_in_so_many_words_and_another_one_is_not_accepted(olga, som):
     first = shown_fingerprint(panel(olga, som.address))
     accept(olga, som.address, first)
@@ -83,7 +92,7 @@ def test_what_cannot_be_asked_says_why_in_place(olga, host, words):
 
 def test_a_viewer_may_not_have_machines_asked(board, som):
     page = panel(person("vera", "viewer"), som.address)
-    assert "This needs the role operator" in page
+    assert "needs the role flasher" in page
     assert not som.processes
 
 

@@ -16,6 +16,7 @@ from tests.hardware.flash.disk_images import loop_device, mounted, run
 from tests.sshd import SshServer
 
 pytestmark = [pytest.mark.root, pytest.mark.django_db(transaction=True)]
+SLOT = f"{rig.SLUG}/slot:2"
 
 
 @pytest.fixture
@@ -24,7 +25,8 @@ def som(tmp_path: Path, operator) -> Iterator[SshServer]:
     (tmp_path / "som").mkdir()
     server = SshServer(tmp_path / "som")
     server.welcome(network.keys())
-    network.trust(str(server.address), network.fingerprint(str(server.address), operator).fingerprint, operator)
+    host = str(server.address)
+    network.trust(SLOT, host, network.fingerprint(SLOT, host, operator).fingerprint, operator)
     yield server
     server.close()
 
@@ -78,7 +80,7 @@ def test_a_som_that_was_set_up_anew_is_not_written(image, operator, me, som, dis
 
 
 def test_a_disk_that_has_another_name_since_it_was_chosen_is_not_mistaken(image, operator, me, som, disk, tmp_path):
-    shown = {one.name for one in network.disks(str(som.address), operator)}
+    shown = {one.name for one in network.disks(SLOT, str(som.address), operator)}
     assert disk.name in shown
     asked = request(image, operator, som, disk)
     with (tmp_path / "disk").open("ab") as file:  # the SOM was restarted, and the name is another disk's now
@@ -89,3 +91,12 @@ def test_a_disk_that_has_another_name_since_it_was_chosen_is_not_mistaken(image,
     assert rig.ended(job) == ("failed", "target-changed")
     assert "The disk that was planned for is" in job.operation.message
     assert (tmp_path / "disk").read_bytes()[: len(rig.noise(2))] == rig.noise(2)
+
+
+def test_a_machine_that_became_another_slots_meanwhile_is_not_written(image, operator, me, som, disk, tmp_path):
+    asked = request(image, operator, som, disk)
+    other, host = f"{rig.SLUG}/slot:3", str(som.address)
+    network.trust(other, host, network.fingerprint(other, host, operator).fingerprint, operator)
+    execution.execute(str(rig.job(asked).operation_id))
+    assert rig.ended(rig.job(asked)) == ("failed", "target-refused")
+    assert (tmp_path / "disk").read_bytes() == rig.noise(2)
