@@ -98,7 +98,13 @@ class ConsoleConsumer:
         present = Present(self.socket, actor.name, actor.user_id, timezone.now().isoformat())
         stall_seconds = STALL_SECONDS / settings.TIME_SCALE
         resume = _resume(self.scope["query_string"])
-        self.session = Session(present, self.send, may_type=may_type, resume=resume, stall_seconds=stall_seconds)
+        self.session = Session(
+            *(present, self.send),
+            may_type=may_type,
+            why_not=self.seat.why_not,
+            resume=resume,
+            stall_seconds=stall_seconds,
+        )
         self.tail = tails().join(self.keys, self.session)
         held = frozenset({READ, WRITE} if may_type else {READ})
         unwatch = watch_rights(
@@ -143,7 +149,8 @@ class ConsoleConsumer:
         if not data:
             return
         if not self.session.may_type:
-            await self._refuse("keys", NotPermitted("You may watch this console, but not type.", code="not-permitted"))
+            why = f"You may watch this console, but not type. {self.session.why_not}".rstrip()
+            await self._refuse("keys", NotPermitted(why, code="not-permitted"))
             return
         if self.tail.keeper.state.port["reach"] == NO_DAEMON:
             await self._refuse("keys", Unavailable(DAEMON_AWAY, code="daemon-away"))
@@ -215,7 +222,8 @@ class ConsoleConsumer:
         session.may_type = allowed  # nothing is typed from here on
         typist = keeper.state.typist
         ours = typist is not None and typist.socket == self.socket
-        why = "You may type here now." if allowed else "You may no longer type here."
+        session.why_not = "" if allowed else await _in_thread(attending.why_not_typing, self.seat)
+        why = "You may type here now." if allowed else f"You may no longer type here. {session.why_not}".rstrip()
         await session.say_lease(None if ours and not allowed else typist, why)
         if not allowed:
             await self._withdraw()

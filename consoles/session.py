@@ -54,10 +54,11 @@ class Session:
         send: Send,
         *,
         may_type: bool,
+        why_not: str = "",
         resume: tuple[str, Cursor] | None = None,
         stall_seconds: float = STALL_SECONDS,
     ) -> None:
-        self.present, self.may_type = present, may_type
+        self.present, self.may_type, self.why_not = present, may_type, why_not
         self.window = SendWindow()
         self._send, self._stall_seconds = send, stall_seconds
         self._epoch: str = resume[0] if resume else ""
@@ -216,6 +217,7 @@ class Session:
                 socket=self.present.socket,
                 person=self.present.person,
                 may_type=self.may_type,
+                why_not=self.why_not,
                 port=state.port,
                 typist=_shown(state.typist),
                 present=state.people,
@@ -251,6 +253,7 @@ class Session:
                 by=typist.person if taken and typist else None,
                 why=why or (typist.why if taken and typist else ""),
                 may_type=self.may_type,
+                why_not=self.why_not,
             )
         )
 

@@ -40,6 +40,7 @@ class Seat:
     slot: int
     socket: str
     may_type: bool
+    why_not: str = ""  # why they may not type
 
     @property
     def resource(self) -> str:
@@ -56,7 +57,8 @@ def attach(actor: Actor, board: str, slot: int, socket: str) -> Seat:
     require(actor, READ, resource(board, slot))
     if not Slot.objects.filter(board__slug=board, number=slot, uart=True).exists():
         raise NotFound(f"Slot {slot} of {board} has no serial port.")
-    seat = Seat(actor, board, slot, socket, may_type=bool(may(actor, WRITE, resource(board, slot))))
+    typing = may(actor, WRITE, resource(board, slot))
+    seat = Seat(actor, board, slot, socket, may_type=bool(typing), why_not=typing.reason)
     _record("console.attached", seat)
     return seat
 
@@ -102,6 +104,11 @@ def withdraw(seat: Seat) -> None:
     """Somebody lost the right to type: the keyboard, if it was theirs, is taken away. Raises `BrokerUnavailable`."""
     if _ask(keyboard.release(seat.board, seat.slot, seat.socket)):
         _record("console.withdrawn", replace(seat, actor=PORTAL), loser=seat.actor.name)
+
+
+def why_not_typing(seat: Seat) -> str:
+    """Why they may not type by now; "" if they may."""
+    return may(actor_now(seat.actor), WRITE, seat.resource).reason
 
 
 def send_break(seat: Seat, key: str = "") -> None:

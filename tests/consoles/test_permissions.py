@@ -4,10 +4,13 @@ import asyncio
 
 import pytest
 
+from accounts.actors import actor_for
 from accounts.models import Session
 from operations.models import AuditEntry
 from operations.restrictions import restrict
 from operations.roles import Actor
+from reservations import places
+from reservations.services import booking
 from tests.consoles.visit import Line, Visit, in_thread, make_slot
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -89,7 +92,8 @@ async def test_losing_the_right_to_type_takes_the_keyboard_and_leaves_the_view(l
     await page.until_said("lease", yours=True)
     await in_thread(restrict)(f"{line.keys.board}/uart:3", "console.write", "administrator", ALICE)
     lost = await page.until_said("lease", LOST_SECONDS, may_type=False)
-    assert (lost["yours"], lost["typist"], lost["why"]) == (False, None, "You may no longer type here.")
+    why = "You may no longer type here. Typing on the console of slot 3 needs the role administrator; olga is operator."
+    assert (lost["yours"], lost["typist"], lost["why"]) == (False, None, why)
     await page.type(b"reboot\r")
     await page.until_said("refused", what="keys", code="not-permitted")
     await page.say("take")
@@ -99,6 +103,30 @@ async def test_losing_the_right_to_type_takes_the_keyboard_and_leaves_the_view(l
     await page.until_data(b"still to be seen")
     await in_thread(restrict)(f"{line.keys.board}/uart:3", "console.write", None, ALICE)
     await page.until_said("lease", LOST_SECONDS, may_type=True, why="You may type here now.")
+
+
+async def test_a_reservation_takes_the_keyboard_from_others_and_its_end_gives_it_back(line: Line, visit: Visit):
+    page, mine = await visit("olga"), await visit("bob")
+    await page.say("take")
+    await page.until_said("lease", yours=True)
+    await page.until_said("hello")
+
+    bob = await in_thread(actor_for)(visit.people["bob"])
+    place = await in_thread(places.find)(line.keys.board, 3)
+    row = await in_thread(booking.reserve)(place, booking.Wish("swap SSD", 3600), bob)
+    lost = await page.until_said("lease", LOST_SECONDS, may_type=False)
+    assert (lost["yours"], lost["typist"]) == (False, None)
+    assert lost["why"].startswith("You may no longer type here. bob has reserved slot 3 until ")
+    await page.type(b"x")
+    refused = await page.until_said("refused", what="keys")
+    assert "bob has reserved slot 3" in refused["message"]
+    await page.say("take")
+    assert (await page.until_said("refused", what="take"))["code"] == "reserved"
+    await mine.say("take")
+    await mine.until_said("lease", yours=True)
+    await in_thread(booking.release)(row.pk, bob)
+    await page.until_said("lease", LOST_SECONDS, may_type=True, why="You may type here now.")
+    assert line.typed() == []
 
 
 async def test_a_viewer_watches_and_does_not_type(line: Line, visit: Visit):

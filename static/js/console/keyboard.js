@@ -29,7 +29,7 @@ export function startKeyboard(root, term, feed, { copy }) {
   const act = document.getElementById("keyboard");
   const word = act.querySelector("span");
   const me = root.dataset.person;
-  let lease = { typist: null, yours: false, may: false };
+  let lease = { typist: null, yours: false, may: false, whyNot: "" };
   let since = 0; // offset that had arrived when the keyboard came to us
   let control = false; // the Ctrl key of the phone's bar is held
   let wanted = null; // what the open question is about
@@ -59,15 +59,15 @@ export function startKeyboard(root, term, feed, { copy }) {
     word.textContent = yours ? "Release keyboard" : !typist ? "Take keyboard" : typist.person === me ? "Type here" : "Take over…";
     act.setAttribute("aria-disabled", String(!may || feed.state !== "live"));
     act.classList.toggle("primary", !yours);
-    act.title = may ? "" : "You may watch this console, but not type.";
+    act.title = may ? "" : `You may watch this console, but not type. ${lease.whyNot}`.trim();
     for (const button of root.querySelectorAll("[data-typist]")) button.setAttribute("aria-disabled", String(!yours));
     document.getElementById("keybar").hidden = !yours;
   }
 
   function hear({ detail: message }) {
     const had = lease.yours;
-    if (message.type === "hello") lease = { typist: message.typist, yours: message.typist?.socket === message.socket, may: message.may_type };
-    else if (message.type === "lease") lease = { typist: message.typist, yours: message.yours, may: message.may_type };
+    if (message.type === "hello") lease = { typist: message.typist, yours: message.typist?.socket === message.socket, may: message.may_type, whyNot: message.why_not };
+    else if (message.type === "lease") lease = { typist: message.typist, yours: message.yours, may: message.may_type, whyNot: message.why_not };
     else if (message.type === "refused") return notice("warn", message.message);
     else return;
     if (lease.yours && !had) since = feed.offset ?? 0;
@@ -142,7 +142,7 @@ export function startKeyboard(root, term, feed, { copy }) {
     if (event.ctrlKey && event.shiftKey && event.key.toUpperCase() === "C") return event.preventDefault(), copy(), false;
     if (event.ctrlKey && event.shiftKey && event.key.toUpperCase() === "V") return false; // the browser pastes
     if (!lease.yours && !event.ctrlKey && !event.altKey && !event.metaKey && (event.key.length === 1 || event.key === "Enter")) {
-      notice("info", lease.may ? "You are watching. Take the keyboard to type." : "You may watch this console, but not type.");
+      notice("info", lease.may ? "You are watching. Take the keyboard to type." : act.title);
     }
     return true;
   });
