@@ -30,6 +30,11 @@ PLAIN = [
 SOME_VIDS = [*range(64), 4095]
 
 
+@pytest.fixture(autouse=True)
+def nobody_else_wants_the_bus(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rig.lock, "give_way", lambda: None)
+
+
 @pytest.fixture
 def chip(rig: Rig) -> Jl6108:
     return rig.new_switch(WireMode.MSB)

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from hardware.buslock import BusLock
 from hardware.clock import VirtualClock
 from hardware.errors import ChipRefused
 from hardware.jl6108.chip import Jl6108
@@ -24,6 +23,7 @@ from hardware.jl6108.rates import Storm
 from hardware.jl6108.transport import I2cBridge, WireMode
 from hardware.jl6108.vlans import Choice, TagOperation
 from hardware.vlan import CPU_PORT
+from tests.hardware.jl6108.conftest import PoliteLock
 from tests.hardware.jl6108.memory import VECTORS, MemoryBus, reset_image
 
 NAMES_OF_VECTORS = sorted(path.stem for path in VECTORS.glob("*.json") if path.stem != "reset_image")
@@ -198,7 +198,7 @@ class Run:
             dict(self.before), byte_order="big" if is_msb else "little", busy_polls=self.vector.get("busy_polls", 0)
         )
         mode = WireMode.MSB if is_msb else WireMode.LSB
-        bridge = I2cBridge(self.bus, 0x5C, BusLock(directory / "bus.lock"), mode)
+        bridge = I2cBridge(self.bus, 0x5C, PoliteLock(directory / "bus.lock"), mode)
         self.chip = Jl6108(bridge, VirtualClock())
         if not self.vector.get("log_create"):
             self.chip.identify()
