@@ -12,3 +12,9 @@ class RollbackFailed(HardwareError):
     def __init__(self, because: str, error: HardwareError, differences: tuple[RegisterDifference, ...] = ()) -> None:
         self.differences = differences
         super().__init__(f"{because} The switch could not be put back to what it held before: {error}")
+
+
+class SwitchWasReset(HardwareError):
+    """The switch chip was reset, and lost what was written to it. The message is the sentence shown to the person."""
+
+    code = "switch-was-reset"

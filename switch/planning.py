@@ -45,11 +45,15 @@ Step = WriteEntries | WritePort
 
 @dataclass(frozen=True)
 class Unsafe:
-    """Why a plan is not carried out just like that. `can_be_overridden`: by an administrator who names the code."""
+    """Why a plan is not carried out just like that. `can_be_overridden`: by an administrator who names the code.
+
+    `lasts`: it is so afterwards as well, and not only while the plan is carried out.
+    """
 
     code: str
     words: str
     can_be_overridden: bool = True
+    lasts: bool = True
 
 
 @dataclass(frozen=True)
@@ -188,7 +192,7 @@ def _unsafe(
     carrying = {wiring.uplink: "uplink-changes", wiring.controller: "controller-changes", CPU_PORT: "pages-change"}
     for port, code in carrying.items():
         if port in cut:
-            found.append(Unsafe(code, _changing_words(port, before, desired, wiring)))
+            found.append(Unsafe(code, _changing_words(port, before, desired, wiring), lasts=False))
     return tuple(found)
 
 

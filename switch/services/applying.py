@@ -46,6 +46,13 @@ def after_reset(chip: ChipVlans, was_read: Iterable[int] = ()) -> ChipVlans:
     return ChipVlans({vid: entry for vid, entry in entries.items() if entry.value}, chip.ports)
 
 
+def was_reset(chip: SwitchChip, known: ChipVlans) -> bool:
+    """Whether the chip has lost `known`: its canary is open where it was closed. 14 transfers. Raises BusError,
+    ChipRefused. A chip on which nothing was ever closed has nothing to lose, and is never told."""
+    canary = known.entry(CANARY_VID)
+    return canary != OPEN and chip.read_vlans((CANARY_VID,))[CANARY_VID] == OPEN
+
+
 def apply(
     chip: SwitchChip,
     running: ChipVlans,
@@ -76,13 +83,14 @@ def apply(
     on_step(total, total, "reading everything back")
     if not any(isinstance(step, WriteEntries) and step.opens for step in made):
         _require_ports(chip, wanted)
-    # What was closed for good was read back with each burst; after a reset those are thousands.
+    # What was closed for good was read back with each burst; after a reset those are thousands. But for the canary: a
+    # chip that was reset meanwhile has all of them open again.
     closed = {
         vid
         for step in made
         if isinstance(step, WriteEntries) and not step.opens
         for vid, entry in step.entries.items()
-        if entry == wanted.entry(vid)
+        if entry == wanted.entry(vid) and vid != CANARY_VID
     }
     _read_back(chip, wanted, set(named(running, wanted)) - closed)
 
@@ -102,6 +110,8 @@ def compare(chip: SwitchChip, wanted: ChipVlans, vids: Iterable[int]) -> tuple[R
 
 
 def _require_ports(chip: SwitchChip, wanted: ChipVlans) -> None:
+    """Raises RegistersDiffer; ChipRefused if the firmware is not up: starting, it would write over what is read."""
+    chip.identify()
     _require(_port_differences(wanted, chip.read_all_port_tables()))
 
 

@@ -19,9 +19,12 @@ from switch.models import UNDER_WAY, VlanChange
 from switch.planning import Plan
 from switch.services import deciding, drafts, running
 
-KIND = "switch.vlan"
+KIND, RESTORE_KIND = "switch.vlan", "switch.restore"
 PHASES = ("read", "write", "confirm")
 SHORTEST_SECONDS, USUAL_SECONDS, LONGEST_SECONDS = 30, 120, 600
+#: A request repeated while the first one comes to nothing, at this very moment.
+CAME_TO_NOTHING = "The first request with this Idempotency-Key came to nothing; try again."
+NEVER_READ = "has never had its VLAN table read"
 BROKER_WORDS = "The message broker does not answer, so no worker could be told. Nothing was written to the switch."
 
 
@@ -45,24 +48,30 @@ def preview(board: Board, actor: Actor) -> Preview:
     draft = drafts.get(board)
     if draft is None:
         raise refusals.Conflict("There is no draft: change the table first.", code="no-draft")
+    return plan_for(board, draft.table, draft.version)
+
+
+def plan_for(board: Board, table: VlanTable, version: int = 0) -> Preview:
+    """What would take the switch from what it holds now to `table`. Raises as `preview` does, but for who may."""
     state = running.state_of(board)
     if not state.needs_scan:
-        running.look(board, state, tuple(vlan.vid for vlan in draft.table.vlans))
+        running.look(board, state, tuple(vlan.vid for vlan in table.vlans))
         state.refresh_from_db()
     if state.needs_scan:
-        why = "was reset since its VLAN table was last read" if state.scan else "has never had its VLAN table read"
+        why = "could not be put back since its VLAN table was last read" if state.scan else NEVER_READ
+        why = "was reset since its VLAN table was last read" if state.reset_at else why
         raise refusals.Conflict(
             f"The switch chip {why} as a whole, so nobody knows which of its 4,096 entries are open; scan it first.",
             code="scan-needed",
         )
     wiring, chip = running.wiring(board), chip_from_json(state.chip or {})
     try:
-        made = planning.plan(chip, draft.table, wiring, scan=state.scan, names=running.names(board))
+        made = planning.plan(chip, table, wiring, scan=state.scan, names=running.names(board))
     except VlanTableRefused as error:
         raise refusals.NotOffered(
             wording.in_slots(str(error), wiring), code=error.code, refusals=_refusals(error, wiring)
         ) from error
-    return Preview(made, draft.table, draft.version, chip_json(chip), wiring)
+    return Preview(made, table, version, chip_json(chip), wiring)
 
 
 def _refusals(error: VlanTableRefused, wiring: Wiring) -> list[dict[str, Any]]:
@@ -104,22 +113,26 @@ def commit(
     body = {"fingerprint": fingerprint, "seconds": revert_after_seconds, "overrides": sorted(overrides), "why": reason}
     body["board"] = board.slug
     # The bus is read before the transaction, which is not to wait for it; of a repeated request nothing is read.
-    is_repeated = bool(key) and IdempotencyKey.objects.filter(actor=actor.name, key=key).exists()
-    shown = None if is_repeated else _checked(board, fingerprint, actor, overrides)
+    shown = None if is_repeated(key, actor) else _checked(board, fingerprint, actor, overrides)
 
     def make() -> Operation:
-        if shown is None:  # the first request came to nothing at this very moment
-            raise refusals.Conflict("The first request with this Idempotency-Key came to nothing; try again.")
+        if shown is None:
+            raise refusals.Conflict(CAME_TO_NOTHING)
         return _queue(board, shown, actor, revert_after_seconds, sorted(overrides), reason)
 
     operation, new = idempotency.once(key, actor, body, make)
     if new:
-        _hand_over(operation)
+        hand_over(operation)
     return VlanChange.objects.select_related("operation", "board").get(operation=operation)
 
 
+def is_repeated(key: str, actor: Actor) -> bool:
+    """Whether that request was made before; then nothing is read for it."""
+    return bool(key) and IdempotencyKey.objects.filter(actor=actor.name, key=key).exists()
+
+
 def _checked(board: Board, fingerprint: str, actor: Actor, overrides: Collection[str]) -> Preview:
-    refuse_if_under_way(board)
+    refuse_if_open(board)
     shown = preview(board, actor)
     if shown.plan.fingerprint != fingerprint:
         raise refusals.PlanStale(
@@ -130,27 +143,47 @@ def _checked(board: Board, fingerprint: str, actor: Actor, overrides: Collection
     return shown
 
 
-def refuse_if_under_way(board: Board) -> None:
-    """Raise `Busy` while the switch is another operation's, or a change has not come to its end."""
+def refuse_if_open(board: Board) -> None:
+    """Raise `Busy` while the switch is another operation's, or a change has not come to its end, or to one that
+    somebody has to see."""
     power.refuse_if_busy(running.resource(board))
-    change = VlanChange.objects.filter(board=board, state__in=UNDER_WAY).select_related("operation").first()
-    if change is not None:
-        raise refusals.Busy(
-            f"Change {change.number} by {change.operation.actor} has not come to its end "
-            f"({change.get_state_display().lower()}).",
-            holder=change.operation.actor,
-        )
+    change = open_change(board)
+    if change is None:
+        return
+    by, state = change.operation.actor, change.get_state_display().lower()
+    words = f"Change {change.number} by {by} has not come to its end ({state})."
+    if change.state == VlanChange.State.ROLLBACK_FAILED:
+        words = f"Change {change.number} by {by} could not be rolled back; somebody has to take note of that first."
+    raise refusals.Busy(words, holder=by)
 
 
 def _queue(board: Board, shown: Preview, actor: Actor, seconds: int, overrides: list[str], reason: str) -> Operation:
-    """Inside the request's transaction: claim, operation, change, audit entry."""
+    """Inside the request's transaction."""
     power.one_at_a_time(board)
-    refuse_if_under_way(board)
+    refuse_if_open(board)
     if drafts.version(board) != shown.version:
         raise refusals.PlanStale("The draft was changed at this very moment; look at the new preview.")
+    return create(board, shown, actor, seconds=seconds, overrides=overrides, reason=reason)
+
+
+def create(
+    board: Board,
+    shown: Preview,
+    actor: Actor,
+    *,
+    seconds: int,
+    overrides: Collection[str],
+    reason: str,
+    restores: int | None = None,
+) -> Operation:
+    """Claim, operation, change and audit entry, of a revision that is to be restored as well. Raises `Busy`."""
     last = VlanChange.objects.filter(board=board).aggregate(last=Max("number"))["last"] or 0
-    title, resource = f"VLAN change {last + 1}", running.resource(board)
-    operation = lifecycle.queue(KIND, title, resource, actor, {"steps": list(PHASES)}, reason=reason)
+    title, resource, kind = f"VLAN change {last + 1}", running.resource(board), KIND
+    if restores is not None:
+        title, kind = f"Restore VLAN revision {restores}", RESTORE_KIND
+    operation = lifecycle.queue(kind, title, resource, actor, {"steps": list(PHASES)}, reason=reason)
+    # Whatever else was named by whoever asked was no reason.
+    taken_on = sorted({one.code for one in shown.plan.unsafe} & set(overrides))
     VlanChange.objects.create(
         board=board,
         number=last + 1,
@@ -162,24 +195,26 @@ def _queue(board: Board, shown: Preview, actor: Actor, seconds: int, overrides: 
         fingerprint=shown.plan.fingerprint,
         words=list(shown.plan.words),
         isolated=[shown.wiring.place(port) for port in shown.plan.isolated],
-        overrides=overrides,
+        overrides=taken_on,
         revert_after_seconds=seconds,
+        restores=restores,
     )
     lifecycle.changed(operation)
     running.hint(board)
     audit.record(
-        KIND,
+        kind,
         actor=actor,
         target=resource,
         outcome="requested",
         reason=reason,
         operation_id=operation.pk,
-        detail={"title": title, "words": list(shown.plan.words), "overrides": overrides, "revert_after": seconds},
+        detail={"title": title, "words": list(shown.plan.words), "overrides": taken_on, "revert_after": seconds},
     )
     return operation
 
 
-def _hand_over(operation: Operation) -> None:
+def hand_over(operation: Operation) -> None:
+    """Give it to the worker. Raises `BrokerUnavailable`; then nothing comes of the change."""
     try:
         power.hand_over([operation], BROKER_WORDS)
     except refusals.BrokerUnavailable:

@@ -10,8 +10,9 @@ from django.utils import timezone
 from operations import audit, lifecycle, refusals, roles
 from operations.roles import Actor
 from slots.services import power
+from switch.documents import chip_from_json
 from switch.models import SwitchDraft, VlanChange, VlanRevision
-from switch.services import running
+from switch.services import applying, running
 
 State = VlanChange.State
 LONGEST_AHEAD_SECONDS = 600
@@ -22,11 +23,15 @@ AUTHENTICATED = ("session", "token")
 def confirm(change: VlanChange, actor: Actor) -> VlanRevision:
     """Keep what was written. Only whoever committed it can, in a new request that has come through what was written.
 
-    Raises `NotPermitted`, `Expired` (too late, or rolled back already), `Conflict` (not yet written).
+    Raises `NotPermitted`, `Expired` (too late, or rolled back already), `Conflict` (not yet written; the chip was reset
+    and holds nothing of it), HardwareError. Blocks for the bus, some hundredths of a second.
     """
     _require(change, actor)
     if actor.credential not in AUTHENTICATED:
         raise refusals.NotPermitted("A change is confirmed by a request of its own from somebody who is signed in.")
+    change.refresh_from_db()
+    if change.state == State.AWAITING:
+        _refuse_if_lost(change)
     now = timezone.now()
     with transaction.atomic():
         power.one_at_a_time(change.board)
@@ -50,6 +55,15 @@ def confirm(change: VlanChange, actor: Actor) -> VlanRevision:
             detail={"change": change.number, "revision": revision.number},
         )
     return revision
+
+
+def _refuse_if_lost(change: VlanChange) -> None:
+    """The worker looks for it every few seconds; between two looks nothing is kept that is not there any more."""
+    if applying.was_reset(running.chip_of(change.board), chip_from_json(change.wanted)):
+        raise refusals.Conflict(
+            f"The switch chip was reset and no longer holds change {change.number}; it is about to be rolled back.",
+            code="switch-was-reset",
+        )
 
 
 def _new_revision(change: VlanChange, actor: Actor) -> VlanRevision:

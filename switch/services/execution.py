@@ -18,13 +18,17 @@ from operations import claims, lifecycle, refusals, worker
 from operations.models import Operation
 from switch import wording
 from switch.documents import chip_from_json
-from switch.models import VlanChange
+from switch.errors import SwitchWasReset
+from switch.models import SwitchState, VlanChange
 from switch.planning import named
 from switch.services import applying, restoring, running, scanning
 
 log = logging.getLogger("nanoportal.switch")
 State = VlanChange.State
 LOOK_SECONDS = 1.0
+#: Between two looks whether the chip was reset, of 14 transfers each.
+WATCH_SECONDS = 5.0
+HELD_BEFORE = "The switch holds what it held before."
 STALE_WORDS = "The switch no longer held what the preview was made from. Nothing was written."
 
 
@@ -53,7 +57,7 @@ class Run:
         self.board = self.change.board
         self.before, self.wanted = chip_from_json(self.change.before), chip_from_json(self.change.wanted)
         self.because = "Applying it failed."
-        self.is_confirmed = False
+        self.is_kept = False
 
     def run(self) -> None:
         """Blocks to the end. Raises what `lifecycle.running` turns into an end."""
@@ -61,9 +65,12 @@ class Run:
         self._may_write()
         try:
             self._write()
-            self._await_decision()
+            if self.change.restores is None:
+                self._await_decision()
+            else:
+                self._note_restored()
         finally:
-            if not self.is_confirmed:
+            if not self.is_kept:
                 self._put_back()
 
     def _refuse_stale(self) -> None:
@@ -97,15 +104,26 @@ class Run:
 
     def _on_step(self, number: int, total: int, words: str) -> None:
         """Between two writes a person may change their mind."""
-        if self.stop.requested.is_set():
-            self.because = "It was stopped while it was written."
-            raise scanning.why_stopped(self.operation, self.stop, "What was written is undone.")
+        self._raise_if_stopped()
         said = wording.in_slots(words, running.wiring(self.board))
         lifecycle.append_log(self.operation, f"{number} of {total}: {said}")
 
+    def _raise_if_stopped(self) -> None:
+        if self.stop.requested.is_set():
+            self.because = "It was stopped while it was written."
+            raise scanning.why_stopped(self.operation, self.stop, "What was written is undone.")
+
+    def _note_restored(self) -> None:
+        """Somebody has confirmed this table before, so nobody has to again. Returns once it is on record."""
+        self._raise_if_stopped()
+        with transaction.atomic():
+            moved = self._move(State.APPLYING, State.RESTORED)
+            SwitchState.objects.filter(board=self.board).update(reset_at=None)
+        self.is_kept = moved
+
     def _await_decision(self) -> None:
         """Until somebody decides or the deadline passes. Returns if it was confirmed, else raises how it ends."""
-        scale, now, since = settings.TIME_SCALE, timezone.now(), running.CLOCK.monotonic()
+        scale, now, since, looked = settings.TIME_SCALE, timezone.now(), running.CLOCK.monotonic(), 0.0
         seconds = self.change.revert_after_seconds
         VlanChange.objects.filter(pk=self.change.pk, state=State.APPLYING).update(
             state=State.AWAITING, applied_at=now, deadline_at=now + timedelta(seconds=seconds / scale)
@@ -119,9 +137,12 @@ class Run:
             # The row's deadline is for people; this clock cannot be set.
             seconds = self.change.revert_after_seconds + (seen or self.change).extended_seconds
             self.change = seen or self.change
-            if running.CLOCK.monotonic() - since >= seconds:
-                self._lapse(f"Nobody confirmed it within {seconds} s.")
+            passed = running.CLOCK.monotonic() - since
+            if passed >= seconds and self._lapse(f"Nobody confirmed it within {seconds} s."):
                 return
+            if passed >= looked + WATCH_SECONDS:
+                looked = passed
+                self._refuse_reset()
             if self.stop.requested.is_set():
                 return self._stopped()
             running.CLOCK.wait(LOOK_SECONDS, self.stop.requested)
@@ -136,37 +157,55 @@ class Run:
 
     def _is_decided(self, seen: VlanChange) -> bool:
         if seen.state == State.CONFIRMED:
-            self.is_confirmed = True
+            self.is_kept = True
             return True
         if seen.state == State.ROLLING_BACK:
             self.because = seen.rolled_back_because
-            raise lifecycle.Cancelled(f"{self.because} The switch holds what it held before.")
+            raise lifecycle.Cancelled(f"{self.because} {HELD_BEFORE}")
         return False
 
-    def _lapse(self, because: str) -> None:
+    def _refuse_reset(self) -> None:
+        """A chip that was reset holds nothing of what waits to be confirmed. Raises SwitchWasReset."""
+        try:
+            if not applying.was_reset(running.chip_of(self.board), self.wanted):
+                return
+        except HardwareError as error:
+            log.warning("change %s: the switch does not answer while it waits: %s", self.change.number, error)
+            return  # it may be about to come back from a reset; if it stays away, the way back will say so
+        because = "The switch chip was reset while this waited to be confirmed, and lost it."
         if self._win(because):
-            raise refusals.Expired(f"{because} The switch holds what it held before.", code="not-confirmed")
+            raise SwitchWasReset(f"{because} {HELD_BEFORE}")
+
+    def _lapse(self, because: str) -> bool:
+        """Whether that is its end; False if its author has put the deadline off at this very moment."""
+        if self._win(because, extended_seconds=self.change.extended_seconds):
+            raise refusals.Expired(f"{because} {HELD_BEFORE}", code="not-confirmed")
+        return self.is_kept
 
     def _stopped(self) -> None:
-        end = scanning.why_stopped(self.operation, self.stop, "The switch holds what it held before.")
-        if self._win(str(end).removesuffix(" The switch holds what it held before.")):
+        end = scanning.why_stopped(self.operation, self.stop, HELD_BEFORE)
+        if self._win(str(end).removesuffix(f" {HELD_BEFORE}")):
             raise end
 
-    def _win(self, because: str) -> bool:
-        """Whether the way back is ours to go: it is unless somebody has confirmed it by now."""
+    def _win(self, because: str, **only_if: int) -> bool:
+        """Whether the way back is ours to go: it is unless somebody has confirmed it by now, or the row is not
+        `only_if` any more."""
         self.because = because
         try:
-            if self._move(State.AWAITING, State.ROLLING_BACK, rolled_back_because=because[:300]):
+            with transaction.atomic():
+                rows = VlanChange.objects.filter(pk=self.change.pk, state=State.AWAITING, **only_if)
+                won = rows.update(state=State.ROLLING_BACK, rolled_back_because=because[:300])
+            if won:
                 running.hint(self.board)
                 return True
             seen = VlanChange.objects.get(pk=self.change.pk)
         except DatabaseError:
             return True
-        self.is_confirmed = seen.state == State.CONFIRMED
-        return not self.is_confirmed
+        self.is_kept = seen.state == State.CONFIRMED
+        return not self.is_kept and seen.state != State.AWAITING
 
     def _put_back(self) -> None:
-        """On every exit but a confirmation. Raises RollbackFailed."""
+        """On every exit but a confirmation or a restore to its end. Raises RollbackFailed."""
         self._note(State.ROLLING_BACK)
         held = restoring.put_back(self.board, self.before, self.wanted, self.because, running.CLOCK)
         running.keep(self.board, held, is_whole=True)
@@ -188,9 +227,11 @@ class Run:
         rows = VlanChange.objects.filter(pk=self.change.pk)
         running.hint(self.board)
         rows.filter(state=State.QUEUED).update(state=State.NOT_APPLIED)
-        if whole:
-            return f"Confirmed by {rows.get().confirmed_by}."
-        return ""
+        if not whole:
+            return ""
+        if self.change.restores is not None:
+            return f"The switch holds revision {self.change.restores} again."
+        return f"Confirmed by {rows.get().confirmed_by}."
 
     def _move(self, old: State, new: State, **more: str) -> bool:
         """The conditional UPDATE that exactly one wins."""

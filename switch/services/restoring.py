@@ -15,7 +15,7 @@ from slots.models import Board
 from slots.services import parts
 from switch.documents import chip_from_json
 from switch.errors import RollbackFailed
-from switch.models import UNDER_WAY, VlanChange
+from switch.models import UNDER_WAY, SwitchState, VlanChange
 from switch.planning import named
 from switch.services import applying, running
 
@@ -45,7 +45,8 @@ def put_back(board: Board, before: ChipVlans, wanted: ChipVlans, because: str, c
 
 
 def try_to_put_back(chip: SwitchChip, before: ChipVlans, wanted: ChipVlans) -> ChipVlans:
-    """One try. Raises HardwareError."""
+    """One try. Raises HardwareError; ChipRefused while the firmware starts, which would write over what is written."""
+    chip.identify()
     chip.bring_into_step()
     vids = named(before, wanted)
     known = ChipVlans({vid: before.entry(vid) for vid in vids}, before.ports)
@@ -67,6 +68,8 @@ def differing(
 
 
 def _keep_differences(board: Board, differences: tuple[RegisterDifference, ...]) -> None:
+    # Entries that it was opening or closing are in nobody's list of what is open.
+    SwitchState.objects.filter(board=board).update(needs_scan=True)
     rows = [
         {"register": one.name, "address": f"0x{one.address:06X}", "wanted": one.wrote, "found": one.read}
         for one in differences

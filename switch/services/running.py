@@ -13,7 +13,8 @@ from hardware.errors import HardwareError
 from hardware.jl6108.recipes import ChipVlans
 from hardware.switch_errors import VlanTableInvalid
 from hardware.vlan import VlanTable
-from operations import events
+from operations import audit, events
+from operations.roles import PORTAL
 from slots.models import Board
 from slots.services import parts
 from switch import planning, wording
@@ -100,8 +101,10 @@ def _drift(
     """How what runs differs from the last confirmed revision; nothing while a change is under way."""
     if confirmed is None or chip is None or VlanChange.objects.filter(board=board, state=AWAITING).exists():
         return ()
-    if state.needs_scan:
+    if is_lost(state, confirmed):
         return ("The switch chip was reset since: it no longer holds what was confirmed.",)
+    if state.needs_scan:
+        return ("What the switch holds is not known as a whole; its VLAN table has to be read.",)
     try:
         meant = confirmed.table(wiring(board))
     except VlanTableInvalid as error:
@@ -109,6 +112,11 @@ def _drift(
     if table is None:
         return ("The switch holds VLANs that this portal did not write.",)
     return wording.differences(meant, table, wiring(board))
+
+
+def is_lost(state: SwitchState, confirmed: VlanRevision | None) -> bool:
+    """Whether a reset took from the chip what was confirmed last, and nothing was put there since."""
+    return state.reset_at is not None and confirmed is not None and confirmed.confirmed_at < state.reset_at
 
 
 AWAITING = VlanChange.State.AWAITING
@@ -152,9 +160,13 @@ def keep(board: Board, chip: ChipVlans, *, was_reset: bool = False, is_whole: bo
         if was_reset or is_whole:
             # After a reset, what was known of the entries that were not read is worth nothing any more.
             values["needs_scan"] = not is_whole
+        if was_reset:
+            values["reset_at"] = timezone.now()
         SwitchState.objects.filter(pk=state.pk).update(**values)
         if state.chip != content or was_reset:
             hint(board)
+        if was_reset:
+            audit.record("switch.was-reset", actor=PORTAL, target=resource(board), outcome="noticed")
 
 
 def keep_scan(board: Board, chip: ChipVlans) -> SwitchState:

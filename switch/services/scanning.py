@@ -22,7 +22,7 @@ def request_scan(board: Board, actor: Actor, key: str = "") -> Operation:
 
     def make() -> Operation:
         power.one_at_a_time(board)
-        changes.refuse_if_under_way(board)
+        changes.refuse_if_open(board)
         operation = lifecycle.queue(KIND, "Scan the switch's VLAN table", resource, actor, {"steps": ["scan"]})
         lifecycle.changed(operation)
         running.hint(board)
@@ -53,6 +53,7 @@ def execute(operation_id: str) -> None:
 
 def _scan(board: Board, operation: Operation, stop: Stop) -> str:
     chip = running.chip_of(board)
+    chip.identify()  # what is read before its firmware is up is not what will be there
     ports = chip.read_all_port_tables()
     try:
         found = chip.scan_vlans(_progress(operation), stop.requested)

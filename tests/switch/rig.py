@@ -58,6 +58,16 @@ class Switch:
     def clear_faults(self) -> None:
         self.board.board.faults.clear()
 
+    def reset_line(self) -> None:
+        """A pulse on the chip's reset line, as a moment without power is."""
+        self.model.set_reset_line(0)
+        self.model.set_reset_line(1)
+
+    def reset(self, wait: float = 5) -> None:
+        """A reset, and so many seconds after it; its firmware is up after 1.5."""
+        self.reset_line()
+        self.clock.wait(wait)
+
     def set_up(self, table: VlanTable) -> ChipVlans:
         """Every entry closed but those of the table, without the portal; returns what the chip holds then."""
         for vid in range(4096):
