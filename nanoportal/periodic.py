@@ -15,6 +15,7 @@ from images.services import inspector
 from operations import lifecycle, worker
 from operations.models import Operation, OperationState
 from operations.worker import Periodic
+from reservations.services import turns as reservation_turns
 from slots.services import execution, power, watch
 from switch.services import rates, recovering
 from switch.services import restoring as switch_restoring
@@ -77,6 +78,7 @@ def _of_hardware(me: worker.Worker) -> list[Periodic]:
         Periodic("inspections", 1, inspector.start_if_needed),
         Periodic("uploads", 60, inspector.tidy_if_needed),
         Periodic("silent", 20, _sweep),
+        Periodic("reservations", 1, reservation_turns.keep),
         Periodic("flashes", 2, restoring.close_what_has_ended),
         Periodic("changes", max(0.25, 2 / scale), switch_restoring.undo_left_over),
         Periodic("switches", max(1, 60 / scale), switch_watching.look),
