@@ -110,10 +110,6 @@ class SwitchSetup:
     def are_apart(self, one: int, other: int) -> bool:
         return (min(one, other), max(one, other)) in self.apart
 
-    def separates_all(self, uplink: int) -> bool:
-        """Whether each port hears the uplink only, and nobody but the uplink is heard by it."""
-        return self.apart == every_pair(set(FRONT_PORTS) - {uplink})
-
 
 def every_pair(ports: Collection[int]) -> frozenset[tuple[int, int]]:
     """The pairs that keep each of these ports apart from every other of them."""

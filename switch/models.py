@@ -2,6 +2,7 @@
 
 from django.db import models
 
+from hardware.switch_setup import SwitchSetup
 from hardware.vlan import VlanTable
 from operations.models import Operation
 from slots.models import Board
@@ -58,9 +59,13 @@ class VlanRevision(models.Model):
     def __str__(self) -> str:
         return f"revision {self.number}"
 
-    def table(self, wiring: Wiring) -> VlanTable:
-        """Its table. Raises VlanTableInvalid if the board is wired otherwise by now."""
+    def setup(self, wiring: Wiring) -> SwitchSetup:
+        """What was confirmed. Raises VlanTableInvalid if the board is wired otherwise by now."""
         return from_document(self.document, wiring)
+
+    def table(self, wiring: Wiring) -> VlanTable:
+        """Its VLANs alone. Raises as `setup` does."""
+        return self.setup(wiring).table
 
 
 class VlanChange(models.Model):

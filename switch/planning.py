@@ -1,46 +1,18 @@
-"""From what the switch holds to what it is to hold: the writes in their order, their meaning, what is unsafe. Pure.
-
-Closing comes first: an entry is narrowed to the ports that stay as they are, then the ports that change are written
-while they are in no VLAN, then the entries are opened. So no frame ever takes a way that neither table allows, wherever
-it is interrupted.
-"""
+"""From what the switch holds to what it is to be: the writes, their meaning, what is unsafe about them. Pure."""
 
 import hashlib
 import json
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 
-from hardware.jl6108.numbering import ALL_PORTS, core_mask
-from hardware.jl6108.recipes import NOWHERE_VID, ChipVlans, interpret, translate
-from hardware.jl6108.vlans import CLOSED, PortTables, VlanEntry
+from hardware.jl6108.recipes import ChipVlans, interpret
+from hardware.jl6108.setups import interpret_setup, translate_setup
+from hardware.switch_setup import SwitchSetup
 from hardware.vlan import CPU_PORT, Recipe, VlanTable
 from operations.refusals import UnsafePlan
 from switch import wording
 from switch.documents import MOST_VLANS, Wiring, chip_json, to_document
-
-#: Read with every plan, whatever it is about. After a reset of the chip every entry is open, and we never leave NOWHERE
-#: open: found open where it should be closed, it says that nothing that was known of the other entries holds any more.
-CANARY_VID = NOWHERE_VID
-
-
-@dataclass(frozen=True)
-class WriteEntries:
-    """Entries by VID; each of them is one act of the chip, their order is the driver's."""
-
-    entries: Mapping[int, VlanEntry] = field(hash=False)
-    opens: bool
-
-
-@dataclass(frozen=True)
-class WritePort:
-    """The tables of one port that differ, while the port is in no VLAN."""
-
-    port: int
-    wanted: PortTables
-    running: PortTables
-
-
-Step = WriteEntries | WritePort
+from switch.steps import Step, changing_ports, cut_off, dropping, narrowed, steps
 
 
 @dataclass(frozen=True)
@@ -74,7 +46,7 @@ class Plan:
 
 def plan(
     running: ChipVlans,
-    desired: VlanTable,
+    desired: SwitchSetup | VlanTable,
     wiring: Wiring,
     *,
     recipe: Recipe = Recipe.BASELINE,
@@ -84,25 +56,30 @@ def plan(
     """What takes the chip from `running` to `desired`. `running` must have every entry that is not closed.
 
     `names` are what people called the VLANs that run now; `scan` is the number of the full scan on which the knowledge
-    of the other entries rests. Raises VlanTableRefused with every reason why the chip cannot do it.
+    of the other entries rests. A table alone is a setup with everything else as usual. Beside the VLANs, only that is
+    planned of which `running` speaks. Raises VlanTableRefused with every reason why the chip cannot do it.
     """
-    wanted = translate(desired, running.ports, running.entries, recipe)
-    before = held_table(running, names)
+    setup = desired if isinstance(desired, SwitchSetup) else SwitchSetup(desired)
+    wanted = translate_setup(setup, running, recipe)
+    table = held_table(running, names)
     return Plan(
         wanted,
         steps(running, wanted),
-        wording.differences(before, desired, wiring),
-        _unsafe(running, before, wanted, desired, wiring),
+        wording.differences(held_setup(running, names), setup, wiring, table=table),
+        _unsafe(running, table, wanted, setup, wiring),
         tuple(sorted(cut_off(running, wanted) - {CPU_PORT})),
-        fingerprint(running, wanted, to_document(desired, wiring), scan),
+        fingerprint(running, wanted, to_document(setup, wiring), scan),
     )
 
 
+def held_setup(chip: ChipVlans, names: Mapping[int, str] | None = None) -> SwitchSetup | None:
+    """The setup that the chip holds; None if none of ours would be written that way, as after a reset."""
+    return interpret_setup(chip, names) if len(chip.entries) <= MOST_VLANS else None
+
+
 def held_table(chip: ChipVlans, names: Mapping[int, str] | None = None) -> VlanTable | None:
-    """The table that the chip holds; None if none of ours would be written that way, as after a reset."""
-    if len(chip.entries) > MOST_VLANS:
-        return None
-    held = interpret(chip, names)
+    """Its VLANs alone, which may be ours where the rest is not."""
+    held = interpret(chip, names) if len(chip.entries) <= MOST_VLANS else None
     return held[0] if held else None
 
 
@@ -114,73 +91,15 @@ def raise_if_unsafe(made: Plan, overrides: Collection[str] = ()) -> None:
         raise UnsafePlan(" ".join(one.words for one in left), reasons=reasons)
 
 
-# The writes
-
-
-def steps(running: ChipVlans, wanted: ChipVlans) -> tuple[Step, ...]:
-    """The writes that take the chip from one to the other; empty if it is there already.
-
-    Holds for any two contents, so it is also the way back from whatever an interrupted apply left.
-    """
-    changing = changing_ports(running, wanted)
-    closing: dict[int, VlanEntry] = {}
-    opening: dict[int, VlanEntry] = {}
-    for vid in named(running, wanted):
-        before, after = running.entry(vid), wanted.entry(vid)
-        narrowed = _narrowed(before, after, changing)
-        if narrowed != before:
-            closing[vid] = narrowed
-        if narrowed != after:
-            opening[vid] = after
-    made: list[Step] = [WriteEntries(closing, opens=False)] if closing else []
-    made += [WritePort(port, wanted.ports[port], running.ports[port]) for port in changing]
-    return (*made, *([WriteEntries(opening, opens=True)] if opening else []))
-
-
-def changing_ports(running: ChipVlans, wanted: ChipVlans) -> tuple[int, ...]:
-    """The ports whose settings are written."""
-    return tuple(port for port in ALL_PORTS if running.ports[port] != wanted.ports[port])
-
-
-def named(*contents: ChipVlans) -> tuple[int, ...]:
-    """The VIDs whose entries any of the contents speaks of: those are read back. All others are closed and stay so."""
-    return tuple(sorted({vid for one in contents for vid in one.entries} | {CANARY_VID}))
-
-
-def cut_off(running: ChipVlans, wanted: ChipVlans) -> frozenset[int]:
-    """Ports that carry frames now and are kept from a VLAN that they are in before and after, while it is applied."""
-    changing = changing_ports(running, wanted)
-    cut: frozenset[int] = frozenset()
-    for vid in named(running, wanted):
-        before, after = running.entry(vid), wanted.entry(vid)
-        cut |= before.ports - _narrowed(before, after, changing).ports if after.ports else frozenset()
-    return cut | {port for port in changing if any(port in entry.ports for entry in running.entries.values())}
-
-
-def _narrowed(before: VlanEntry, after: VlanEntry, changing: Iterable[int]) -> VlanEntry:
-    """An entry while ports change: those that are in it before and after and stay as they are.
-
-    None, if what it does to tags changes; nothing at all of it is left if it is to be closed.
-    """
-    if not after.value:
-        return CLOSED
-    if _tagging(before) != _tagging(after):
-        return before.replace(members=0)
-    return before.replace(members=before["members"] & after["members"] & ~core_mask(tuple(changing)))
-
-
-def _tagging(entry: VlanEntry) -> int:
-    return entry.replace(members=0, fid=0).value
-
-
 # What is unsafe
 
 
 def _unsafe(
-    running: ChipVlans, before: VlanTable | None, wanted: ChipVlans, desired: VlanTable, wiring: Wiring
+    running: ChipVlans, before: VlanTable | None, wanted: ChipVlans, desired: SwitchSetup, wiring: Wiring
 ) -> tuple[Unsafe, ...]:
-    vid, found = desired.management_vid, [*_empty(desired)]
-    front = desired.ports(vid) - {CPU_PORT}
+    table = desired.table
+    vid, found = table.management_vid, [*_empty(table)]
+    front = table.ports(vid) - {CPU_PORT}
     if not front:
         words = f"No port would be in VLAN {vid}, the management VLAN: nobody could reach the switch any more."
         return (Unsafe("management-nowhere", words, can_be_overridden=False), *found)
@@ -192,8 +111,40 @@ def _unsafe(
     carrying = {wiring.uplink: "uplink-changes", wiring.controller: "controller-changes", CPU_PORT: "pages-change"}
     for port, code in carrying.items():
         if port in cut:
-            found.append(Unsafe(code, _changing_words(port, before, desired, wiring), lasts=False))
-    return tuple(found)
+            found.append(Unsafe(code, _changing_words(port, before, table, wiring), lasts=False))
+    return (*found, *_unsafe_ways(desired, wiring), *_unsafe_links(running, wanted, desired, wiring))
+
+
+def _unsafe_ways(desired: SwitchSetup, wiring: Wiring) -> list[Unsafe]:
+    """What keeps people apart from this portal, or sends them what they did not ask for."""
+    found = []
+    if desired.are_apart(wiring.uplink, wiring.controller):
+        names = f"{wiring.capital(wiring.controller)} and {wiring.words(wiring.uplink)}"
+        found.append(Unsafe("management-apart", f"{names} would be kept apart. {_CUT['uplink-cut']}"))
+    mirror = desired.mirror
+    for port, name in _ends(wiring).items():
+        if mirror is not None and mirror.to == port:
+            words = f"{wiring.capital(port)} carries management, and would have to carry all copies as well."
+            found.append(Unsafe(f"mirror-to-{name}", words))
+    return found
+
+
+def _unsafe_links(running: ChipVlans, wanted: ChipVlans, desired: SwitchSetup, wiring: Wiring) -> list[Unsafe]:
+    """What takes the link from a port that carries management."""
+    found = []
+    for port, name in _ends(wiring).items():
+        if not desired.ports[port].enabled:
+            words = f"{wiring.capital(port)}, which carries management, would be switched off. {_CUT[f'{name}-cut']}"
+            found.append(Unsafe(f"{name}-off", words))
+        elif port in dropping(running, wanted):
+            words = f"{wiring.capital(port)} carries management and loses its link for some seconds."
+            found.append(Unsafe(f"{name}-link-drops", words, lasts=False))
+    return found
+
+
+def _ends(wiring: Wiring) -> dict[int, str]:
+    """The two ports between which people reach this portal."""
+    return {wiring.uplink: "uplink", wiring.controller: "controller"}
 
 
 def _cut_from_management(running: ChipVlans, wanted: ChipVlans, vid: int) -> frozenset[int]:
@@ -202,7 +153,7 @@ def _cut_from_management(running: ChipVlans, wanted: ChipVlans, vid: int) -> fro
     cut = frozenset(changing)
     for one in {vid, *(held for held, entry in running.entries.items() if CPU_PORT in entry.ports)}:
         before = running.entry(one)
-        cut |= before.ports - _narrowed(before, wanted.entry(one), changing).ports
+        cut |= before.ports - narrowed(before, wanted.entry(one), changing).ports
     return cut
 
 

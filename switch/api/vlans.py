@@ -77,8 +77,8 @@ class VlansIn(Strict):
     ports: list[PortRow] = Field([])
     isolation: Literal["all-separate"] | list[Pair] = Field(
         [],
-        description="Pairs that do not hear each other, whatever the VLAN; all-separate: every slot hears the uplink "
-        "only.",
+        description="Pairs that do not hear each other, whatever the VLAN; all-separate: slots hear the uplink "
+        "and the controller only.",
         examples=[[[2, 3], [2, "uplink"]]],
     )
     mirror: MirrorRow | None = None

@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Max
 
 from hardware.switch_errors import VlanTableRefused
-from hardware.vlan import VlanTable
+from hardware.switch_setup import SwitchSetup
 from operations import audit, idempotency, lifecycle, refusals, roles
 from operations.models import IdempotencyKey, Operation
 from operations.roles import Actor
@@ -33,7 +33,7 @@ class Preview:
     """What a commit of the draft would do now. Nothing of it is kept: a commit repeats the fingerprint."""
 
     plan: Plan
-    table: VlanTable
+    setup: SwitchSetup
     version: int
     before: dict[str, Any]  # chip_json
     wiring: Wiring
@@ -48,14 +48,14 @@ def preview(board: Board, actor: Actor) -> Preview:
     draft = drafts.get(board)
     if draft is None:
         raise refusals.Conflict("There is no draft: change the table first.", code="no-draft")
-    return plan_for(board, draft.table, draft.version)
+    return plan_for(board, draft.setup, draft.version)
 
 
-def plan_for(board: Board, table: VlanTable, version: int = 0) -> Preview:
-    """What would take the switch from what it holds now to `table`. Raises as `preview` does, but for who may."""
+def plan_for(board: Board, setup: SwitchSetup, version: int = 0) -> Preview:
+    """What would take the switch from what it holds now to `setup`. Raises as `preview` does, but for who may."""
     state = running.state_of(board)
     if not state.needs_scan:
-        running.look(board, state, tuple(vlan.vid for vlan in table.vlans))
+        running.look(board, state, tuple(vlan.vid for vlan in setup.table.vlans))
         state.refresh_from_db()
     if state.needs_scan:
         why = "could not be put back since its VLAN table was last read" if state.scan else NEVER_READ
@@ -66,12 +66,12 @@ def plan_for(board: Board, table: VlanTable, version: int = 0) -> Preview:
         )
     wiring, chip = running.wiring(board), chip_from_json(state.chip or {})
     try:
-        made = planning.plan(chip, table, wiring, scan=state.scan, names=running.names(board))
+        made = planning.plan(chip, setup, wiring, scan=state.scan, names=running.names(board))
     except VlanTableRefused as error:
         raise refusals.NotOffered(
             wording.in_slots(str(error), wiring), code=error.code, refusals=_refusals(error, wiring)
         ) from error
-    return Preview(made, table, version, chip_json(chip), wiring)
+    return Preview(made, setup, version, chip_json(chip), wiring)
 
 
 def _refusals(error: VlanTableRefused, wiring: Wiring) -> list[dict[str, Any]]:
@@ -189,7 +189,7 @@ def create(
         number=last + 1,
         operation=operation,
         generation=operation.claim.pk,
-        document=to_document(shown.table, shown.wiring),
+        document=to_document(shown.setup, shown.wiring),
         before=shown.before,
         wanted=chip_json(shown.plan.wanted),
         fingerprint=shown.plan.fingerprint,

@@ -1,6 +1,6 @@
-"""The draft: the table that people are making. Nothing of it reaches the switch before a commit."""
+"""The draft: the setup that people are making. Nothing of it reaches the switch before a commit."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import transaction
@@ -8,6 +8,7 @@ from django.db.models import F
 from django.utils import timezone
 
 from hardware.switch_errors import VlanTableInvalid
+from hardware.switch_setup import SwitchSetup
 from hardware.vlan import VlanTable
 from operations import audit, refusals, roles
 from operations.roles import Actor
@@ -15,6 +16,7 @@ from slots.models import Board
 from slots.services import power
 from switch import wording
 from switch.documents import Document, from_document, to_document
+from switch.editing import together
 from switch.models import SwitchDraft
 from switch.services import running
 
@@ -23,10 +25,15 @@ from switch.services import running
 class Draft:
     """A board's draft as it is now. `version` grows with each save, and is never used twice."""
 
-    table: VlanTable
+    setup: SwitchSetup
     version: int
     changed_by: str
     changed_at: datetime
+
+    @property
+    def table(self) -> VlanTable:
+        """Its VLANs alone."""
+        return self.setup.table
 
 
 def get(board: Board) -> Draft | None:
@@ -37,6 +44,16 @@ def get(board: Board) -> Draft | None:
     return Draft(from_document(row.document, running.wiring(board)), row.version, row.changed_by, row.changed_at)
 
 
+def begun(board: Board) -> SwitchSetup:
+    """What people go on from: the draft, else what runs, else what was confirmed last, else all slots together."""
+    draft, wiring = get(board), running.wiring(board)
+    if draft is not None:
+        return draft.setup
+    now = running.of(board)
+    held = now.setup or (now.confirmed.setup(wiring) if now.confirmed else SwitchSetup(together(wiring)))
+    return replace(held, table=now.table) if now.table else held
+
+
 def version(board: Board) -> int:
     """The version of the draft, counted on when it is discarded; 0 before the first."""
     row = SwitchDraft.objects.filter(board=board).first()
@@ -44,12 +61,18 @@ def version(board: Board) -> int:
 
 
 def save(board: Board, table: VlanTable, actor: Actor, version: int | None = None) -> Draft:
-    """Keep `table` as the draft. `version` is the one that was changed; None: whoever is last wins.
+    """Keep other VLANs in the draft, and what else people would go on from. Raises as `save_setup` does."""
+    roles.require(actor, "switch.edit", running.resource(board))
+    return save_setup(board, replace(begun(board), table=table), actor, version)
+
+
+def save_setup(board: Board, setup: SwitchSetup, actor: Actor, version: int | None = None) -> Draft:
+    """Keep `setup` as the draft. `version` is the one that was changed; None: whoever is last wins.
 
     Raises `NotPermitted`, `Outdated` if somebody else has saved since.
     """
     roles.require(actor, "switch.edit", running.resource(board))
-    _write(board, to_document(table, running.wiring(board)), actor, version)
+    _write(board, to_document(setup, running.wiring(board)), actor, version)
     saved = get(board)
     assert saved is not None
     return saved
@@ -65,11 +88,11 @@ def save_document(board: Board, document: object, actor: Actor, version: int | N
     """The same with a document from outside. Raises `BadRequest` with one sentence, too."""
     roles.require(actor, "switch.edit", running.resource(board))
     try:
-        table = from_document(document, running.wiring(board))
+        setup = from_document(document, running.wiring(board))
     except VlanTableInvalid as error:
         words = wording.in_slots(str(error), running.wiring(board))
         raise refusals.BadRequest(words, code=error.code) from error
-    return save(board, table, actor, version)
+    return save_setup(board, setup, actor, version)
 
 
 def _write(board: Board, document: Document | None, actor: Actor, version: int | None) -> None:

@@ -20,8 +20,8 @@ from switch import wording
 from switch.documents import chip_from_json
 from switch.errors import SwitchWasReset
 from switch.models import SwitchState, VlanChange
-from switch.planning import named
 from switch.services import applying, restoring, running, scanning
+from switch.steps import named
 
 log = logging.getLogger("nanoportal.switch")
 State = VlanChange.State

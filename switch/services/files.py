@@ -2,6 +2,7 @@
 
 import yaml
 
+from hardware.switch_setup import SwitchSetup
 from operations import refusals, roles
 from operations.roles import Actor
 from slots.models import Board
@@ -33,7 +34,7 @@ def export_yaml(board: Board) -> str:
 
 def begun(board: Board) -> Document:
     """The document that people would go on from, all in one VLAN where there is none."""
-    return current(board) or to_document(together(running.wiring(board)), running.wiring(board))
+    return current(board) or to_document(SwitchSetup(together(running.wiring(board))), running.wiring(board))
 
 
 def text_of(data: bytes) -> str:
@@ -48,12 +49,12 @@ def current(board: Board) -> Document | None:
     """The document that people would go on from."""
     draft = drafts.get(board)
     if draft is not None:
-        return to_document(draft.table, running.wiring(board))
+        return to_document(draft.setup, running.wiring(board))
     known = running.of(board)
     if known.confirmed is not None:
         document: Document = known.confirmed.document
         return document
-    return to_document(known.table, running.wiring(board)) if known.table else None
+    return to_document(known.setup, running.wiring(board)) if known.setup else None
 
 
 def import_yaml(board: Board, text: str, actor: Actor) -> Draft:

@@ -156,7 +156,7 @@ def request_restore(board: Board, actor: Actor, *, reason: str = "", key: str = 
 
 def _checked(board: Board, revision: VlanRevision) -> Preview:
     changes.refuse_if_open(board)
-    shown = changes.plan_for(board, revision.table(running.wiring(board)))
+    shown = changes.plan_for(board, revision.setup(running.wiring(board)))
     if shown.plan.is_empty:
         SwitchState.objects.filter(board=board).update(reset_at=None)
         raise refusals.Conflict(f"The switch holds revision {revision.number} already.", code="nothing-to-do")

@@ -16,8 +16,8 @@ from slots.services import parts
 from switch.documents import chip_from_json
 from switch.errors import RollbackFailed
 from switch.models import UNDER_WAY, SwitchState, VlanChange
-from switch.planning import named
 from switch.services import applying, running
+from switch.steps import named
 
 log = logging.getLogger("nanoportal.switch")
 State = VlanChange.State

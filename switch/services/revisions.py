@@ -30,10 +30,10 @@ def restore(revision: VlanRevision, actor: Actor) -> Draft:
     Raises `NotPermitted`, `Conflict` if the board is wired otherwise by now.
     """
     try:
-        table = revision.table(running.wiring(revision.board))
+        setup = revision.setup(running.wiring(revision.board))
     except VlanTableInvalid as error:
         raise refusals.Conflict(f"Revision {revision.number} does not fit this board any more: {error}") from error
-    return drafts.save(revision.board, table, actor)
+    return drafts.save_setup(revision.board, setup, actor)
 
 
 def created_vids(board: Board) -> list[int]:

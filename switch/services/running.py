@@ -1,6 +1,6 @@
 """What runs on a board's switch, as far as it is known: kept in rows, so that pages never wait for the bus."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ from hardware.contracts import SwitchChip
 from hardware.errors import HardwareError
 from hardware.jl6108.recipes import ChipVlans
 from hardware.switch_errors import VlanTableInvalid
+from hardware.switch_setup import SwitchSetup
 from hardware.vlan import VlanTable
 from operations import audit, events
 from operations.roles import PORTAL
@@ -28,7 +29,9 @@ CLOCK = SystemClock()
 
 @dataclass(frozen=True)
 class Running:
-    """What is known. `chip` None: nothing was read yet; `table` None beside it: it holds no table of ours."""
+    """What is known. `chip` None: nothing was read yet; `table` None beside it: it holds no table of ours; `setup` None
+    beside that: it does, but links, isolation or mirror are not as any setup of ours has them.
+    """
 
     chip: ChipVlans | None
     table: VlanTable | None
@@ -39,6 +42,7 @@ class Running:
     why_no_access: str
     drift: tuple[str, ...]
     confirmed: VlanRevision | None
+    setup: SwitchSetup | None = None
 
 
 def resource(board: Board) -> str:
@@ -66,7 +70,9 @@ def of(board: Board) -> Running:
     """What is known of the board's switch, from rows only."""
     state = SwitchState.objects.filter(board=board).first() or SwitchState(board=board)
     chip = chip_from_json(state.chip) if state.chip else None
-    table = planning.held_table(chip, names(board)) if chip else None
+    called = names(board)
+    setup = planning.held_setup(chip, called) if chip else None
+    table = setup.table if setup else planning.held_table(chip, called) if chip else None
     confirmed = VlanRevision.objects.filter(board=board).first()
     return Running(
         chip,
@@ -76,8 +82,9 @@ def of(board: Board) -> Running:
         state.scanned_at,
         state.needs_scan,
         _why_no_access(board, state),
-        _drift(board, state, chip, table, confirmed),
+        _drift(board, state, chip, setup or table, confirmed),
         confirmed,
+        setup,
     )
 
 
@@ -95,7 +102,7 @@ def _drift(
     board: Board,
     state: SwitchState,
     chip: ChipVlans | None,
-    table: VlanTable | None,
+    held: SwitchSetup | VlanTable | None,
     confirmed: VlanRevision | None,
 ) -> tuple[str, ...]:
     """How what runs differs from the last confirmed revision; nothing while a change is under way."""
@@ -106,12 +113,15 @@ def _drift(
     if state.needs_scan:
         return ("What the switch holds is not known as a whole; its VLAN table has to be read.",)
     try:
-        meant = confirmed.table(wiring(board))
+        meant = confirmed.setup(wiring(board))
     except VlanTableInvalid as error:
         return (str(error),)
-    if table is None:
+    if held is None:
         return ("The switch holds VLANs that this portal did not write.",)
-    return wording.differences(meant, table, wiring(board))
+    if isinstance(held, SwitchSetup):
+        return wording.differences(meant, held, wiring(board))
+    words = wording.differences(meant, replace(meant, table=held), wiring(board))
+    return (*words, "Links, isolation or mirror of the switch were not set by this portal.")
 
 
 def is_lost(state: SwitchState, confirmed: VlanRevision | None) -> bool:

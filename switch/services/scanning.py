@@ -3,14 +3,13 @@
 from collections.abc import Callable
 
 from hardware.errors import Stopped
-from hardware.jl6108.recipes import ChipVlans
 from hardware.sequencer import Stop, StopReason
 from operations import audit, idempotency, lifecycle, roles, worker
 from operations.models import Operation
 from operations.roles import Actor
 from slots.models import Board
 from slots.services import power
-from switch.services import changes, running
+from switch.services import applying, changes, running
 
 KIND = "switch.scan"
 
@@ -60,7 +59,7 @@ def _scan(board: Board, operation: Operation, stop: Stop) -> str:
     except Stopped as error:
         raise why_stopped(operation, stop, "Nothing of it was kept.") from error
     live = {vid: entry for vid, entry in found.items() if entry.value}
-    running.keep_scan(board, ChipVlans(live, ports))
+    running.keep_scan(board, applying.whole(chip, live, ports))
     return f"{len(live)} of {len(found)} entries are open."
 
 

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from hardware.vlan import VlanTable, refusals
+from hardware.switch_setup import SwitchSetup
+from hardware.vlan import refusals
 from operations.http import ActorRequest
 from operations.progress import progress_of
 from operations.roles import may
@@ -28,6 +29,7 @@ STATES = {
     State.ROLLED_BACK: ("off", "Rolled back"),
     State.ROLLBACK_FAILED: ("fail", "Roll back failed"),
     State.NOT_APPLIED: ("off", "Not applied"),
+    State.RESTORED: ("on", "Restored"),
 }
 SIGNS = {"+": "+", "-": "\N{MINUS SIGN}", "~": "~"}
 
@@ -61,18 +63,6 @@ def som_names(board: Board) -> dict[int, str]:
     }
 
 
-def begun(board: Board, now: Running | None = None) -> VlanTable:
-    """The table that is being edited: the draft, else what runs, else what was confirmed, else all in one VLAN."""
-    draft = drafts.get(board)
-    if draft:
-        return draft.table
-    now = now or running.of(board)
-    wiring = running.wiring(board)
-    if now.table:
-        return now.table
-    return now.confirmed.table(wiring) if now.confirmed else editing.together(wiring)
-
-
 def why_not_edit(now: Running, change: VlanChange | None) -> str:
     """Why nobody can edit now, one sentence; "" if whoever may can."""
     if now.why_no_access:
@@ -87,7 +77,7 @@ def vlans_context(request: ActorRequest, board: Board) -> dict[str, Any]:
     may_edit, why_not = may(request.actor, "switch.edit", board.slug), why_not_edit(now, change)
     drafting = draft is not None and change is None
     busy = overview.open_operation(running.resource(board))
-    table = draft.table if draft and drafting else now.table or begun(board, now)
+    table = draft.table if draft and drafting else now.table or drafts.begun(board).table
     columns = grid.columns(wiring, som_names(board))
     colours = grid.colours(revisions.created_vids(board), table)
     shown = grid.grid(columns, table, now.table if drafting else None, colours)
@@ -104,7 +94,7 @@ def vlans_context(request: ActorRequest, board: Board) -> dict[str, Any]:
         "running_words": running_words(now, change),
         "read_at": now.read_at,
         "drift": " ".join(sentence(line) for line in now.drift) if not change else "",
-        "patterns": [{"key": key, "title": one[0], "words": one[1]} for key, one in editing.PATTERNS.items()],
+        "patterns": [{"key": key, "title": one.title, "words": one.words} for key, one in editing.PATTERNS.items()],
         "latest": [revision_line(one, now) for one in revisions.of(board)[:LATEST]],
         "change": change_view(request, change) if change else None,
         "undone": undone(board) if change is None else None,
@@ -112,7 +102,7 @@ def vlans_context(request: ActorRequest, board: Board) -> dict[str, Any]:
         "busy": busy,
         "progress": progress_of(busy) if busy else None,
         "may_power": may(request.actor, "switch.commit", board.slug),  # who may cancel it
-        **(plan_context(now, draft.table, wiring) if draft and drafting else {}),
+        **(plan_context(now, draft.setup, wiring) if draft and drafting else {}),
     }
 
 
@@ -141,13 +131,13 @@ def running_words(now: Running, change: VlanChange | None) -> str:
     return "Running table differs from the last revision" if now.confirmed else "Running table, no revision yet"
 
 
-def plan_context(now: Running, table: VlanTable, wiring: Wiring) -> dict[str, Any]:
+def plan_context(now: Running, setup: SwitchSetup, wiring: Wiring) -> dict[str, Any]:
     """What the draft means, from what was read last: its words, and what the chip cannot do."""
     return {
-        "words": lines(wording.differences(now.table, table, wiring)),
+        "words": lines(wording.differences(now.setup, setup, wiring, table=now.table)),
         "refused": [
             {"reason": sentence(wording.in_slots(one.reason, wiring)), "nearest": wording.in_slots(one.nearest, wiring)}
-            for one in refusals(table)
+            for one in refusals(setup.table)
         ],
     }
 

@@ -29,7 +29,7 @@ def data_dir(settings, tmp_path) -> Iterator[Path]:
 
 
 @pytest.fixture
-def operator() -> Actor:
+def engineer() -> Actor:
     """Whoever may change VLANs without overriding anything."""
     return Actor(name="olga", role="network-engineer", credential="session", address="127.0.0.1")
 

@@ -4,15 +4,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hardware.buslock import BusLock
 from hardware.clock import VirtualClock
 from hardware.i2c import LinuxI2cBus
 from hardware.jl6108 import tables
 from hardware.jl6108.chip import Jl6108
 from hardware.jl6108.recipes import ChipVlans, translate
+from hardware.jl6108.setups import translate_setup
 from hardware.jl6108.transport import I2cBridge, WireMode
 from hardware.simulator import net
 from hardware.simulator.testing import InProcessBoard
+from hardware.switch_setup import SwitchSetup
 from hardware.vlan import FRONT_PORTS, Tagging, Vlan, VlanTable
 from nanoportal import celery  # noqa: F401  makes it the current Celery app, as in the web process
 from operations.models import Operation
@@ -20,7 +21,8 @@ from operations.roles import Actor
 from slots.models import Board
 from switch import tasks
 from switch.models import VlanChange
-from switch.services import changes, drafts, running, scanning
+from switch.services import applying, changes, drafts, running, scanning
+from tests.hardware.jl6108.conftest import PoliteLock
 
 SLUG = "demo"
 U, T = Tagging.UNTAGGED, Tagging.TAGGED
@@ -44,7 +46,7 @@ class Switch:
         for port in FRONT_PORTS:
             self.model.set_partner(port, 1000)
         self.wire = CountedBus(self.board.smbus())
-        bridge = I2cBridge(self.wire, 0x5C, BusLock(directory / "bus.lock"), WireMode.MSB)
+        bridge = I2cBridge(self.wire, 0x5C, PoliteLock(directory / "bus.lock"), WireMode.MSB)
         self.chip = Jl6108(bridge, self.clock)
 
     def reach(self, port: int, *tags: int) -> dict[int, tuple[int, ...]]:
@@ -76,14 +78,16 @@ class Switch:
         self.chip.write_vlans(made.entries, verify=False)
         for port, one in made.ports.items():
             self.chip.write_port_tables(port, one, verify=False)
-        return made
+        return applying.whole(self.chip, made.entries, made.ports)
 
-    def holds(self, table: VlanTable) -> bool:
-        """Whether the chip holds exactly that table."""
+    def holds(self, wanted: SwitchSetup | VlanTable) -> bool:
+        """Whether the chip holds exactly that; with a table alone, everything else as a reset leaves it."""
         ports = self.chip.read_all_port_tables()
         entries = self.chip.scan_vlans() if self.is_thorough else self.chip.read_vlans([*range(128), 4094, 4095])
         live = {vid: entry for vid, entry in entries.items() if entry.value}
-        return ChipVlans(live, ports) == translate(table, ports)
+        found = applying.whole(self.chip, live, ports)
+        setup = wanted if isinstance(wanted, SwitchSetup) else SwitchSetup(wanted)
+        return found == translate_setup(setup, found)
 
     #: Whether all 4,096 entries are looked at, which takes two seconds.
     is_thorough = False

@@ -1,14 +1,20 @@
-"""Random VLAN tables, pairs of them, and every state that the chip passes through between two."""
+"""Random VLAN tables and setups, pairs of them, and every state that the chip passes through between two."""
 
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
 
 from hypothesis import strategies as st
 
+from hardware.jl6108.link_settings import SPEEDS, LinkSettings
+from hardware.jl6108.mirror import OutputMirror
 from hardware.jl6108.numbering import ALL_PORTS
-from hardware.jl6108.recipes import ChipVlans, translate
+from hardware.jl6108.recipes import ChipVlans
+from hardware.jl6108.setups import mirrors_to, translate_setup
 from hardware.jl6108.vlans import OPEN, EgressPort, FrameFilter, PortTables, SourcePort
+from hardware.switch_setup import FlowControl, Mirror, PortSetup, SwitchSetup, every_pair
 from hardware.vlan import CPU_PORT, FRONT_PORTS, Accepts, PortRule, Recipe, Tagging, Vlan, VlanTable, refusals
-from switch.planning import Step, WriteEntries
+from switch.steps import Step, WriteEntries, WriteIsolation, WriteLink, WriteMirror, WritePort
 from tests.hardware.jl6108.pipeline import Frame, forward
 
 U, T = Tagging.UNTAGGED, Tagging.TAGGED
@@ -16,10 +22,17 @@ UPLINK, CONTROLLER = 8, 7
 #: As the firmware leaves a port: it learns, asks its access list, and takes in frames with one tag at most.
 FRESH_PORT = PortTables(SourcePort(0x9 | 0x40000 << 32), EgressPort(0), FrameFilter(0))
 FRESH_PORTS = dict.fromkeys(ALL_PORTS, FRESH_PORT)
+#: As the reset image has it: nobody is kept apart, nothing copied, every port negotiates everything.
+FRESH_LINK = LinkSettings(True, None, SPEEDS, None, unattended=False)
+BESIDE = (
+    dict.fromkeys(ALL_PORTS, frozenset[int]()),
+    dict.fromkeys(ALL_PORTS, OutputMirror(0)),
+    dict.fromkeys(FRONT_PORTS, FRESH_LINK),
+)
 #: A chip after reset.
-RESET = ChipVlans(dict.fromkeys(range(4096), OPEN), FRESH_PORTS)
+RESET = ChipVlans(dict.fromkeys(range(4096), OPEN), FRESH_PORTS, *BESIDE)
 #: The same with all entries closed: what plans are tried on where 4,096 entries would only take time.
-CLOSED_CHIP = ChipVlans({}, FRESH_PORTS)
+CLOSED_CHIP = ChipVlans({}, FRESH_PORTS, *BESIDE)
 VIDS = (1, 2, 3, 4, 20)
 FOREIGN_VID = 77
 
@@ -87,28 +100,89 @@ def _made(members: Members, rules: dict[int, PortRule], management: int, recipe:
             rules[port] = PortRule()
 
 
-def chip_of(table: VlanTable, recipe: Recipe = Recipe.BASELINE) -> ChipVlans:
-    return translate(table, FRESH_PORTS, recipe=recipe)
+LINKS = st.sampled_from(
+    [
+        *[PortSetup()] * 4,
+        PortSetup(enabled=False),
+        PortSetup(flow_control=FlowControl.ON),
+        PortSetup(mbps=100, flow_control=FlowControl.OFF),
+        PortSetup(mbps=10, full_duplex=False, negotiates=False, flow_control=FlowControl.OFF),
+        PortSetup(mbps=1000),
+    ]
+)
+PAIRS = tuple(combinations(FRONT_PORTS, 2))
+
+
+@st.composite
+def setups(draw: st.DrawFn, recipe: Recipe = Recipe.BASELINE) -> SwitchSetup:
+    """Any setup: a table, links, a few pairs apart or all of them, perhaps a mirror."""
+    return draw(_around(draw(tables(recipe))))
+
+
+@st.composite
+def setup_pairs(draw: st.DrawFn, recipe: Recipe = Recipe.BASELINE) -> tuple[SwitchSetup, SwitchSetup]:
+    """Two setups, of which any part may be the same."""
+    table, other = draw(pairs(recipe))
+    before, after = draw(_around(table)), draw(_around(draw(st.sampled_from([table, other, other]))))
+    kept = draw(st.sets(st.sampled_from(["ports", "apart", "mirror"])))
+    return before, replace(after, **{name: getattr(before, name) for name in kept})
+
+
+@st.composite
+def _around(draw: st.DrawFn, table: VlanTable) -> SwitchSetup:
+    apart = draw(st.one_of(st.just(every_pair(range(1, 7))), st.frozensets(st.sampled_from(PAIRS), max_size=4)))
+    links = draw(st.dictionaries(st.sampled_from(FRONT_PORTS), LINKS, max_size=3))
+    return SwitchSetup(table, links, apart, draw(st.none() | _mirrors()))
+
+
+@st.composite
+def _mirrors(draw: st.DrawFn) -> Mirror:
+    to, *others = draw(st.permutations(FRONT_PORTS))
+    entering, leaving = (draw(st.frozensets(st.sampled_from(others), max_size=2)) for _ in range(2))
+    return Mirror(to, entering or frozenset(others[:1]), leaving)
+
+
+def chip_of(wanted: SwitchSetup | VlanTable, recipe: Recipe = Recipe.BASELINE) -> ChipVlans:
+    setup = wanted if isinstance(wanted, SwitchSetup) else SwitchSetup(wanted)
+    return translate_setup(setup, CLOSED_CHIP, recipe)
 
 
 def states(running: ChipVlans, steps: tuple[Step, ...]) -> Iterator[ChipVlans]:
     """What the chip holds before the first write and after each, in the order in which the driver writes."""
-    entries, ports = dict(running.entries), dict(running.ports)
-    yield running
+    chip = running
+    yield chip
     for step in steps:
-        if isinstance(step, WriteEntries):
+        made = list(_written(chip, step))
+        yield from made
+        chip = made[-1]
+
+
+def _written(chip: ChipVlans, step: Step) -> Iterator[ChipVlans]:
+    """The chip after each write of a step."""
+    match step:
+        case WriteEntries():
             for vid in sorted(step.entries, key=lambda vid: (vid == 0, vid)):
-                entries[vid] = step.entries[vid]
-                yield ChipVlans(dict(entries), dict(ports))
-            continue
-        was, to = ports[step.port], step.wanted
-        for half in (
-            PortTables(was.source, to.egress, was.frame_filter),
-            PortTables(to.source, to.egress, was.frame_filter),
-            to,
-        ):
-            ports[step.port] = half
-            yield ChipVlans(dict(entries), dict(ports))
+                chip = replace(chip, entries={**chip.entries, vid: step.entries[vid]})
+                yield chip
+        case WritePort():
+            was, to = chip.ports[step.port], step.wanted
+            assert was == step.running
+            between = PortTables(was.source, to.egress, was.frame_filter)
+            for half in (between, replace(between, source=to.source), to):
+                yield replace(chip, ports={**chip.ports, step.port: half})
+        case WriteIsolation():
+            for port, sources in step.blocked.items():
+                chip = replace(chip, isolation={**chip.isolation, port: sources})
+                yield chip
+        case WriteMirror():
+            was, to = chip.ports[step.port], step.wanted
+            assert (was, was.egress, was.frame_filter) == (step.running, to.egress, to.frame_filter)
+            chip = replace(chip, ports={**chip.ports, step.port: to})
+            yield chip
+            yield replace(chip, output_mirrors={**chip.output_mirrors, step.port: step.output})
+        case WriteLink():
+            assert chip.links[step.port] == step.running
+            yield replace(chip, links={**chip.links, step.port: step.wanted})
 
 
 def live(chip: ChipVlans) -> dict[int, int]:
@@ -117,17 +191,41 @@ def live(chip: ChipVlans) -> dict[int, int]:
 
 
 def same(one: ChipVlans, other: ChipVlans) -> bool:
-    return live(one) == live(other) and dict(one.ports) == dict(other.ports)
+    return live(one) == live(other) and replace(one, entries={}) == replace(other, entries={})
 
 
-Ways = dict[tuple[int, Frame], dict[int, Frame]]
+#: A port, or (port, by whose mirror) where a copy leaves.
+Exit = int | tuple[int, str]
+Ways = dict[tuple[int, Frame], dict[Exit, Frame]]
+
+
+def passes(chip: ChipVlans, port: int, frame: Frame) -> dict[Exit, Frame]:
+    """Where a frame leaves, and its copies: as `forward` says, but for links that are off, isolation and mirrors.
+
+    A copy of what enters is made of whatever enters, a copy of what leaves as it leaves (section 9, as inferred).
+    """
+    off = {port for port, link in chip.links.items() if not link.enabled}
+    if port in off:
+        return {}
+    left: dict[Exit, Frame] = {
+        other: out
+        for other, out in forward(chip, port, frame).items()
+        if other not in off and port not in chip.isolation.get(other, ())
+    }
+    copies: dict[Exit, Frame] = {}
+    for source, (entering, leaving) in mirrors_to(chip).items():
+        if entering is not None and source == port:
+            copies[entering, f"enters {source}"] = frame
+        if leaving is not None and source in left:
+            copies[leaving, f"leaves {source}"] = left[source]
+    return {**left, **{exit: out for exit, out in copies.items() if exit[0] not in off}}  # type: ignore[index]
 
 
 def ways(chip: ChipVlans) -> Ways:
     """Where every frame leaves, and as what: untagged ones, ones of every VID, and some with two tags."""
     frames: list[Frame] = [(), (0,), (FOREIGN_VID,), *((vid,) for vid in VIDS), (1, 20), (20, 1), (2, FOREIGN_VID)]
     return {
-        (port, frame): forward(chip, port, frame)
+        (port, frame): passes(chip, port, frame)
         for port in ALL_PORTS
         for frame in (frames if port != CPU_PORT else [()])
     }

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from hardware.buslock import BusLock
 from hardware.clock import VirtualClock
 from hardware.i2c import LinuxI2cBus
 from hardware.jl6108 import tables as registers
@@ -25,8 +24,9 @@ from hardware.simulator.switch import Jl6108Model
 from hardware.simulator.switch_assumptions import ASSUMPTIONS
 from hardware.simulator.testing import InProcessBoard
 from hardware.vlan import CPU_PORT, FRONT_PORTS, Accepts, PortRule, Recipe, Vlan, VlanTable, refusals
-from switch.planning import steps
 from switch.services import applying
+from switch.steps import steps
+from tests.hardware.jl6108.conftest import PoliteLock
 from tests.hardware.jl6108.pipeline import by_802_1q
 from tests.switch.tables import CONTROLLER, FOREIGN_VID, FRESH_PORTS, UPLINK, T, U, states
 
@@ -324,7 +324,7 @@ class Board:
             self.model.set_partner(port, 1000)
         for vid in range(registers.VIDS):
             self.model.memory.write(registers.VLAN.at(vid), [0, 0])
-        bridge = I2cBridge(LinuxI2cBus(self.board.smbus()), 0x5C, BusLock(directory / "bus.lock"), WireMode.MSB)
+        bridge = I2cBridge(LinuxI2cBus(self.board.smbus()), 0x5C, PoliteLock(directory / "bus.lock"), WireMode.MSB)
         self.chip = Jl6108(bridge, self.clock)
         self.closed = ChipVlans({}, self.chip.read_all_port_tables())
 

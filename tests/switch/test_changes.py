@@ -41,8 +41,8 @@ def test_a_switch_fresh_from_reset_is_scanned_taken_over_and_confirmed(switch, m
     assert Claim.objects.count() == 0
 
 
-def test_a_change_that_its_author_confirms_stays(home, operator):
-    change = rig.confirmed(home, LAB, operator)
+def test_a_change_that_its_author_confirms_stays(home, engineer):
+    change = rig.confirmed(home, LAB, engineer)
     assert ended(change) == (State.CONFIRMED, OperationState.SUCCEEDED, "")
     assert change.operation.message == "Confirmed by olga."
     assert change.words == ["slot 3: PVID 1 -> 10, untagged in 10"]
@@ -53,8 +53,8 @@ def test_a_change_that_its_author_confirms_stays(home, operator):
     assert running.of(rig.row()).drift == ()
 
 
-def test_a_change_that_nobody_confirms_is_undone_at_its_deadline(home, operator):
-    change = rig.commit(LAB, operator, revert_after_seconds=30)
+def test_a_change_that_nobody_confirms_is_undone_at_its_deadline(home, engineer):
+    change = rig.commit(LAB, engineer, revert_after_seconds=30)
     seen = []
     rig.when_awaiting(home, change, lambda: seen.append(set(home.reach(5))), seconds=29)
     began = home.clock.monotonic()
@@ -68,11 +68,11 @@ def test_a_change_that_nobody_confirms_is_undone_at_its_deadline(home, operator)
     assert [one.number for one in revisions.of(rig.row())] == [1]
 
 
-def test_a_plan_that_cuts_the_portal_off_is_refused_and_undone_if_it_is_forced(home, operator, administrator):
+def test_a_plan_that_cuts_the_portal_off_is_refused_and_undone_if_it_is_forced(home, engineer, administrator):
     with pytest.raises(refusals.UnsafePlan, match="The uplink would not be in VLAN 1"):
-        rig.commit(CUT, operator)
+        rig.commit(CUT, engineer)
     with pytest.raises(refusals.NotPermitted):
-        rig.commit(CUT, operator, ("uplink-cut", "uplink-changes"))
+        rig.commit(CUT, engineer, ("uplink-cut", "uplink-changes"))
     change = rig.commit(CUT, administrator, ("uplink-cut", "uplink-changes"))
     lost = []
     rig.when_awaiting(home, change, lambda: lost.append(home.reach(UPLINK).get(CONTROLLER)))
@@ -82,8 +82,8 @@ def test_a_plan_that_cuts_the_portal_off_is_refused_and_undone_if_it_is_forced(h
     assert home.holds(HOME)
 
 
-def test_only_who_committed_it_confirms_it_in_a_request_of_their_own(home, operator, administrator):
-    change = rig.commit(LAB, operator)
+def test_only_who_committed_it_confirms_it_in_a_request_of_their_own(home, engineer, administrator):
+    change = rig.commit(LAB, engineer)
     refused = []
 
     def try_others():
@@ -91,9 +91,9 @@ def test_only_who_committed_it_confirms_it_in_a_request_of_their_own(home, opera
             changes.extend(rig.again(change), administrator)
         for actor in (
             administrator,
-            replace(operator, credential="none"),
-            replace(operator, user_id=99),
-            replace(operator, role="viewer"),
+            replace(engineer, credential="none"),
+            replace(engineer, user_id=99),
+            replace(engineer, role="viewer"),
         ):
             with pytest.raises(refusals.NotPermitted):
                 changes.confirm(rig.again(change), actor)
@@ -104,12 +104,12 @@ def test_only_who_committed_it_confirms_it_in_a_request_of_their_own(home, opera
     assert len(refused) == 4
 
 
-def test_a_deadline_is_put_off_but_never_further_than_ten_minutes(home, operator):
-    change = rig.commit(LAB, operator, revert_after_seconds=30)
+def test_a_deadline_is_put_off_but_never_further_than_ten_minutes(home, engineer):
+    change = rig.commit(LAB, engineer, revert_after_seconds=30)
     left = []
 
     def extend():
-        left.append(changes.extend(rig.again(change), operator, 600).extended_seconds)
+        left.append(changes.extend(rig.again(change), engineer, 600).extended_seconds)
 
     rig.when_awaiting(home, change, extend)
     began = home.clock.monotonic()
@@ -118,8 +118,8 @@ def test_a_deadline_is_put_off_but_never_further_than_ten_minutes(home, operator
     assert home.clock.monotonic() - began >= 30 + left[0]
 
 
-def test_a_change_is_rolled_back_at_once_by_anybody_who_may_commit(home, operator, administrator):
-    change = rig.commit(LAB, operator)
+def test_a_change_is_rolled_back_at_once_by_anybody_who_may_commit(home, engineer, administrator):
+    change = rig.commit(LAB, engineer)
     rig.when_awaiting(home, change, lambda: changes.roll_back(rig.again(change), administrator))
     began = home.clock.monotonic()
     change = rig.run(change)
@@ -128,19 +128,19 @@ def test_a_change_is_rolled_back_at_once_by_anybody_who_may_commit(home, operato
     assert home.clock.monotonic() - began < 10
     assert home.holds(HOME)
     with pytest.raises(refusals.Expired):
-        changes.confirm(rig.again(change), operator)
+        changes.confirm(rig.again(change), engineer)
     with pytest.raises(refusals.Conflict):
-        changes.roll_back(rig.again(change), operator)
+        changes.roll_back(rig.again(change), engineer)
 
 
 @pytest.mark.parametrize("how", ["cancel", "shutdown"])
-def test_a_change_that_is_cancelled_or_whose_worker_ends_is_undone(home, me, operator, how):
-    change = rig.commit(LAB, operator)
+def test_a_change_that_is_cancelled_or_whose_worker_ends_is_undone(home, me, engineer, how):
+    change = rig.commit(LAB, engineer)
 
     def stop():
         if how == "shutdown":
             return me.shutdown()
-        lifecycle.cancel(rig.again(change).operation, operator)
+        lifecycle.cancel(rig.again(change).operation, engineer)
         me.pass_on_cancels()
 
     rig.when_awaiting(home, change, stop)
@@ -150,15 +150,15 @@ def test_a_change_that_is_cancelled_or_whose_worker_ends_is_undone(home, me, ope
     assert home.holds(HOME)
 
 
-def test_confirmation_and_way_back_race_and_one_wins(home, operator, monkeypatch):
+def test_confirmation_and_way_back_race_and_one_wins(home, engineer, monkeypatch):
     """The confirmation arrives in the moment in which the deadline has passed and the way back has not begun."""
-    change = rig.commit(LAB, operator, revert_after_seconds=30)
+    change = rig.commit(LAB, engineer, revert_after_seconds=30)
     from switch.services.execution import Run
 
     lapse = Run._lapse
 
     def confirm_first(self, because):
-        changes.confirm(rig.again(change), operator)
+        changes.confirm(rig.again(change), engineer)
         lapse(self, because)
 
     monkeypatch.setattr(Run, "_lapse", confirm_first)
@@ -167,8 +167,8 @@ def test_confirmation_and_way_back_race_and_one_wins(home, operator, monkeypatch
     assert home.holds(LAB)
 
 
-def test_once_the_way_back_has_begun_nobody_confirms(home, operator, monkeypatch):
-    change = rig.commit(LAB, operator, revert_after_seconds=30)
+def test_once_the_way_back_has_begun_nobody_confirms(home, engineer, monkeypatch):
+    change = rig.commit(LAB, engineer, revert_after_seconds=30)
     from switch.services.execution import Run
 
     back = Run._put_back
@@ -176,7 +176,7 @@ def test_once_the_way_back_has_begun_nobody_confirms(home, operator, monkeypatch
 
     def confirm_too_late(self):
         with pytest.raises(refusals.Expired):
-            changes.confirm(rig.again(change), operator)
+            changes.confirm(rig.again(change), engineer)
         tried.append(1)
         back(self)
 
@@ -185,22 +185,22 @@ def test_once_the_way_back_has_begun_nobody_confirms(home, operator, monkeypatch
     assert tried == [1]
 
 
-def test_what_was_shown_is_what_is_done_or_nothing_is(home, operator):
-    drafts.save(rig.row(), LAB, operator)
-    shown = changes.preview(rig.row(), operator).plan.fingerprint
-    drafts.save(rig.row(), VlanTable((*LAB.vlans, Vlan(30, "", {2: U})), 1), operator)
+def test_what_was_shown_is_what_is_done_or_nothing_is(home, engineer):
+    drafts.save(rig.row(), LAB, engineer)
+    shown = changes.preview(rig.row(), engineer).plan.fingerprint
+    drafts.save(rig.row(), VlanTable((*LAB.vlans, Vlan(30, "", {2: U})), 1), engineer)
     with pytest.raises(refusals.PlanStale):
-        changes.commit(rig.row(), shown, operator)
-    drafts.save(rig.row(), LAB, operator)
-    shown = changes.preview(rig.row(), operator).plan.fingerprint
+        changes.commit(rig.row(), shown, engineer)
+    drafts.save(rig.row(), LAB, engineer)
+    shown = changes.preview(rig.row(), engineer).plan.fingerprint
     home.chip.set_pvid(2, 77)
     with pytest.raises(refusals.PlanStale):
-        changes.commit(rig.row(), shown, operator)
+        changes.commit(rig.row(), shown, engineer)
     assert running.of(rig.row()).drift == ("The switch holds VLANs that this portal did not write.",)
 
 
-def test_what_somebody_writes_between_commit_and_worker_stops_it(home, operator):
-    change = rig.commit(LAB, operator)
+def test_what_somebody_writes_between_commit_and_worker_stops_it(home, engineer):
+    change = rig.commit(LAB, engineer)
     home.chip.set_pvid(2, 77)
     before = home.transfers
     change = rig.run(change)
@@ -209,25 +209,25 @@ def test_what_somebody_writes_between_commit_and_worker_stops_it(home, operator)
     assert home.chip.read_port_tables(2).source["default_vid"] == 77
 
 
-def test_one_change_at_a_time(home, operator):
-    change = rig.commit(LAB, operator)
+def test_one_change_at_a_time(home, engineer):
+    change = rig.commit(LAB, engineer)
     with pytest.raises(refusals.Busy, match="VLAN change 1"):
-        rig.commit(HOME, operator)
+        rig.commit(HOME, engineer)
     rig.run(change)
-    assert rig.commit(LAB, operator).number == 2
+    assert rig.commit(LAB, engineer).number == 2
 
 
-def test_the_same_key_is_the_same_change(home, operator):
-    drafts.save(rig.row(), LAB, operator)
-    shown = changes.preview(rig.row(), operator).plan.fingerprint
-    first = changes.commit(rig.row(), shown, operator, key="k")
-    assert changes.commit(rig.row(), shown, operator, key="k").pk == first.pk
+def test_the_same_key_is_the_same_change(home, engineer):
+    drafts.save(rig.row(), LAB, engineer)
+    shown = changes.preview(rig.row(), engineer).plan.fingerprint
+    first = changes.commit(rig.row(), shown, engineer, key="k")
+    assert changes.commit(rig.row(), shown, engineer, key="k").pk == first.pk
     with pytest.raises(refusals.IdempotencyMismatch):
-        changes.commit(rig.row(), shown, operator, key="k", revert_after_seconds=60)
+        changes.commit(rig.row(), shown, engineer, key="k", revert_after_seconds=60)
 
 
-def test_a_change_that_no_worker_takes_in_time_changes_nothing(home, operator):
-    change = rig.commit(LAB, operator)
+def test_a_change_that_no_worker_takes_in_time_changes_nothing(home, engineer):
+    change = rig.commit(LAB, engineer)
     type(change.operation).objects.filter(pk=change.operation_id).update(expires_at=change.operation.created_at)
     tasks.run_change(str(change.operation_id))
     from switch.services import restoring
@@ -238,21 +238,21 @@ def test_a_change_that_no_worker_takes_in_time_changes_nothing(home, operator):
 
 
 @pytest.mark.parametrize("seconds", [29, 601, -1])
-def test_a_deadline_is_thirty_to_six_hundred_seconds(home, operator, seconds):
+def test_a_deadline_is_thirty_to_six_hundred_seconds(home, engineer, seconds):
     with pytest.raises(refusals.BadRequest, match="30 to 600"):
-        rig.commit(LAB, operator, revert_after_seconds=seconds)
+        rig.commit(LAB, engineer, revert_after_seconds=seconds)
 
 
-def test_a_revision_comes_back_as_the_draft(home, operator):
-    rig.confirmed(home, LAB, operator)
-    draft = revisions.restore(revisions.find(rig.row(), 1), operator)
+def test_a_revision_comes_back_as_the_draft(home, engineer):
+    rig.confirmed(home, LAB, engineer)
+    draft = revisions.restore(revisions.find(rig.row(), 1), engineer)
     assert draft.table == HOME
-    assert changes.preview(rig.row(), operator).plan.words == ("slot 3: PVID 10 -> 1, untagged in 1",)
+    assert changes.preview(rig.row(), engineer).plan.words == ("slot 3: PVID 10 -> 1, untagged in 1",)
     assert revisions.created_vids(rig.row()) == [1, 10]
 
 
-def test_every_decision_is_in_the_audit_log(home, operator):
-    rig.confirmed(home, LAB, operator)
+def test_every_decision_is_in_the_audit_log(home, engineer):
+    rig.confirmed(home, LAB, engineer)
     actions = list(AuditEntry.objects.order_by("seq").values_list("action", "outcome"))
     assert actions == [
         ("switch.draft", "done"),
@@ -262,20 +262,20 @@ def test_every_decision_is_in_the_audit_log(home, operator):
     ]
 
 
-def test_a_renamed_vlan_is_committed_without_a_write(home, operator):
+def test_a_renamed_vlan_is_committed_without_a_write(home, engineer):
     renamed = VlanTable((replace(HOME.vlans[0], name="house"), HOME.vlans[1]), 1)
-    change = rig.confirmed(home, renamed, operator)
+    change = rig.confirmed(home, renamed, engineer)
     assert change.state == State.CONFIRMED
     assert change.words == ["VLAN 1 is called house instead of management"]
     assert rig.held() == renamed
 
 
-def test_a_draft_that_somebody_else_changed_is_not_overwritten(home, operator, administrator):
-    version = drafts.save(rig.row(), LAB, operator).version
+def test_a_draft_that_somebody_else_changed_is_not_overwritten(home, engineer, administrator):
+    version = drafts.save(rig.row(), LAB, engineer).version
     drafts.save(rig.row(), HOME, administrator, version)
     with pytest.raises(refusals.Outdated, match="alice changed the draft"):
-        drafts.save(rig.row(), LAB, operator, version)
-    drafts.discard(rig.row(), operator)
+        drafts.save(rig.row(), LAB, engineer, version)
+    drafts.discard(rig.row(), engineer)
     assert (drafts.get(rig.row()), drafts.version(rig.row())) == (None, version + 2)
 
 

@@ -7,43 +7,45 @@ import pytest
 from hypothesis import given, settings
 
 from hardware.switch_errors import VlanTableInvalid
-from hardware.vlan import Accepts, PortRule, Tagging, VlanTable
+from hardware.switch_setup import SwitchSetup
+from hardware.vlan import Accepts, PortRule, Tagging
 from switch.documents import USUAL, chip_from_json, chip_json, from_document, to_document
-from tests.switch.tables import RESET, chip_of, same, tables
+from tests.switch.tables import RESET, chip_of, same, setups
 
 QUICK = settings(max_examples=50, derandomize=True, deadline=None)
 
 
 @QUICK
-@given(table=tables())
-def test_a_table_survives_the_way_out_and_back(table: VlanTable) -> None:
-    document = json.loads(json.dumps(to_document(table, USUAL)))
-    assert from_document(document, USUAL) == table
+@given(setup=setups())
+def test_a_setup_survives_the_way_out_and_back(setup: SwitchSetup) -> None:
+    document = json.loads(json.dumps(to_document(setup, USUAL)))
+    assert from_document(document, USUAL) == setup
     assert to_document(from_document(document, USUAL), USUAL) == document
 
 
 @QUICK
-@given(table=tables())
-def test_the_chips_contents_survive_as_json(table: VlanTable) -> None:
-    for chip in (chip_of(table), RESET):
+@given(setup=setups())
+def test_the_chips_contents_survive_as_json(setup: SwitchSetup) -> None:
+    for chip in (chip_of(setup), RESET):
         text = json.dumps(chip_json(chip))
         assert same(chip_from_json(json.loads(text)), chip)
-        assert len(text) < 2000
+        assert len(text) < 4000
 
 
 def test_a_document_speaks_of_slots() -> None:
-    table = from_document(
+    setup = from_document(
         {"management_vid": 1, "vlans": [{"vid": 1, "untagged": [1, "2"], "tagged": ["uplink"]}]}, USUAL
     )
+    table = setup.table
     assert dict(table.vlans[0].members) == {6: Tagging.UNTAGGED, 7: Tagging.UNTAGGED, 8: Tagging.TAGGED}
     assert table.rules[7] == PortRule(1, Accepts.UNTAGGED)
-    assert to_document(table, USUAL)["vlans"][0]["untagged"] == [1, 2]
+    assert to_document(setup, USUAL)["vlans"][0]["untagged"] == [1, 2]
 
 
 def test_a_port_that_is_only_named_has_the_usual_rule_and_half_a_rule_is_completed() -> None:
     vlans = [{"vid": 1, "untagged": [1, 2, 3], "tagged": []}, {"vid": 5, "tagged": [2]}]
     ports: list[dict[str, Any]] = [{"port": 1}, {"port": 2, "accepts": "untagged"}, {"port": 3, "pvid": 1}]
-    table = from_document({"management_vid": 1, "vlans": vlans, "ports": ports}, USUAL)
+    table = from_document({"management_vid": 1, "vlans": vlans, "ports": ports}, USUAL).table
     assert [table.rules[port] for port in (7, 6, 5)] == [PortRule(1, Accepts.UNTAGGED)] * 3
 
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hardware.buslock import BusLock
 from hardware.clock import VirtualClock
 from hardware.i2c import LinuxI2cBus
 from hardware.jl6108 import tables as registers
@@ -18,6 +17,7 @@ from hardware.simulator import net
 from hardware.simulator.testing import InProcessBoard
 from hardware.vlan import CPU_PORT, FRONT_PORTS, Vlan, VlanTable
 from switch.services import applying
+from tests.hardware.jl6108.conftest import PoliteLock
 from tests.switch.tables import CONTROLLER, FOREIGN_VID, UPLINK, VIDS, T, U, pairs
 
 QUICK = settings(max_examples=25, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
@@ -37,7 +37,7 @@ class Forwarding:
             self.model.set_partner(port, 1000)
         for vid in range(4096):
             self.model.memory.write(registers.VLAN.at(vid), [0, 0])
-        bridge = I2cBridge(LinuxI2cBus(board.smbus()), 0x5C, BusLock(directory / "bus.lock"), WireMode.MSB)
+        bridge = I2cBridge(LinuxI2cBus(board.smbus()), 0x5C, PoliteLock(directory / "bus.lock"), WireMode.MSB)
         self.chip = Jl6108(bridge, self.clock)
         self.held = ChipVlans({}, self.chip.read_all_port_tables())
 

@@ -349,5 +349,5 @@ def test_addresses_are_shown_by_slot(vera, home):
 
 def test_ports_and_addresses_of_a_switch_out_of_reach_say_why(vera, board):
     Board.objects.filter(pk=board.pk).update(switch_problem="No reply at 0x5C after 3 tries.")
-    for tab in ("ports", "addresses"):
+    for tab in ("ports", "addresses", "isolation"):
         assert "No reply at 0x5C after 3 tries." in text(vera.get(f"{PAGE}{tab}/"))

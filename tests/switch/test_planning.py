@@ -12,7 +12,8 @@ from hardware.switch_errors import VlanTableRefused
 from hardware.vlan import CPU_PORT, FRONT_PORTS, Accepts, PortRule, Recipe, Vlan, VlanTable
 from operations.refusals import UnsafePlan
 from switch.documents import USUAL
-from switch.planning import Plan, WriteEntries, WritePort, named, plan, raise_if_unsafe, steps
+from switch.planning import Plan, plan, raise_if_unsafe
+from switch.steps import WriteEntries, WritePort, named, steps
 from tests.switch.tables import (
     CLOSED_CHIP,
     CONTROLLER,

@@ -121,15 +121,15 @@ def test_a_revision_that_would_cut_the_portal_off_does_not_come_back_by_itself(b
     assert by_itself.reach(rig.UPLINK)[rig.CONTROLLER] == ()
 
 
-def test_nothing_comes_back_by_itself_while_a_change_is_open(by_itself, operator):
-    change = rig.commit(LAB, operator)
+def test_nothing_comes_back_by_itself_while_a_change_is_open(by_itself, engineer):
+    change = rig.commit(LAB, engineer)
     by_itself.reset()
     recovering.look()
     assert [one.kind for one in Operation.objects.all()] == ["switch.vlan"]
     assert rig.run(change).operation.code == "plan-stale"
     VlanChange.objects.filter(pk=change.pk).update(state=State.ROLLBACK_FAILED)
     assert until_quiet() == []
-    changes.acknowledge(rig.again(change), operator)
+    changes.acknowledge(rig.again(change), engineer)
     assert until_quiet() == ["switch.scan", "switch.restore"]
 
 
@@ -169,59 +169,59 @@ def test_a_switch_that_was_never_read_is_read_and_not_written(switch, me, board)
 # A person asks
 
 
-def test_an_operator_brings_it_back_after_a_reset(home, operator):
+def test_an_operator_brings_it_back_after_a_reset(home, engineer):
     home.reset()
     assert until_quiet() == ["switch.scan"]
-    change = recovering.request_restore(rig.row(), operator, reason="power cut", key="k")
-    assert recovering.request_restore(rig.row(), operator, reason="power cut", key="k").pk == change.pk
+    change = recovering.request_restore(rig.row(), engineer, reason="power cut", key="k")
+    assert recovering.request_restore(rig.row(), engineer, reason="power cut", key="k").pk == change.pk
     assert sorted(change.overrides) == ["controller-changes", "pages-change", "uplink-changes"]
     change = rig.run(change)
     assert (change.state, change.operation.actor, change.operation.reason) == (State.RESTORED, "olga", "power cut")
     assert home.holds(HOME)
     with pytest.raises(refusals.Conflict, match="holds revision 1 already"):
-        recovering.request_restore(rig.row(), operator)
+        recovering.request_restore(rig.row(), engineer)
 
 
-def test_only_who_may_commit_restores_and_only_an_administrator_lets_it_happen_by_itself(home, viewer, operator):
+def test_only_who_may_commit_restores_and_only_an_administrator_lets_it_happen_by_itself(home, viewer, engineer):
     for act in (
         lambda: recovering.request_restore(rig.row(), viewer),
-        lambda: recovering.let_restore(rig.row(), operator, True),
+        lambda: recovering.let_restore(rig.row(), engineer, True),
     ):
         with pytest.raises(refusals.NotPermitted):
             act()
     assert not state().restores_by_itself
 
 
-def test_there_has_to_be_something_to_bring_back(switch, me, board, operator):
+def test_there_has_to_be_something_to_bring_back(switch, me, board, engineer):
     with pytest.raises(refusals.Conflict, match="Nobody has confirmed"):
-        recovering.request_restore(board, operator)
+        recovering.request_restore(board, engineer)
 
 
-def test_before_the_table_was_read_nothing_is_restored(home, operator):
+def test_before_the_table_was_read_nothing_is_restored(home, engineer):
     home.reset()
     with pytest.raises(refusals.Conflict, match="scan it first"):
-        recovering.request_restore(rig.row(), operator)
+        recovering.request_restore(rig.row(), engineer)
 
 
-def test_a_draft_stays_what_it_is_while_a_revision_is_restored(home, operator):
-    drafts.save(rig.row(), LAB, operator)
+def test_a_draft_stays_what_it_is_while_a_revision_is_restored(home, engineer):
+    drafts.save(rig.row(), LAB, engineer)
     home.reset()
     until_quiet()
-    rig.run(recovering.request_restore(rig.row(), operator))
+    rig.run(recovering.request_restore(rig.row(), engineer))
     assert drafts.get(rig.row()).table == LAB
 
 
 @pytest.mark.parametrize("way", ["cancel", "shutdown"])
-def test_a_restore_that_is_stopped_is_undone(home, me, operator, way, monkeypatch):
+def test_a_restore_that_is_stopped_is_undone(home, me, engineer, way, monkeypatch):
     home.reset()
     until_quiet()
-    change = recovering.request_restore(rig.row(), operator)
+    change = recovering.request_restore(rig.row(), engineer)
     real = applying.apply
 
     def stopped(*arguments, **more):
         monkeypatch.setattr(applying, "apply", real)
         if way == "cancel":
-            lifecycle.cancel(rig.again(change).operation, operator)
+            lifecycle.cancel(rig.again(change).operation, engineer)
             me.pass_on_cancels()
         else:
             me.shutdown()
@@ -251,8 +251,8 @@ def test_a_restore_that_fails_is_undone_and_tried_again_later(by_itself):
 # While a change waits, or is written
 
 
-def test_a_chip_that_is_reset_while_a_change_waits_gets_back_what_it_held_before(home, operator):
-    change = rig.commit(LAB, operator)
+def test_a_chip_that_is_reset_while_a_change_waits_gets_back_what_it_held_before(home, engineer):
+    change = rig.commit(LAB, engineer)
     rig.when_awaiting(home, change, home.reset_line)
     began = home.clock.monotonic()
     change = rig.run(change)
@@ -269,14 +269,14 @@ def test_a_chip_that_is_reset_while_a_change_waits_gets_back_what_it_held_before
     assert [one.number for one in VlanRevision.objects.all()] == [1]
 
 
-def test_what_a_reset_took_is_not_confirmed_though_nobody_has_noticed_it_yet(home, operator):
-    change = rig.commit(LAB, operator)
+def test_what_a_reset_took_is_not_confirmed_though_nobody_has_noticed_it_yet(home, engineer):
+    change = rig.commit(LAB, engineer)
     refused = []
 
     def confirm():
         home.reset_line()
         with pytest.raises(refusals.Conflict) as refusal:
-            changes.confirm(rig.again(change), operator)
+            changes.confirm(rig.again(change), engineer)
         refused.append(refusal.value.code)
 
     rig.when_awaiting(home, change, confirm, seconds=7.5)
@@ -286,8 +286,8 @@ def test_what_a_reset_took_is_not_confirmed_though_nobody_has_noticed_it_yet(hom
     assert VlanRevision.objects.count() == 1
 
 
-def test_a_board_that_loses_power_while_a_change_waits_gets_back_what_it_held_before(home, me, operator):
-    change = rig.commit(LAB, operator)
+def test_a_board_that_loses_power_while_a_change_waits_gets_back_what_it_held_before(home, me, engineer):
+    change = rig.commit(LAB, engineer)
 
     def power_cut():
         home.reset_line()
@@ -313,30 +313,30 @@ def test_a_chip_that_resets_between_look_and_write_is_not_taken_for_written(swit
     assert switch.reach(port), "open as before"
 
 
-def test_a_way_back_that_failed_leaves_nothing_believed(home, operator):
-    change = rig.commit(LAB, operator)
+def test_a_way_back_that_failed_leaves_nothing_believed(home, engineer):
+    change = rig.commit(LAB, engineer)
     home.faults("switch-nack", 400)
     assert rig.run(change).state == State.ROLLBACK_FAILED
     assert state().needs_scan
     home.clear_faults()
     with pytest.raises(refusals.Busy, match="could not be rolled back; somebody has to take note of that first"):
-        scanning.request_scan(rig.row(), operator)
-    changes.acknowledge(rig.again(change), operator)
+        scanning.request_scan(rig.row(), engineer)
+    changes.acknowledge(rig.again(change), engineer)
     with pytest.raises(refusals.Conflict, match="could not be put back since"):
-        rig.commit(HOME, operator)
-    rig.scan(operator)
-    assert rig.commit(HOME, operator).number == 2
+        rig.commit(HOME, engineer)
+    rig.scan(engineer)
+    assert rig.commit(HOME, engineer).number == 2
 
 
-def test_a_deadline_put_off_at_the_last_moment_holds(home, operator, monkeypatch):
+def test_a_deadline_put_off_at_the_last_moment_holds(home, engineer, monkeypatch):
     from switch.services.execution import Run
 
-    change = rig.commit(LAB, operator, revert_after_seconds=30)
+    change = rig.commit(LAB, engineer, revert_after_seconds=30)
     lapse, extended = Run._lapse, []
 
     def extend_first(self, because):
         if not extended:
-            extended.append(changes.extend(rig.again(change), operator, 60).extended_seconds)
+            extended.append(changes.extend(rig.again(change), engineer, 60).extended_seconds)
         return lapse(self, because)
 
     monkeypatch.setattr(Run, "_lapse", extend_first)

@@ -67,8 +67,8 @@ def test_a_worker_killed_at_any_transfer_leaves_what_its_next_life_undoes(
     os.close(new._lock)
 
 
-def test_a_worker_killed_after_the_confirmation_leaves_what_was_confirmed(home, me, operator, monkeypatch):
-    change = rig.commit(LAB, operator)
+def test_a_worker_killed_after_the_confirmation_leaves_what_was_confirmed(home, me, engineer, monkeypatch):
+    change = rig.commit(LAB, engineer)
     assert die_in(home, me, change, monkeypatch, 10_000)
     type(change).objects.filter(pk=change.pk).update(state=State.CONFIRMED)
     new = next_life(me, monkeypatch)
@@ -77,12 +77,12 @@ def test_a_worker_killed_after_the_confirmation_leaves_what_was_confirmed(home, 
     os.close(new._lock)
 
 
-def test_nobody_changes_anything_while_a_way_back_is_to_come(home, me, operator, monkeypatch):
-    change = rig.commit(LAB, operator)
+def test_nobody_changes_anything_while_a_way_back_is_to_come(home, me, engineer, monkeypatch):
+    change = rig.commit(LAB, engineer)
     assert die_in(home, me, change, monkeypatch, 10_000)
     lifecycle.interrupt(rig.again(change).operation, "dead")
     with pytest.raises(refusals.Busy, match="Change 1 by olga has not come to its end"):
-        rig.commit(HOME, operator)
+        rig.commit(HOME, engineer)
     me.leave(change.operation)
     restoring.undo_left_over()
     assert rig.again(change).state == State.ROLLED_BACK
@@ -92,8 +92,8 @@ def test_nobody_changes_anything_while_a_way_back_is_to_come(home, me, operator,
 
 
 @pytest.mark.parametrize("after", [1, 100, 380, 450, 600, 800])
-def test_a_bus_that_fails_for_a_while_ends_in_before(home, operator, after):
-    change = rig.commit(LAB, operator)
+def test_a_bus_that_fails_for_a_while_ends_in_before(home, engineer, after):
+    change = rig.commit(LAB, engineer)
     home.faults("switch-nack", 330 + after, 8)
     change = rig.run(change)
     assert home.holds(HOME if change.state != State.CONFIRMED else LAB)
@@ -102,23 +102,23 @@ def test_a_bus_that_fails_for_a_while_ends_in_before(home, operator, after):
 
 
 @pytest.mark.parametrize("kind", ["switch-nack", "switch-stuck-busy"])
-def test_a_bus_that_stays_away_is_said_so_and_can_be_tried_again(home, operator, kind):
-    change = rig.commit(LAB, operator)
+def test_a_bus_that_stays_away_is_said_so_and_can_be_tried_again(home, engineer, kind):
+    change = rig.commit(LAB, engineer)
     home.faults(kind, 400 if kind == "switch-nack" else 12)
     change = rig.run(change)
     assert (change.state, change.operation.code) == (State.ROLLBACK_FAILED, "rollback-failed")
     assert "The switch could not be put back to what it held before" in change.operation.message
     assert changes.open_change(rig.row()).pk == change.pk
     home.clear_faults()
-    changes.roll_back(rig.again(change), operator)
+    changes.roll_back(rig.again(change), engineer)
     restoring.undo_left_over()
     assert rig.again(change).state == State.ROLLED_BACK
     assert home.holds(HOME)
     assert changes.open_change(rig.row()) is None
 
 
-def test_registers_that_do_not_take_what_they_are_given_are_named(home, operator):
-    change = rig.commit(LAB, operator)
+def test_registers_that_do_not_take_what_they_are_given_are_named(home, engineer):
+    change = rig.commit(LAB, engineer)
     home.faults("switch-corrupts-writes", 4)
     change = rig.run(change)
     assert change.state == State.ROLLBACK_FAILED
@@ -126,13 +126,13 @@ def test_registers_that_do_not_take_what_they_are_given_are_named(home, operator
     registers = {one["register"] for one in change.differences}
     assert all(name.startswith("SWCORE_") for name in registers)
     assert all(one["wanted"] != one["found"] for one in change.differences)
-    changes.acknowledge(rig.again(change), operator)
+    changes.acknowledge(rig.again(change), engineer)
     assert changes.open_change(rig.row()) is None
 
 
 @pytest.mark.parametrize("after", [0, 1, 2, 5, 7])
-def test_a_word_that_is_written_wrong_once_is_found_and_undone(home, operator, after):
-    change = rig.commit(LAB, operator)
+def test_a_word_that_is_written_wrong_once_is_found_and_undone(home, engineer, after):
+    change = rig.commit(LAB, engineer)
     home.faults("switch-corrupts-writes", after, 1)
     change = rig.run(change)
     assert change.state == State.ROLLED_BACK
@@ -141,8 +141,8 @@ def test_a_word_that_is_written_wrong_once_is_found_and_undone(home, operator, a
 
 
 @pytest.mark.parametrize("after", [9, 14])
-def test_a_chip_that_resets_while_it_is_written_is_set_up_anew(home, operator, after):
-    change = rig.commit(LAB, operator)
+def test_a_chip_that_resets_while_it_is_written_is_set_up_anew(home, engineer, after):
+    change = rig.commit(LAB, engineer)
     home.faults("switch-resets", after, 1)
     change = rig.run(change)
     home.is_thorough = True
@@ -151,22 +151,22 @@ def test_a_chip_that_resets_while_it_is_written_is_set_up_anew(home, operator, a
     assert not running.of(rig.row()).needs_scan
 
 
-def test_a_chip_that_was_reset_since_is_noticed(home, operator):
+def test_a_chip_that_was_reset_since_is_noticed(home, engineer):
     home.model.set_reset_line(0)
     home.model.set_reset_line(1)
     home.clock.wait(5)
     with pytest.raises(refusals.Conflict, match="was reset since"):
-        rig.commit(LAB, operator)
+        rig.commit(LAB, engineer)
     assert running.of(rig.row()).drift == ("The switch chip was reset since: it no longer holds what was confirmed.",)
 
 
-def test_the_database_may_be_away_while_the_deadline_passes(home, operator, monkeypatch):
+def test_the_database_may_be_away_while_the_deadline_passes(home, engineer, monkeypatch):
     """What the switch needs for its way back is with the task."""
     from django.db import OperationalError
 
     from switch.services import execution
 
-    change = rig.commit(LAB, operator, revert_after_seconds=30)
+    change = rig.commit(LAB, engineer, revert_after_seconds=30)
     real = execution.VlanChange.objects.get
 
     def away(*_, **__):
