@@ -51,6 +51,12 @@ def sent(request: HttpRequest) -> dict[str, Any]:
     return body
 
 
+def word(body: dict[str, Any], name: str) -> str:
+    """A text in the body; empty if there is none."""
+    value = body.get(name)
+    return value if isinstance(value, str) else ""
+
+
 # ---- Signing in --------------------------------------------------------------------------------------------------
 
 
@@ -79,7 +85,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
         signing.note_failed_sign_in(request, "", refusal)
         raise
     signing.sign_in(request, person, "password and passkey" if half else "passkey")
-    return remember_sign_in(request, JsonResponse({"next": next_of(request, str(body.get("next") or ""))}))
+    return remember_sign_in(request, JsonResponse({"next": next_of(request, word(body, "next"))}))
 
 
 # ---- Confirming --------------------------------------------------------------------------------------------------
@@ -105,7 +111,7 @@ def confirm(request: PersonRequest) -> HttpResponse:
     if passkeys.whose(request, body.get("credential")) != request.user:
         raise NotPermitted("This passkey is not yours.", code="unknown-passkey")
     note_confirmed(request)
-    return JsonResponse({"next": next_of(request, str(body.get("next") or ""))})
+    return JsonResponse({"next": next_of(request, word(body, "next"))})
 
 
 # ---- Making and removing -----------------------------------------------------------------------------------------
@@ -131,7 +137,7 @@ def create(request: PersonRequest) -> HttpResponse:
     actor = own_account(request)
     require_recent(request)
     body = sent(request)
-    made = passkeys.create(request, actor, request.user, str(body.get("name") or ""), body.get("credential"))
+    made = passkeys.create(request, actor, request.user, word(body, "name"), body.get("credential"))
     messages.success(request, f"The passkey {made.name} signs you in from now on, without a password.")
     return JsonResponse({"next": reverse("accounts:account")})
 
