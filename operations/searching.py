@@ -33,7 +33,8 @@ SHARED_KINDS = ("image:", "upload:", "profile:", "host:")
 
 _WORDS_SQLITE = "operations_auditentry.seq IN (SELECT rowid FROM operations_auditwords WHERE words MATCH %s)"
 _WORDS_POSTGRESQL = (  # the expression of the index, letter by letter
-    "to_tsvector('simple', regexp_replace(left(operations_auditentry.text, 200000), '[^[:alnum:]]+', ' ', 'g'))"
+    "to_tsvector('simple', regexp_replace(left(operations_auditentry.text, 200000),"
+    r" '(\\u[0-9a-f]{4}|\\.|[^[:alnum:]])+', ' ', 'g'))"
     " @@ to_tsquery('simple', %s)"
 )
 

@@ -74,13 +74,14 @@ def verify() -> Verdict:
 
 def go_on(place: Place, entries: int = 0) -> Place | Verdict:
     """Walk on by at most `entries`, 0 for `CHUNK`: the new place; at the end or at a fault, the verdict."""
-    head = AuditHead.objects.get(pk=1)  # read first: the entries that it counts are committed with it
+    # In this order: an entry is committed with its head, and remembered by the file after that.
+    known = dict(heads(head_file()))
+    head = AuditHead.objects.get(pk=1)
     rows = list(AuditEntry.objects.order_by("seq").filter(seq__gt=place.last).values(*ROW)[: entries or CHUNK])
     if place.last == place.began:
         stray = AuditEntry.objects.order_by("seq").filter(seq__lte=place.last).values_list("seq", flat=True).first()
         if stray is not None:
             return _stray(stray, place)
-    known = dict(heads(head_file()))
     for row in rows:
         problem = _problem(row, place.mac, place.last + 1)
         if not problem and known.get(row["seq"], row["mac"]) != row["mac"]:

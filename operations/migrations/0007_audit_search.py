@@ -8,8 +8,11 @@ from django.db import migrations, models
 
 TABLE = "operations_auditentry"
 FILTERS = ("actor", "action", "target", "outcome")
-# Every value of the signed text, but not the names of its fields.
-WORDS = "(SELECT group_concat(atom, ' ') FROM json_tree({row}.text) WHERE atom IS NOT NULL)"
+# Every value of the signed text, but not the names of its fields. A null character would end the words there; what
+# takes its place keeps the text JSON, wherever these six letters stand in it.
+WORDS = (
+    r"(SELECT group_concat(atom, ' ') FROM json_tree(replace({row}.text, '\u0000', '\u0020')) WHERE atom IS NOT NULL)"
+)
 SQLITE = [
     # The table keeps no copy of the words: what they are is in the entry.
     """
@@ -25,11 +28,12 @@ SQLITE = [
     INSERT INTO operations_auditwords(operations_auditwords, rowid, words)
     VALUES ('delete', OLD.seq, {WORDS.format(row="OLD")}); END""",
 ]
-# PostgreSQL's own parser would take "demo/slot:3" for a file's name. The cut keeps a long plan from being refused.
+# PostgreSQL's own parser would take "demo/slot:3" for a file's name, and JSON's \\n for a letter. The cut keeps a long
+# plan from being refused.
 POSTGRESQL = [
-    f"""
-    CREATE INDEX audit_words ON {TABLE} USING gin
-    (to_tsvector('simple', regexp_replace(left(text, 200000), '[^[:alnum:]]+', ' ', 'g')))"""
+    rf"""
+    CREATE INDEX audit_words ON {TABLE} USING gin (to_tsvector(
+    'simple', regexp_replace(left(text, 200000), '(\\u[0-9a-f]{{4}}|\\.|[^[:alnum:]])+', ' ', 'g')))"""
 ]
 
 
