@@ -181,6 +181,16 @@ def operator():  # type: ignore[no-untyped-def]
 
 
 @pytest.fixture
+def flasher():  # type: ignore[no-untyped-def]
+    return _actor("olga", "flasher")
+
+
+@pytest.fixture
+def engineer():  # type: ignore[no-untyped-def]
+    return _actor("nina", "network-engineer")
+
+
+@pytest.fixture
 def administrator():  # type: ignore[no-untyped-def]
     return _actor("alice", "administrator")
 

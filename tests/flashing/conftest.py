@@ -38,9 +38,9 @@ def board(db, data_dir) -> Board:
 
 
 @pytest.fixture
-def image(board, operator) -> FirmwareImage:
+def image(board, flasher) -> FirmwareImage:
     """An xz image of 4 MiB for any SOM, with a quarter of a MiB of data and a FAT partition by its looks."""
-    return rig.kept_image(operator)
+    return rig.kept_image(flasher)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Images, storages and requests for the tests of flashing."""
 
+import base64
 import random
 import subprocess
 import time
@@ -11,8 +12,9 @@ from typing import Any
 from django.db import connection
 
 from flashing.models import FlashJob, FlashRun, Method
-from flashing.services import requests
+from flashing.services import machines, network, requests
 from flashing.services.requests import Ask, TargetAsk
+from hardware.flash.sshkeys import HostKey, RemoteAddress
 from hardware.flash.target import FileTarget as FileTarget
 from images.models import FirmwareImage
 from nanoportal import celery  # noqa: F401  makes it the current Celery app, as in the web process
@@ -81,6 +83,14 @@ def kept_image(actor: Actor, **more: Any) -> FirmwareImage:
 
 def slot(number: int) -> Slot:
     return power.find_slot(SLUG, number)
+
+
+def accept(number: int, host: str) -> None:
+    """As if a person had compared the host key of the machine there, for that slot."""
+    address, keys = RemoteAddress.parse(host), network.keys()
+    key = HostKey("ssh-ed25519", base64.b64encode(host.encode()).decode())
+    keys.trust(address, key)
+    machines.settle(keys, key.fingerprint, f"{SLUG}/slot:{number}")
 
 
 def name(number: int) -> str:

@@ -42,7 +42,7 @@ class Api:
 @pytest.fixture
 def olga(board) -> Api:
     Slot.objects.filter(number__in=(2, 3)).update(power_state="Off")
-    return Api(person("olga", "operator"))
+    return Api(person("olga", "flasher"))
 
 
 @pytest.fixture

@@ -61,9 +61,9 @@ def use(board: Board, data_dir, **usb: str) -> None:
 class Flash:
     """A run that goes on in a thread of its own."""
 
-    def __init__(self, image, operator, me, number: int, method: Method = Method.RPIBOOT) -> None:
-        self.operator, self._me = operator, me
-        self.run: FlashRun = rig.request(image, operator, number, method=method, medium="eMMC")
+    def __init__(self, image, flasher, me, number: int, method: Method = Method.RPIBOOT) -> None:
+        self.flasher, self._me = flasher, me
+        self.run: FlashRun = rig.request(image, flasher, number, method=method, medium="eMMC")
         self.number = number
         self._thread = threading.Thread(target=rig.with_connection(self._carry_out))
         self._thread.start()
@@ -80,7 +80,7 @@ class Flash:
         assert self.job.hands_step in steps, rig.log(self.job)
 
     def hold(self) -> None:
-        boot_mode.holding(self.job, self.operator)
+        boot_mode.holding(self.job, self.flasher)
 
     def say(self, words: str) -> None:
         rig.wait_for(lambda: any(words in line for line in rig.log(self.job)))
@@ -91,24 +91,24 @@ class Flash:
         return self.job
 
     def cancel(self) -> FlashJob:
-        lifecycle.cancel(self.job.operation, self.operator)
+        lifecycle.cancel(self.job.operation, self.flasher)
         self._me.pass_on_cancels()
         return self.end()
 
 
 @pytest.fixture
-def flash(image, operator, me):
-    return lambda number, *more: Flash(image, operator, me, number, *more)
+def flash(image, flasher, me):
+    return lambda number, *more: Flash(image, flasher, me, number, *more)
 
 
-def test_the_hands_of_a_simulated_board_bring_a_slot_into_its_boot_rom_and_let_go(board, flash, operator, viewer):
+def test_the_hands_of_a_simulated_board_bring_a_slot_into_its_boot_rom_and_let_go(board, flash, flasher, viewer):
     believe(CM4, OFF, line_low=False)
     one = flash(CM4)
     one.wait_step(1)
-    boot_mode.simulated_hands(one.job, operator)
+    boot_mode.simulated_hands(one.job, flasher)
     one.hold()
     one.wait_step(3, 4)
-    boot_mode.simulated_hands(one.job, operator)
+    boot_mode.simulated_hands(one.job, flasher)
     job = one.end()
     assert (job.operation.state, job.contents) == ("succeeded", "image")
     assert board.slot(CM4)["boot_button"] is False
@@ -168,9 +168,9 @@ def test_a_level_som_may_be_pressed_again_and_a_cable_that_comes_late_is_in_time
     assert [level for line, level in board.moves() if line == CM4] == [0, 1] * 3
 
 
-def test_a_second_click_while_the_line_is_about_to_move_presses_nothing_more(board, flash, operator, monkeypatch):
+def test_a_second_click_while_the_line_is_about_to_move_presses_nothing_more(board, flash, flasher, monkeypatch):
     def hold_again(slot):
-        boot_mode.holding(one.job, operator)
+        boot_mode.holding(one.job, flasher)
         return press(slot)
 
     press = promises.press
@@ -178,7 +178,7 @@ def test_a_second_click_while_the_line_is_about_to_move_presses_nothing_more(boa
     one = flash(CM4)
     one.wait_step(1)
     monkeypatch.setattr(promises, "press", hold_again)
-    boot_mode.simulated_hands(one.job, operator)
+    boot_mode.simulated_hands(one.job, flasher)
     board.ctl("usb", CM4, "unplug")
     one.hold()
     one.wait_step(2)
@@ -227,12 +227,12 @@ def test_hands_that_never_come_end_it_untouched(board, flash, monkeypatch):
     assert (board.moves(), rig.slot(CM4).power_state) == ([], ON)
 
 
-def test_a_button_som_that_does_not_latch_is_forced_off_again(board, flash, operator):
+def test_a_button_som_that_does_not_latch_is_forced_off_again(board, flash, flasher):
     Som.objects.filter(slot__number=CM5).update(latch_cured=True)
     believe(CM5, OFF)
     one = flash(CM5)
     one.wait_step(1)
-    boot_mode.simulated_hands(one.job, operator)
+    boot_mode.simulated_hands(one.job, flasher)
     one.hold()
     one.wait_step(3, 4)
     job = one.end()
@@ -242,19 +242,19 @@ def test_a_button_som_that_does_not_latch_is_forced_off_again(board, flash, oper
     assert (high - low) * SCALE > 7.5
 
 
-def test_the_second_slot_waits_until_hands_are_done_with_the_first(board, image, operator, me):
+def test_the_second_slot_waits_until_hands_are_done_with_the_first(board, image, flasher, me):
     believe(CM4, ON)
     believe(CM5, OFF)
-    run = rig.request(image, operator, CM4, CM5, method=Method.RPIBOOT, medium="eMMC")
+    run = rig.request(image, flasher, CM4, CM5, method=Method.RPIBOOT, medium="eMMC")
     thread = threading.Thread(target=rig.with_connection(execution.execute), args=(str(rig.jobs(run)[1].operation_id),))
     thread.start()
     rig.wait_for(lambda: rig.job(run, CM4).hands_step == 1)
     assert rig.job(run, CM5).hands_step == 0
-    lifecycle.cancel(rig.job(run, CM4).operation, operator)
+    lifecycle.cancel(rig.job(run, CM4).operation, flasher)
     me.pass_on_cancels()
     rig.wait_for(lambda: rig.job(run, CM5).hands_step == 1)
     assert rig.ended(rig.job(run, CM4)) == ("cancelled", "cancelled")
-    lifecycle.cancel(rig.job(run, CM5).operation, operator)
+    lifecycle.cancel(rig.job(run, CM5).operation, flasher)
     me.pass_on_cancels()
     thread.join(20)
     assert rig.ended(rig.job(run, CM5)) == ("cancelled", "cancelled")
@@ -269,14 +269,14 @@ def test_the_second_slot_waits_until_hands_are_done_with_the_first(board, image,
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
-def test_a_storage_that_fails_leaves_its_som_off_and_its_contents_unknown(board, flash, operator, fault, code, phase):
+def test_a_storage_that_fails_leaves_its_som_off_and_its_contents_unknown(board, flash, flasher, fault, code, phase):
     """Even one that was on before: nobody knows what it would boot."""
     believe(CM4, ON)
     name, *offset = fault
     board.ctl("fault", name, CM4, *offset)
     one = flash(CM4)
     one.wait_step(1)
-    boot_mode.simulated_hands(one.job, operator)
+    boot_mode.simulated_hands(one.job, flasher)
     one.hold()
     job = one.end()
     assert (job.operation.code, job.contents, job.failed_in) == (code, "unknown", phase)
@@ -286,7 +286,7 @@ def test_a_storage_that_fails_leaves_its_som_off_and_its_contents_unknown(board,
     assert board.is_low(CM4)
 
 
-def test_a_disk_that_was_there_before_hands_held_boot_is_not_taken_for_the_boot_loaders(board, flash, operator):
+def test_a_disk_that_was_there_before_hands_held_boot_is_not_taken_for_the_boot_loaders(board, flash, flasher):
     """The boot loader's own from last time, or a stick of the same size: told apart by its starting anew."""
     use_hands = partial(endpoints.use_simulated_hands, board.usb[CONTROLLER], CONTROLLER, presses_reset=True)
     use_hands(True)

@@ -41,13 +41,13 @@ def pressed(monkeypatch):
     monkeypatch.setattr(ways.FileWay, "open", open_pressed)
 
 
-def test_power_that_cannot_be_restored_is_said_and_is_unknown(image, operator, me, monkeypatch, pressed):
+def test_power_that_cannot_be_restored_is_said_and_is_unknown(image, flasher, me, monkeypatch, pressed):
     def fails(*_, **__):
         raise WriteError("the expander", 1, "no answer")
 
     monkeypatch.setattr(pressing, "press", fails)
     Slot.objects.filter(number=2).update(power_state="On")
-    run = rig.request(image, operator, 2)
+    run = rig.request(image, flasher, 2)
     carry_out(run)
     job = rig.job(run)
     assert (*rig.ended(job), job.contents, job.failed_in) == ("failed", "write-failed", "image", "restoring")
@@ -57,14 +57,14 @@ def test_power_that_cannot_be_restored_is_said_and_is_unknown(image, operator, m
     assert rig.slot(2).power_state == PowerState.UNKNOWN
 
 
-def test_a_fault_of_our_own_on_the_way_out_leaves_the_power_unknown(image, operator, me, monkeypatch, pressed):
+def test_a_fault_of_our_own_on_the_way_out_leaves_the_power_unknown(image, flasher, me, monkeypatch, pressed):
     def fails(*_, **__):
         raise OperationalError("database is locked")
 
     monkeypatch.setattr(pressing, "press", fails)
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
     Slot.objects.filter(number=2).update(power_state="On")
-    run = rig.request(image, operator, 2)
+    run = rig.request(image, flasher, 2)
     carry_out(run)
     job = rig.job(run)
     assert (*rig.ended(job), job.contents) == ("failed", "internal", "image")
@@ -73,10 +73,10 @@ def test_a_fault_of_our_own_on_the_way_out_leaves_the_power_unknown(image, opera
     assert rig.slot(2).power_state == PowerState.UNKNOWN
 
 
-def test_what_is_ended_from_outside_does_not_stay_being_written(image, operator, me, monkeypatch):
+def test_what_is_ended_from_outside_does_not_stay_being_written(image, flasher, me, monkeypatch):
     opened = rig.FileTarget.open
     monkeypatch.setattr("flashing.services.ways.FileTarget.open", lambda path: Slow(opened(path)))
-    run = rig.request(image, operator, 2)
+    run = rig.request(image, flasher, 2)
 
     def lose_power():
         lifecycle.interrupt(rig.job(run).operation, "The board lost power. It is not repeated.")
@@ -90,11 +90,11 @@ def test_what_is_ended_from_outside_does_not_stay_being_written(image, operator,
 
 
 def test_somebody_elses_power_is_left_alone_once_the_operation_was_ended_from_outside(
-    image, operator, me, monkeypatch, pressed
+    image, flasher, me, monkeypatch, pressed
 ):
     opened = rig.FileTarget.open
     monkeypatch.setattr("flashing.services.ways.FileTarget.open", lambda path: Slow(opened(path)))
-    run = rig.request(image, operator, 3)
+    run = rig.request(image, flasher, 3)
 
     def end_it():
         lifecycle.interrupt(rig.job(run, 3).operation, "The board lost power. It is not repeated.")
@@ -110,7 +110,7 @@ def test_somebody_elses_power_is_left_alone_once_the_operation_was_ended_from_ou
 
 
 def test_a_database_that_fails_before_the_first_slot_is_attended_to_leaves_nothing_claimed(
-    image, operator, me, monkeypatch
+    image, flasher, me, monkeypatch
 ):
     class Failing(attending.Attendant):
         def __init__(self, job, run, worker):
@@ -119,7 +119,7 @@ def test_a_database_that_fails_before_the_first_slot_is_attended_to_leaves_nothi
             super().__init__(job, run, worker)
 
     monkeypatch.setattr(execution, "Attendant", Failing)
-    run = rig.request(image, operator, 2, 3)
+    run = rig.request(image, flasher, 2, 3)
     with pytest.raises(OperationalError):
         carry_out(run)
     assert me.running_ids() == []
@@ -129,17 +129,17 @@ def test_a_database_that_fails_before_the_first_slot_is_attended_to_leaves_nothi
     assert Claim.objects.count() == 0
 
 
-def test_a_worker_that_is_about_to_end_begins_nothing(image, operator, me, data_dir):
+def test_a_worker_that_is_about_to_end_begins_nothing(image, flasher, me, data_dir):
     me.stopping.set()
-    run = rig.request(image, operator, 2)
+    run = rig.request(image, flasher, 2)
     carry_out(run)
     assert rig.ended(rig.job(run))[0] == "queued"
 
 
 @pytest.mark.parametrize("phase", ["boot-mode", "restoring"])
-def test_a_worker_that_died_after_the_press_leaves_the_power_unknown(image, operator, me, phase):
+def test_a_worker_that_died_after_the_press_leaves_the_power_unknown(image, flasher, me, phase):
     """Also in the moment in which nothing is asked of hands any more and the disk is not open yet."""
-    run = rig.request(image, operator, 2)
+    run = rig.request(image, flasher, 2)
     FlashJob.objects.update(method=Method.RPIBOOT, phase=phase, hands_step=0)
     operation = lifecycle.start(str(rig.job(run).operation_id), worker=me.name, instance="of an earlier life")
     power_execution.write_state(rig.slot(2), operation, PowerState.ON, line_low=False)
@@ -148,8 +148,8 @@ def test_a_worker_that_died_after_the_press_leaves_the_power_unknown(image, oper
     assert any("download mode" in line for line in rig.log(rig.job(run)))
 
 
-def test_a_worker_that_died_before_the_press_leaves_the_power_as_it_was(image, operator, me):
-    run = rig.request(image, operator, 2)
+def test_a_worker_that_died_before_the_press_leaves_the_power_as_it_was(image, flasher, me):
+    run = rig.request(image, flasher, 2)
     Slot.objects.filter(number=2).update(power_state="On")
     FlashJob.objects.update(method=Method.RPIBOOT, phase="boot-mode", hands_step=1)
     lifecycle.start(str(rig.job(run).operation_id), worker=me.name, instance="of an earlier life")
@@ -175,15 +175,15 @@ class Stuck(Slow):
         self.gate.set()
 
 
-def test_a_connection_that_does_not_come_back_is_closed_so_that_the_far_side_lets_go(image, operator, me, monkeypatch):
-    run = rig.request(image, operator, 2)
+def test_a_connection_that_does_not_come_back_is_closed_so_that_the_far_side_lets_go(image, flasher, me, monkeypatch):
+    run = rig.request(image, flasher, 2)
     target = Stuck(rig.FileTarget.open(Path(rig.job(run).address)))
     identity = DiskIdentity("root@som:/dev/sda", "", "", "", target.size_bytes)
     monkeypatch.setattr(ways.NetworkWay, "open", lambda way: (target, identity))
     FlashJob.objects.update(method=Method.NETWORK)
 
     def cancel():
-        lifecycle.cancel(Operation.objects.get(), operator)
+        lifecycle.cancel(Operation.objects.get(), flasher)
         me.pass_on_cancels()
 
     assert while_writing(run, cancel) < 5

@@ -35,8 +35,8 @@ def holds_image(folder, number: int) -> bool:
     return held[:MIB] == image[:MIB] and held[MIB : MIB + 4096 + MIB // 4] == image[MIB : MIB + 4096 + MIB // 4]
 
 
-def test_one_image_goes_onto_two_slots_and_is_read_back(image, operator, me, data_dir):
-    run = rig.request(image, operator, 2, 3)
+def test_one_image_goes_onto_two_slots_and_is_read_back(image, flasher, me, data_dir):
+    run = rig.request(image, flasher, 2, 3)
     carry_out(run)
     for job in rig.jobs(run):
         assert rig.ended(job) == ("succeeded", "")
@@ -54,8 +54,8 @@ def test_one_image_goes_onto_two_slots_and_is_read_back(image, operator, me, dat
     assert not (data_dir / "flashing" / run.pk.hex).exists()
 
 
-def test_a_message_that_comes_again_finds_nothing(image, operator, me, data_dir):
-    run = rig.request(image, operator, 2, 3)
+def test_a_message_that_comes_again_finds_nothing(image, flasher, me, data_dir):
+    run = rig.request(image, flasher, 2, 3)
     carry_out(run)
     before = rig.log(rig.job(run, 2))
     (data_dir / "slot-2.disk").write_bytes(rig.noise(2))
@@ -65,8 +65,8 @@ def test_a_message_that_comes_again_finds_nothing(image, operator, me, data_dir)
     assert rig.log(rig.job(run, 2)) == before
 
 
-def test_two_workers_with_the_same_message_begin_one_run(image, operator, me, data_dir):
-    run = rig.request(image, operator, 2, 3)
+def test_two_workers_with_the_same_message_begin_one_run(image, flasher, me, data_dir):
+    run = rig.request(image, flasher, 2, 3)
     threads = [threading.Thread(target=rig.with_connection(carry_out), args=(run,)) for _ in range(3)]
     for thread in threads:
         thread.start()
@@ -76,8 +76,8 @@ def test_two_workers_with_the_same_message_begin_one_run(image, operator, me, da
     assert [text.startswith("Writing to") for text in rig.log(rig.job(run, 2))].count(True) == 1
 
 
-def test_what_comes_too_late_is_not_begun(image, operator, me, data_dir):
-    run = rig.request(image, operator, 2)
+def test_what_comes_too_late_is_not_begun(image, flasher, me, data_dir):
+    run = rig.request(image, flasher, 2)
     Operation.objects.update(expires_at=Operation.objects.get().created_at)
     carry_out(run)
     assert rig.ended(rig.job(run)) == ("expired", "expired")
@@ -86,13 +86,13 @@ def test_what_comes_too_late_is_not_begun(image, operator, me, data_dir):
     assert rig.job(run).phase == "ended"
 
 
-def test_an_image_that_somebody_changed_is_written_nowhere(image, operator, me, data_dir):
+def test_an_image_that_somebody_changed_is_written_nowhere(image, flasher, me, data_dir):
     path = store.kept(image.pk)
     path.chmod(0o600)
     content = bytearray(path.read_bytes())
     content[-1] ^= 1
     path.write_bytes(content)
-    run = rig.request(image, operator, 2, 3)
+    run = rig.request(image, flasher, 2, 3)
     carry_out(run)
     for job in rig.jobs(run):
         assert rig.ended(job) == ("failed", "image-corrupt")
@@ -102,8 +102,8 @@ def test_an_image_that_somebody_changed_is_written_nowhere(image, operator, me, 
         assert rig.slot(job.number).contents == ""
 
 
-def test_a_target_that_is_too_small_or_gone_fails_alone(image, operator, me, data_dir):
-    run = rig.request(image, operator, 2, 3, 4)
+def test_a_target_that_is_too_small_or_gone_fails_alone(image, flasher, me, data_dir):
+    run = rig.request(image, flasher, 2, 3, 4)
     (data_dir / "slot-3.disk").write_bytes(bytes(MIB))
     (data_dir / "slot-4.disk").unlink()
     carry_out(run)
@@ -111,7 +111,7 @@ def test_a_target_that_is_too_small_or_gone_fails_alone(image, operator, me, dat
     assert holds_image(data_dir, 2)
 
 
-def test_the_contents_are_unknown_on_record_before_the_first_byte(image, operator, me, data_dir, monkeypatch):
+def test_the_contents_are_unknown_on_record_before_the_first_byte(image, flasher, me, data_dir, monkeypatch):
     seen = []
 
     def look(*_, **more):
@@ -120,7 +120,7 @@ def test_the_contents_are_unknown_on_record_before_the_first_byte(image, operato
 
     flash = writer.flash
     monkeypatch.setattr(writer, "flash", look)
-    run = rig.request(image, operator, 2)
+    run = rig.request(image, flasher, 2)
     carry_out(run)
     assert seen == [(Contents.UNKNOWN, "unknown", True)]
 
@@ -141,10 +141,10 @@ class Lying:
         self._target.write(offset, other)
 
 
-def test_what_does_not_read_back_is_a_failure_that_does_not_boot(image, operator, me, data_dir, monkeypatch):
+def test_what_does_not_read_back_is_a_failure_that_does_not_boot(image, flasher, me, data_dir, monkeypatch):
     opened = rig.FileTarget.open
     monkeypatch.setattr("flashing.services.ways.FileTarget.open", lambda path: Lying(opened(path)))
-    run = rig.request(image, operator, 2)
+    run = rig.request(image, flasher, 2)
     carry_out(run)
     job = rig.job(run)
     assert rig.ended(job) == ("failed", "verify-failed")
@@ -187,11 +187,11 @@ def while_writing(run, act) -> float:
     return took
 
 
-def test_a_cancel_ends_one_slot_within_a_second_and_no_other(image, operator, me, data_dir, slow):
-    run = rig.request(image, operator, 2, 3)
+def test_a_cancel_ends_one_slot_within_a_second_and_no_other(image, flasher, me, data_dir, slow):
+    run = rig.request(image, flasher, 2, 3)
 
     def cancel():
-        lifecycle.cancel(rig.job(run).operation, operator)
+        lifecycle.cancel(rig.job(run).operation, flasher)
         me.pass_on_cancels()
 
     assert while_writing(run, cancel) < 1.2
@@ -202,16 +202,16 @@ def test_a_cancel_ends_one_slot_within_a_second_and_no_other(image, operator, me
     assert holds_image(data_dir, 3)
 
 
-def test_a_worker_that_is_told_to_stop_says_so_and_leaves_nothing_claimed(image, operator, me, data_dir, slow):
-    run = rig.request(image, operator, 2)
+def test_a_worker_that_is_told_to_stop_says_so_and_leaves_nothing_claimed(image, flasher, me, data_dir, slow):
+    run = rig.request(image, flasher, 2)
     assert while_writing(run, lambda: me._running[str(rig.job(run).operation_id)].request(StopReason.SHUTDOWN)) < 1.5
     assert rig.ended(rig.job(run)) == ("interrupted", "interrupted")
     assert "The worker was told to stop" in rig.job(run).operation.message
     assert Claim.objects.count() == 0
 
 
-def test_a_fast_slot_ends_while_a_slow_one_is_still_written(image, operator, me, data_dir, slow):
-    run = rig.request(image, operator, 2, 3)
+def test_a_fast_slot_ends_while_a_slow_one_is_still_written(image, flasher, me, data_dir, slow):
+    run = rig.request(image, flasher, 2, 3)
     thread = threading.Thread(target=rig.with_connection(carry_out), args=(run,))
     thread.start()
     rig.wait_for(lambda: not rig.job(run, 3).operation.is_open)
@@ -229,8 +229,8 @@ def test_skipping_the_verification_stains_the_slot(image, administrator, me, dat
     assert rig.job(run).operation.message == "It was written and not read back: in a hurry."
 
 
-def test_a_worker_that_died_is_swept_up_and_a_retry_works(image, operator, me, data_dir):
-    run = rig.request(image, operator, 2)
+def test_a_worker_that_died_is_swept_up_and_a_retry_works(image, flasher, me, data_dir):
+    run = rig.request(image, flasher, 2)
     job = rig.job(run)
     lifecycle.start(str(job.operation_id), worker=me.name, instance="of an earlier life")
     progress.enter(job, "writing", "writing")
@@ -240,32 +240,32 @@ def test_a_worker_that_died_is_swept_up_and_a_retry_works(image, operator, me, d
     assert (rig.job(run).phase, rig.job(run).failed_in) == ("ended", "writing")
     assert rig.slot(2).contents == Contents.UNKNOWN
     assert Claim.objects.count() == 0
-    again = requests.retry(rig.job(run), operator, rig.name(2))
+    again = requests.retry(rig.job(run), flasher, rig.name(2))
     carry_out(again)
     assert rig.ended(rig.job(again)) == ("succeeded", "")
     assert holds_image(data_dir, 2)
 
 
-def test_nothing_is_left_claimed_by_a_fault_of_our_own(image, operator, me, data_dir, monkeypatch):
+def test_nothing_is_left_claimed_by_a_fault_of_our_own(image, flasher, me, data_dir, monkeypatch):
     def broken(*_, **__):
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(writer, "flash", broken)
     monkeypatch.setattr(threading, "excepthook", lambda args: None)
-    run = rig.request(image, operator, 2, 3)
+    run = rig.request(image, flasher, 2, 3)
     carry_out(run)
     assert [rig.ended(job) for job in rig.jobs(run)] == [("failed", "internal")] * 2
     assert [job.contents for job in rig.jobs(run)] == ["unknown"] * 2
     assert Claim.objects.count() == 0
 
 
-def test_each_slot_gets_its_own_first_boot_files_and_nothing_else_differs(board, operator, me, data_dir):
+def test_each_slot_gets_its_own_first_boot_files_and_nothing_else_differs(board, flasher, me, data_dir):
     """With Debian's own tools: the image has a real file system, which is clean afterwards."""
     source = make_bootable(data_dir / "boot.img", {"user-data": b"#cloud-config\n", "meta-data": b""}, size_mib=6)
-    image = images.kept_image(source.read_bytes(), operator, "boot.img")
+    image = images.kept_image(source.read_bytes(), flasher, "boot.img")
     image.som_types.clear()
-    profile = profiles.create(profiles.Wish(name="lab", hostname_template="{board}-{slot}"), operator)
-    run = rig.request(image, operator, 2, 3, profile_id=profile.pk)
+    profile = profiles.create(profiles.Wish(name="lab", hostname_template="{board}-{slot}"), flasher)
+    run = rig.request(image, flasher, 2, 3, profile_id=profile.pk)
     carry_out(run)
     original = source.read_bytes()
     for job in rig.jobs(run):

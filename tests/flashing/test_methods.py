@@ -76,16 +76,16 @@ def test_without_a_path_in_the_board_file_usb_is_not_offered_and_the_key_is_name
     assert "disk" not in found
 
 
-def test_slots_that_share_a_socket_are_flashed_one_after_the_other(data_dir, image, operator):
+def test_slots_that_share_a_socket_are_flashed_one_after_the_other(data_dir, image, flasher):
     file = data_dir / "boards" / f"{rig.SLUG}.toml"
     file.write_text(file.read_text().replace('"1-1.3"', '"1-1.2"'))
     methods.parts.forget()
     with pytest.raises(refusals.Conflict, match=r"Slots 2 and 3 share 1-1\.2, so they cannot be written at once"):
-        rig.request(image, operator, 2, 3, method=Method.DISK, medium="disk")
+        rig.request(image, flasher, 2, 3, method=Method.DISK, medium="disk")
     assert not FlashRun.objects.exists()
-    first = rig.request(image, operator, 2, method=Method.DISK, medium="disk")
+    first = rig.request(image, flasher, 2, method=Method.DISK, medium="disk")
     with pytest.raises(refusals.Busy, match=r"1-1\.2 is busy: Flash .* on slot 2, asked for by olga") as refused:
-        rig.request(image, operator, 3, method=Method.DISK, medium="disk")
+        rig.request(image, flasher, 3, method=Method.DISK, medium="disk")
     assert refused.value.code == "shared-target"
-    lifecycle.cancel(rig.job(first).operation, operator)
-    rig.request(image, operator, 3, method=Method.DISK, medium="disk")
+    lifecycle.cancel(rig.job(first).operation, flasher)
+    rig.request(image, flasher, 3, method=Method.DISK, medium="disk")

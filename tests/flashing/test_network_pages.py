@@ -10,6 +10,7 @@ from django.test import Client
 
 from flashing.services import network
 from slots.models import Slot
+from tests.flashing import rig
 from tests.images.rig import person
 from tests.sshd import SshServer
 
@@ -98,6 +99,7 @@ def test_a_viewer_may_not_have_machines_asked(board, som):
 
 def test_the_chosen_disk_is_carried_to_the_review(olga, image):
     Slot.objects.filter(number=2).update(power_state="On")
+    rig.accept(2, "root@10.0.0.20")
     chosen = f"slot=2&image={image.pk}&to-2=network%2Fnvme0n1&host-2=root%4010.0.0.20&profile=none"
     page = olga.get(f"/boards/demo/flashing/new/review/?{chosen}").content.decode()
     assert "root@10.0.0.20:/dev/nvme0n1" in page

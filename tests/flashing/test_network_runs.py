@@ -20,13 +20,13 @@ SLOT = f"{rig.SLUG}/slot:2"
 
 
 @pytest.fixture
-def som(tmp_path: Path, operator) -> Iterator[SshServer]:
+def som(tmp_path: Path, flasher) -> Iterator[SshServer]:
     """Known and willing."""
     (tmp_path / "som").mkdir()
     server = SshServer(tmp_path / "som")
     server.welcome(network.keys())
     host = str(server.address)
-    network.trust(SLOT, host, network.fingerprint(SLOT, host, operator).fingerprint, operator)
+    network.trust(SLOT, host, network.fingerprint(SLOT, host, flasher).fingerprint, flasher)
     yield server
     server.close()
 
@@ -38,20 +38,20 @@ def disk(tmp_path: Path) -> Iterator[Path]:
         yield device
 
 
-def request(image, operator, som: SshServer, disk: Path) -> FlashRun:
+def request(image, flasher, som: SshServer, disk: Path) -> FlashRun:
     target = TargetAsk(2, Method.NETWORK, disk.name, f"{som.address}:{disk}")
     ask = Ask(image.pk, (target,), typed={2: rig.name(2)})
-    return requests.request_flash(Board.objects.get(slug=rig.SLUG), ask, operator)
+    return requests.request_flash(Board.objects.get(slug=rig.SLUG), ask, flasher)
 
 
-def flash(image, operator, som: SshServer, disk: Path) -> FlashRun:
-    asked = request(image, operator, som, disk)
+def flash(image, flasher, som: SshServer, disk: Path) -> FlashRun:
+    asked = request(image, flasher, som, disk)
     execution.execute(str(rig.job(asked).operation_id))
     return asked
 
 
-def test_a_disk_of_a_som_that_runs_linux_is_flashed_and_read_back(image, operator, me, som, disk, tmp_path):
-    asked = flash(image, operator, som, disk)
+def test_a_disk_of_a_som_that_runs_linux_is_flashed_and_read_back(image, flasher, me, som, disk, tmp_path):
+    asked = flash(image, flasher, som, disk)
     job = rig.job(asked)
     assert rig.ended(job) == ("succeeded", ""), rig.log(job)
     held, wanted = (tmp_path / "disk").read_bytes(), rig.raw_image()
@@ -61,28 +61,28 @@ def test_a_disk_of_a_som_that_runs_linux_is_flashed_and_read_back(image, operato
     assert (rig.slot(2).contents, Claim.objects.count()) == (Contents.IMAGE, 0)
 
 
-def test_a_disk_that_the_som_has_mounted_is_left_alone(image, operator, me, som, disk, tmp_path):
+def test_a_disk_that_the_som_has_mounted_is_left_alone(image, flasher, me, som, disk, tmp_path):
     run("mkfs.ext4", "-q", disk)
     before = (tmp_path / "disk").read_bytes()
     with mounted(disk, tmp_path / "mnt", "-o", "ro,noload"):
-        job = rig.job(flash(image, operator, som, disk))
+        job = rig.job(flash(image, flasher, som, disk))
     assert rig.ended(job) == ("failed", "target-in-use")
     assert f"it is mounted on {tmp_path}/mnt." in job.operation.message
     assert (tmp_path / "disk").read_bytes() == before
     assert (rig.slot(2).contents, Claim.objects.count()) == ("", 0)
 
 
-def test_a_som_that_was_set_up_anew_is_not_written(image, operator, me, som, disk, tmp_path):
+def test_a_som_that_was_set_up_anew_is_not_written(image, flasher, me, som, disk, tmp_path):
     som.make_host_key()
-    job = rig.job(flash(image, operator, som, disk))
+    job = rig.job(flash(image, flasher, som, disk))
     assert rig.ended(job) == ("failed", "host-key-changed")
     assert (tmp_path / "disk").read_bytes() == rig.noise(2)
 
 
-def test_a_disk_that_has_another_name_since_it_was_chosen_is_not_mistaken(image, operator, me, som, disk, tmp_path):
-    shown = {one.name for one in network.disks(SLOT, str(som.address), operator)}
+def test_a_disk_that_has_another_name_since_it_was_chosen_is_not_mistaken(image, flasher, me, som, disk, tmp_path):
+    shown = {one.name for one in network.disks(SLOT, str(som.address), flasher)}
     assert disk.name in shown
-    asked = request(image, operator, som, disk)
+    asked = request(image, flasher, som, disk)
     with (tmp_path / "disk").open("ab") as file:  # the SOM was restarted, and the name is another disk's now
         file.truncate(2 * len(rig.noise(2)))
     run("losetup", "--set-capacity", disk)
@@ -93,10 +93,10 @@ def test_a_disk_that_has_another_name_since_it_was_chosen_is_not_mistaken(image,
     assert (tmp_path / "disk").read_bytes()[: len(rig.noise(2))] == rig.noise(2)
 
 
-def test_a_machine_that_became_another_slots_meanwhile_is_not_written(image, operator, me, som, disk, tmp_path):
-    asked = request(image, operator, som, disk)
+def test_a_machine_that_became_another_slots_meanwhile_is_not_written(image, flasher, me, som, disk, tmp_path):
+    asked = request(image, flasher, som, disk)
     other, host = f"{rig.SLUG}/slot:3", str(som.address)
-    network.trust(other, host, network.fingerprint(other, host, operator).fingerprint, operator)
+    network.trust(other, host, network.fingerprint(other, host, flasher).fingerprint, flasher)
     execution.execute(str(rig.job(asked).operation_id))
     assert rig.ended(rig.job(asked)) == ("failed", "target-refused")
     assert (tmp_path / "disk").read_bytes() == rig.noise(2)

@@ -39,7 +39,7 @@ def soms(board) -> None:
 
 @pytest.fixture
 def olga(soms) -> Client:
-    return person("olga", "operator")
+    return person("olga", "flasher")
 
 
 @pytest.fixture
@@ -48,9 +48,9 @@ def vera(soms) -> Client:
 
 
 @pytest.fixture
-def run(soms, image, operator) -> FlashRun:
+def run(soms, image, flasher) -> FlashRun:
     """Both slots queued, and nobody there who takes them."""
-    return rig.request(image, operator, 2, 3)
+    return rig.request(image, flasher, 2, 3)
 
 
 def query(image, *numbers: int, profile: str = "none") -> str:
@@ -105,7 +105,7 @@ def test_the_review_says_what_is_lost_and_asks_for_each_name(olga, image):
     assert "All that is on these media now is lost." in page
     assert "Type heron to go on" in page
     assert "Type kestrel to go on" in page
-    assert "This needs the role administrator" in page, "skipping the check"
+    assert "needs the role administrator" in page, "skipping the check"
 
 
 def test_a_review_that_cannot_be_done_says_why_and_has_no_button(olga, image):
@@ -148,7 +148,7 @@ def test_an_operator_cannot_skip_reading_back(olga, image):
 def test_a_viewer_may_read_every_step_and_go_on_from_none(vera, image, step):
     answer = vera.get(f"{NEW}/{step}?{query(image, 2)}")
     page = answer.content.decode()
-    assert "You watch. This needs the role operator" in page
+    assert "needs the role flasher" in page
     assert 'type="submit"' not in re.sub(
         r"<dialog.*?</dialog>|<header class=\"topbar.*?</header>", "", page, flags=re.S
     )
@@ -254,7 +254,7 @@ def test_a_retry_is_a_new_run_after_the_name_is_typed(run, olga):
 def test_a_viewer_watches_a_run_without_a_button(run, vera):
     is_at(run, 2, Phase.WRITING, done_bytes=1, total_bytes=9, progress_at=timezone.now())
     page = vera.get(page_of(run)).content.decode()
-    assert "You watch. This needs the role operator" in page
+    assert "needs the role flasher" in page
     assert "1 running" in page or "2 running" in page
     for button in ("cancel-2", "cancel-all", "retry-2", "holding"):
         assert f'id="{button}"' not in page
@@ -273,7 +273,7 @@ def test_runs_are_listed_and_each_stays_as_it_ended(run, olga, vera):
     assert "Flash slots…" in text_of(olga, "/boards/demo/flashing/")
 
 
-def test_a_longer_list_of_runs_takes_no_more_queries(run, image, operator, olga):
+def test_a_longer_list_of_runs_takes_no_more_queries(run, image, flasher, olga):
     def queries() -> int:
         with CaptureQueriesContext(connection) as asked:
             olga.get("/boards/demo/flashing/", headers=PANEL | {"HX-Target": "runs"})
@@ -283,14 +283,14 @@ def test_a_longer_list_of_runs_takes_no_more_queries(run, image, operator, olga)
     for _ in range(3):
         Operation.objects.update(state=OperationState.CANCELLED)
         Claim.objects.all().delete()
-        rig.request(image, operator, 2, 3)
+        rig.request(image, flasher, 2, 3)
     assert queries() == before
     assert text_of(olga, "/boards/demo/flashing/").count("raspios-lite") == 4
 
 
 def test_a_board_where_nothing_was_flashed_invites(olga, vera):
     assert "Nothing was flashed here yet Choose slots and an image" in text_of(olga, "/boards/demo/flashing/")
-    assert "An operator begins it" in text_of(vera, "/boards/demo/flashing/")
+    assert "A flasher begins it" in text_of(vera, "/boards/demo/flashing/")
 
 
 def test_a_run_and_its_jobs_are_found_on_their_own_board_only(run, olga):
@@ -314,9 +314,9 @@ def test_an_image_says_how_often_it_was_used(run, image, olga):
 
 
 @pytest.fixture
-def by_hand(soms, image, operator) -> FlashRun:
+def by_hand(soms, image, flasher) -> FlashRun:
     """Slot 3 by rpiboot, waiting for somebody to hold BOOT."""
-    run = rig.request(image, operator, 3, method=Method.RPIBOOT, medium="eMMC")
+    run = rig.request(image, flasher, 3, method=Method.RPIBOOT, medium="eMMC")
     until = timezone.now() + timedelta(seconds=94)
     is_at(run, 3, Phase.BOOT_MODE, hands_step=1, hands_deadline=until, usb_words="Nothing at USB 1-1.3.")
     return run

@@ -30,7 +30,7 @@ SECRETS = ("Käse", "correct horse", "$6$", "t0ken")
 
 @pytest.fixture
 def olga(db) -> Client:
-    return person("olga", "operator")
+    return person("olga", "flasher")
 
 
 @pytest.fixture
@@ -57,8 +57,8 @@ def leaks(answer: HttpResponse) -> list[str]:
 def test_an_empty_list_invites_whoever_may(olga, vera):
     assert "No profile yet With one, a flashed SOM comes up with its own host name" in text(olga.get(PAGE))
     assert "New profile" in text(olga.get(PAGE))
-    assert "An operator writes them." in text(vera.get(PAGE))
-    assert "This needs the role operator" in text(vera.get(PAGE))
+    assert "A flasher writes them." in text(vera.get(PAGE))
+    assert "needs the role flasher" in text(vera.get(PAGE))
     assert Client().get(PAGE).status_code == 302, "nobody sees it without signing in"
 
 

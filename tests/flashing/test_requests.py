@@ -26,8 +26,8 @@ def held() -> list[str]:
     return sorted(Claim.objects.values_list("resource", flat=True))
 
 
-def test_a_request_makes_one_run_with_an_operation_and_a_claim_for_each_slot(image, operator):
-    run = rig.request(image, operator, 2, 3, reason="new  release")
+def test_a_request_makes_one_run_with_an_operation_and_a_claim_for_each_slot(image, flasher):
+    run = rig.request(image, flasher, 2, 3, reason="new  release")
     assert [(job.number, job.phase, job.method) for job in rig.jobs(run)] == [
         (2, "waiting", "file"),
         (3, "waiting", "file"),
@@ -44,11 +44,11 @@ def test_a_request_makes_one_run_with_an_operation_and_a_claim_for_each_slot(ima
     ]
 
 
-def test_the_same_key_is_the_same_run(image, operator):
-    first = rig.request(image, operator, 2, key="k1")
-    assert rig.request(image, operator, 2, key="k1") == first
+def test_the_same_key_is_the_same_run(image, flasher):
+    first = rig.request(image, flasher, 2, key="k1")
+    assert rig.request(image, flasher, 2, key="k1") == first
     with pytest.raises(refusals.IdempotencyMismatch):
-        rig.request(image, operator, 3, key="k1")
+        rig.request(image, flasher, 3, key="k1")
 
 
 @pytest.mark.parametrize(
@@ -62,65 +62,65 @@ def test_the_same_key_is_the_same_run(image, operator):
         ({"profile_id": 99}, refusals.NotFound, "profile"),
     ],
 )
-def test_a_wish_that_cannot_be_leaves_nothing_behind(image, operator, change, kind, word):
+def test_a_wish_that_cannot_be_leaves_nothing_behind(image, flasher, change, kind, word):
     with pytest.raises(kind, match=word):
-        rig.request(image, operator, 2, **change)
+        rig.request(image, flasher, 2, **change)
     assert (FlashRun.objects.count(), Operation.objects.count(), held()) == (0, 0, [])
 
 
-def test_one_slot_that_is_busy_refuses_the_whole_run_and_names_the_holder(image, operator):
-    rig.request(image, operator, 3)
+def test_one_slot_that_is_busy_refuses_the_whole_run_and_names_the_holder(image, flasher):
+    rig.request(image, flasher, 3)
     with pytest.raises(refusals.Busy, match=r"slot 3 is busy: Flash .* on slot 3, asked for by olga"):
-        rig.request(image, operator, 2, 3)
+        rig.request(image, flasher, 2, 3)
     assert held() == ["demo/slot:3"]
 
 
-def test_who_may_ask(image, viewer, operator, administrator):
+def test_who_may_ask(image, viewer, flasher, administrator):
     with pytest.raises(refusals.NotPermitted):
         rig.request(image, viewer, 2)
     with pytest.raises(refusals.NotPermitted, match="administrator"):
-        rig.request(image, operator, 2, unverified_reason="in a hurry")
+        rig.request(image, flasher, 2, unverified_reason="in a hurry")
     run = rig.request(image, administrator, 2, unverified_reason="in a hurry")
     assert run.unverified_reason == "in a hurry"
 
 
-def test_an_image_for_other_soms_or_a_retired_one_is_refused(image, operator, administrator):
+def test_an_image_for_other_soms_or_a_retired_one_is_refused(image, flasher, administrator):
     image.som_types.set([SomType.objects.get(name="CM5")])
     with pytest.raises(refusals.Conflict, match="is for CM5; slot 2 holds a CM4"):
-        rig.request(image, operator, 2)
+        rig.request(image, flasher, 2)
     offered = {offer.image: offer for offer in requests.images_for([rig.slot(2)])}
     assert not offered[image].fits
     assert requests.images_for([rig.slot(3)])[0].fits
     library.retire(image, administrator)
     assert requests.images_for([rig.slot(3)]) == []
     with pytest.raises(refusals.Conflict, match="retired"):
-        rig.request(image, operator, 3)
+        rig.request(image, flasher, 3)
 
 
-def test_more_than_the_worker_takes_at_once_is_refused_with_a_sentence(image, operator):
+def test_more_than_the_worker_takes_at_once_is_refused_with_a_sentence(image, flasher):
     for number in range(2, 2 + queueing.RUNS_AT_ONCE):
-        rig.request(image, operator, number)
+        rig.request(image, flasher, number)
     with pytest.raises(refusals.Busy, match="3 flashes are under way"):
-        rig.request(image, operator, 6)
-    lifecycle.cancel(Operation.objects.get(resource="demo/slot:2"), operator)
-    rig.request(image, operator, 6)
+        rig.request(image, flasher, 6)
+    lifecycle.cancel(Operation.objects.get(resource="demo/slot:2"), flasher)
+    rig.request(image, flasher, 6)
 
 
-def test_without_a_broker_nothing_is_left_queued(image, operator, broker_away):
+def test_without_a_broker_nothing_is_left_queued(image, flasher, broker_away):
     with pytest.raises(refusals.BrokerUnavailable, match="Nothing was written"):
-        rig.request(image, operator, 2, 3, key="k")
+        rig.request(image, flasher, 2, 3, key="k")
     assert held() == []
     assert {row.state for row in Operation.objects.all()} == {"failed"}
     broker_away.back()
-    assert rig.request(image, operator, 2, 3, key="k").jobs.count() == 2
+    assert rig.request(image, flasher, 2, 3, key="k").jobs.count() == 2
 
 
-def test_an_image_is_not_deleted_while_a_flash_waits_for_it(image, operator, administrator):
-    run = rig.request(image, operator, 2)
+def test_an_image_is_not_deleted_while_a_flash_waits_for_it(image, flasher, administrator):
+    run = rig.request(image, flasher, 2)
     library.retire(image, administrator)
     with pytest.raises(refusals.Busy, match="is needed: Flash"):
         library.delete(image, administrator)
-    lifecycle.cancel(rig.job(run).operation, operator)
+    lifecycle.cancel(rig.job(run).operation, flasher)
     library.delete(image, administrator)
     run.refresh_from_db()
     assert (run.image, run.image_name) == (None, image.name)
@@ -161,24 +161,24 @@ def test_each_slot_says_which_ways_it_has_and_why_not_the_others(board):
     assert "AXDL" in axdl.words
 
 
-def test_only_who_is_waited_for_can_say_that_boot_is_held(image, operator, viewer):
-    job = rig.job(rig.request(image, operator, 2))
+def test_only_who_is_waited_for_can_say_that_boot_is_held(image, flasher, viewer):
+    job = rig.job(rig.request(image, flasher, 2))
     with pytest.raises(refusals.NotPermitted):
         boot_mode.holding(job, viewer)
     with pytest.raises(refusals.Conflict, match="not waiting"):
-        boot_mode.holding(job, operator)
+        boot_mode.holding(job, flasher)
     lifecycle.start(str(job.operation_id), worker="w", instance="i")
     type(job).objects.filter(pk=job.pk).update(phase="boot-mode", hands_step=1)
-    boot_mode.holding(job, operator)
+    boot_mode.holding(job, flasher)
     job.refresh_from_db()
-    assert job.press_asked_by == operator.name
+    assert job.press_asked_by == flasher.name
     with pytest.raises(refusals.Conflict, match="not waiting"):
-        boot_mode.holding(job, operator)
+        boot_mode.holding(job, flasher)
     assert AuditEntry.objects.filter(action="flash.hands").count() == 1
 
 
-def test_a_run_is_found_again_with_its_lines_in_order(image, operator):
-    run = rig.request(image, operator, 2, 3)
+def test_a_run_is_found_again_with_its_lines_in_order(image, flasher):
+    run = rig.request(image, flasher, 2, 3)
     for number, text in ((2, "one"), (3, "two"), (2, "three")):
         lifecycle.append_log(rig.job(run, number).operation, text)
     lines = history.log(run)
@@ -190,14 +190,14 @@ def test_a_run_is_found_again_with_its_lines_in_order(image, operator):
         history.run(run.pk.__class__(int=0))
 
 
-def test_a_retry_is_a_new_run_with_the_same_choices(image, operator):
-    run = rig.request(image, operator, 2, 3)
+def test_a_retry_is_a_new_run_with_the_same_choices(image, flasher):
+    run = rig.request(image, flasher, 2, 3)
     with pytest.raises(refusals.Conflict, match="not ended"):
-        requests.retry(rig.job(run, 3), operator, rig.name(3))
-    lifecycle.cancel(rig.job(run, 3).operation, operator)
+        requests.retry(rig.job(run, 3), flasher, rig.name(3))
+    lifecycle.cancel(rig.job(run, 3).operation, flasher)
     with pytest.raises(refusals.BadRequest, match="Type"):
-        requests.retry(rig.job(run, 3), operator, "")
-    again = requests.retry(rig.job(run, 3), operator, rig.name(3))
+        requests.retry(rig.job(run, 3), flasher, "")
+    again = requests.retry(rig.job(run, 3), flasher, rig.name(3))
     assert [(job.number, job.method, job.medium) for job in rig.jobs(again)] == [(3, "file", "file")]
 
 
@@ -206,16 +206,26 @@ def aim(address: str) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("address", ["root@CM5.lan:/dev/mmcblk0", "cm5.lan /dev/mmcblk0"])
-def test_a_disk_over_the_network_is_named_as_the_machine_names_it(image, operator, address):
+def test_a_disk_over_the_network_is_named_as_the_machine_names_it(image, flasher, address):
     """What is reviewed and recorded is what is written, however it was typed."""
-    job = rig.job(rig.request(image, operator, 2, **aim(address)))
+    rig.accept(2, "root@cm5.lan")
+    job = rig.job(rig.request(image, flasher, 2, **aim(address)))
     assert (job.medium, job.address) == ("mmcblk0", "root@cm5.lan:/dev/mmcblk0")
+
+
+@pytest.mark.parametrize("accepted_for", [None, 3])
+def test_a_machine_that_is_not_known_as_this_slots_is_refused_before_anything_is_queued(image, flasher, accepted_for):
+    if accepted_for:
+        rig.accept(accepted_for, "root@cm5.lan")
+    with pytest.raises(refusals.Unavailable):
+        rig.request(image, flasher, 2, **aim("root@cm5.lan:/dev/mmcblk0"))
+    assert held() == []
 
 
 @pytest.mark.parametrize(
     "address", ["-oProxyCommand=id@cm5.lan:/dev/sda", "root@-v:/dev/sda", "root@h:/dev/../sda", "", "h"]
 )
-def test_an_address_that_is_none_is_refused_before_anything_is_queued(image, operator, address):
+def test_an_address_that_is_none_is_refused_before_anything_is_queued(image, flasher, address):
     with pytest.raises(refusals.BadRequest, match="is not of the form") as refused:
-        rig.request(image, operator, 2, **aim(address))
+        rig.request(image, flasher, 2, **aim(address))
     assert (refused.value.code, held()) == ("bad-address", [])

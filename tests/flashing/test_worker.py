@@ -18,35 +18,35 @@ def is_there() -> bool:
     return health._flash_worker()
 
 
-def test_it_is_missed_when_a_flash_waits_and_nobody_takes_it(image, operator):
+def test_it_is_missed_when_a_flash_waits_and_nobody_takes_it(image, flasher):
     assert is_there()
-    rig.request(image, operator, 2)
+    rig.request(image, flasher, 2)
     assert is_there()
     Operation.objects.update(created_at=timezone.now() - timedelta(seconds=31))
     assert not is_there()
 
 
-def test_it_is_missed_when_it_died_with_a_flash_and_not_while_it_lives(image, operator, me):
-    job = rig.job(rig.request(image, operator, 2))
+def test_it_is_missed_when_it_died_with_a_flash_and_not_while_it_lives(image, flasher, me):
+    job = rig.job(rig.request(image, flasher, 2))
     lifecycle.start(str(job.operation_id), worker=me.name, instance=me.instance)
     assert is_there()
     Operation.objects.update(worker="somebody-flash")
     assert not is_there()
 
 
-def test_a_flash_asks_the_supervisor_for_it_each_time_that_it_is_sent(image, operator, data_dir):
+def test_a_flash_asks_the_supervisor_for_it_each_time_that_it_is_sent(image, flasher, data_dir):
     os.mkfifo(data_dir / "wishes")
     pipe = os.open(data_dir / "wishes", os.O_RDWR | os.O_NONBLOCK)
-    rig.request(image, operator, 2)
+    rig.request(image, flasher, 2)
     assert os.read(pipe, 100) == b"flash\n"
     with pytest.raises(BlockingIOError):
         os.read(pipe, 100)
     os.close(pipe)
 
 
-def test_a_plain_file_in_the_pipes_place_is_left_alone(image, operator, data_dir):
+def test_a_plain_file_in_the_pipes_place_is_left_alone(image, flasher, data_dir):
     (data_dir / "wishes").write_text("mine")
-    rig.request(image, operator, 2)
+    rig.request(image, flasher, 2)
     assert (data_dir / "wishes").read_text() == "mine"
 
 
@@ -64,11 +64,11 @@ def test_a_plain_file_in_the_pipes_place_is_left_alone(image, operator, data_dir
     ],
 )
 def test_what_a_dead_worker_left_is_named_by_the_phase_it_was_in(
-    image, operator, me, phase, hands_step, contents, power
+    image, flasher, me, phase, hands_step, contents, power
 ):
     """Of a slot whose line a flash moves; the sweep is the one that each kind of operation has."""
     type(rig.slot(2)).objects.filter(number=2).update(power_state="On")
-    job = rig.job(rig.request(image, operator, 2))
+    job = rig.job(rig.request(image, flasher, 2))
     lifecycle.start(str(job.operation_id), worker=me.name, instance="of an earlier life")
     row = {"method": "rpiboot", "phase": phase, "hands_step": hands_step, "contents": contents}
     type(job).objects.filter(pk=job.pk).update(**row)
@@ -82,9 +82,9 @@ def test_what_a_dead_worker_left_is_named_by_the_phase_it_was_in(
     assert Claim.objects.count() == 0
 
 
-def test_a_job_whose_operation_ended_without_a_worker_is_closed(image, operator):
-    job = rig.job(rig.request(image, operator, 2))
-    lifecycle.cancel(job.operation, operator)
+def test_a_job_whose_operation_ended_without_a_worker_is_closed(image, flasher):
+    job = rig.job(rig.request(image, flasher, 2))
+    lifecycle.cancel(job.operation, flasher)
     restoring.close_what_has_ended()
     assert rig.job(job.run).phase == "ended"
     assert queueing.open_runs() == 0
@@ -113,8 +113,8 @@ def left_over(data_dir) -> None:
     (data_dir / "flashing" / "run" / "user-data").write_text("secret")
 
 
-def test_after_a_power_cut_nothing_of_a_flash_stays_until_the_next_one(image, operator, data_dir, hardware):
-    job = rig.job(rig.request(image, operator, 2))
+def test_after_a_power_cut_nothing_of_a_flash_stays_until_the_next_one(image, flasher, data_dir, hardware):
+    job = rig.job(rig.request(image, flasher, 2))
     dead = worker.Worker(data_dir, "local-flash")
     lifecycle.start(str(job.operation_id), worker=dead.name, instance=dead.instance)
     os.close(dead._lock)
@@ -125,8 +125,8 @@ def test_after_a_power_cut_nothing_of_a_flash_stays_until_the_next_one(image, op
     assert not (data_dir / "flashing").exists()
 
 
-def test_what_a_flash_worker_that_lives_is_doing_is_left_alone(image, operator, me, data_dir, hardware):
-    job = rig.job(rig.request(image, operator, 2))
+def test_what_a_flash_worker_that_lives_is_doing_is_left_alone(image, flasher, me, data_dir, hardware):
+    job = rig.job(rig.request(image, flasher, 2))
     lifecycle.start(str(job.operation_id), worker=me.name, instance=me.instance)
     left_over(data_dir)
     hardware()

@@ -25,10 +25,10 @@ def types(db) -> None:
 
 @pytest.fixture
 def olga(types) -> Client:
-    return person("olga", "operator")
+    return person("olga", "flasher")
 
 
 @pytest.fixture
 def tus(olga) -> TusClient:
-    """A client of the upload protocol, with an operator's session."""
+    """A client of the upload protocol, with a flasher's session."""
     return TusClient(olga)

@@ -14,8 +14,8 @@ pytestmark = pytest.mark.usefixtures("types")
 
 
 @pytest.fixture
-def image(operator) -> FirmwareImage:
-    return kept_image(xz_image(4), operator, "2026-11-raspios-lite.img.xz")
+def image(flasher) -> FirmwareImage:
+    return kept_image(xz_image(4), flasher, "2026-11-raspios-lite.img.xz")
 
 
 def test_a_script_uploads_waits_and_finds_its_image_under_the_same_id(tus, olga):
@@ -105,12 +105,12 @@ ACTS = [
     ("get", "/{id}", "viewer", 200),
     ("get", "/{id}/bmap", "viewer", 200),
     ("get", "/uploads", "viewer", 200),
-    ("post", "/import", "operator", 404),  # no such file
-    ("patch", "/{id}", "operator", 200),
-    ("post", "/{id}/retire", "operator", 200),
+    ("post", "/import", "flasher", 404),  # no such file
+    ("patch", "/{id}", "flasher", 200),
+    ("post", "/{id}/retire", "flasher", 200),
     ("delete", "/{id}", "administrator", 409),  # not retired
 ]
-RANK = ["viewer", "operator", "administrator"]
+RANK = ["viewer", "flasher", "administrator"]
 
 
 @pytest.mark.parametrize(("method", "path", "least", "status"), ACTS)

@@ -15,20 +15,20 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_the_last_room_is_promised_once(settings):
     settings.IMAGE_QUOTA_BYTES = 10 * MIB
-    people = [Actor(name=f"p{number}", role="operator") for number in range(MANY)]
+    people = [Actor(name=f"p{number}", role="flasher") for number in range(MANY)]
     results = together(lambda number: uploads.begin(Wish("pi.img", 4 * MIB), people[number]))
     assert sum(isinstance(result, Upload) for result in results) == Upload.objects.count() == 2
     assert sum(isinstance(result, NoRoom) for result in results) == MANY - 2
 
 
-def test_nobody_gets_more_tickets_by_asking_at_once(operator):
-    results = together(lambda number: uploads.begin(Wish("pi.img", MIB), operator))
+def test_nobody_gets_more_tickets_by_asking_at_once(flasher):
+    results = together(lambda number: uploads.begin(Wish("pi.img", MIB), flasher))
     assert Upload.objects.count() == uploads.MOST_OPEN_EACH
     assert sum(isinstance(result, Conflict) for result in results) == MANY - uploads.MOST_OPEN_EACH
 
 
-def test_the_same_chunk_sent_at_once_counts_once(operator):
-    upload = uploads.begin(Wish("pi.img", 2 * MIB), operator)
+def test_the_same_chunk_sent_at_once_counts_once(flasher):
+    upload = uploads.begin(Wish("pi.img", 2 * MIB), flasher)
 
     def send(number: int) -> int:
         pieces = [bytes([number]) * MIB]

@@ -32,14 +32,14 @@ def vera(types) -> Client:
 
 
 @pytest.fixture
-def image(operator, types) -> FirmwareImage:
-    return kept_image(xz_image(4), operator, "2026-11-raspios-lite.img.xz")
+def image(flasher, types) -> FirmwareImage:
+    return kept_image(xz_image(4), flasher, "2026-11-raspios-lite.img.xz")
 
 
 def test_an_empty_library_invites(olga, vera):
     assert "No image yet Upload one here" in text_of(olga, PAGE)
-    assert "An operator uploads them" in text_of(vera, PAGE)
-    assert "You watch. This needs the role operator" in text_of(vera, PAGE)
+    assert "A flasher uploads them" in text_of(vera, PAGE)
+    assert "needs the role flasher" in text_of(vera, PAGE)
     assert "0 images, 0 B of 1.07 GB used" in text_of(olga, PAGE)
     assert text_of(olga, "/images/room").startswith("0 images, 0 B of 1.07 GB used")
 
@@ -88,7 +88,7 @@ def test_the_page_of_an_image_shows_partitions_and_where_it_came_from(image, ver
     assert image.sha256 in page
     assert "nothing was given to compare with" in page
     assert "Guessed" not in page, "a viewer cannot choose"
-    assert "This needs the role operator" in page
+    assert "needs the role flasher" in page
 
 
 def test_what_it_is_for_is_guessed_then_chosen(image, olga):
@@ -123,14 +123,14 @@ def test_it_is_retired_brought_back_and_deleted_only_when_retired(image, alice, 
     assert "Retired" in text_of(olga, PAGE)
     assert olga.post(f"{url}bring-back").status_code == 302
     assert olga.post(f"{url}retire").status_code == 302
-    assert olga.post(f"{url}delete").status_code == 403, "an operator does not delete"
+    assert olga.post(f"{url}delete").status_code == 403, "a flasher does not delete"
     assert "Type the image’s name" in text_of(alice, f"{url}delete", **PANEL)
     answer = alice.post(f"{url}delete", headers=PANEL)
     assert answer["HX-Redirect"] == PAGE
     assert alice.get(url).status_code == 404
 
 
-def test_uploads_are_shown_to_all_and_given_up_by_whom_they_belong_to(olga, alice, vera, operator):
+def test_uploads_are_shown_to_all_and_given_up_by_whom_they_belong_to(olga, alice, vera, flasher):
     begun = Client.post(olga, "/api/v1/images/uploads", headers={
         "Tus-Resumable": "1.0.0", "Upload-Length": "1000000", "Upload-Metadata": "filename cGkuaW1n"
     })  # fmt: skip
@@ -145,8 +145,8 @@ def test_uploads_are_shown_to_all_and_given_up_by_whom_they_belong_to(olga, alic
     assert Upload.objects.count() == 0
 
 
-def test_a_refused_upload_says_why_until_it_is_put_away(olga, operator):
-    broken = uploaded(xz_image(4)[:4000], operator, "cut.img.xz")
+def test_a_refused_upload_says_why_until_it_is_put_away(olga, flasher):
+    broken = uploaded(xz_image(4)[:4000], flasher, "cut.img.xz")
     Upload.objects.update(actor_user_id=olga.session["_auth_user_id"])
     checking.run()
     page = text_of(olga, "/images/uploads")
@@ -168,7 +168,7 @@ def test_a_file_of_the_server_is_chosen_from_a_list(olga, vera, data_dir):
     assert FirmwareImage.objects.get().origin == "pi.img"
 
 
-def test_the_list_stays_in_few_queries_however_many_images(image, vera, operator, django_assert_max_num_queries):
+def test_the_list_stays_in_few_queries_however_many_images(image, vera, flasher, django_assert_max_num_queries):
     for number in range(3):
         copy = FirmwareImage.objects.get(pk=image.pk)
         copy.pk, copy.sha256 = None, str(number) * 64

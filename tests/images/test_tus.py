@@ -143,7 +143,7 @@ def test_bytes_beyond_what_was_confirmed_do_not_count(tus):
 
 def test_an_upload_belongs_to_whoever_began_it(tus):
     url = tus.begin(10)
-    bert = TusClient(person("bert", "operator"))
+    bert = TusClient(person("bert", "flasher"))
     assert bert.head(url).status_code == 403
     assert bert.patch(url, 0, b"0123").status_code == 403
     assert bert.delete(url).status_code == 403
@@ -157,7 +157,7 @@ def test_a_person_has_four_uploads_at_once(tus):
         tus.begin(10)
     answer = tus.create(10)
     assert (answer.status_code, answer.json()["code"]) == (409, "too-many-uploads")
-    assert TusClient(person("bert", "operator")).create(10).status_code == 201
+    assert TusClient(person("bert", "flasher")).create(10).status_code == 201
 
 
 def test_an_upload_that_nobody_goes_on_with_expires_and_leaves_nothing(tus):
@@ -195,7 +195,7 @@ def test_whoever_may_not_upload_learns_why(types):
     viewer = TusClient(person("vera", "viewer"))
     answer = viewer.create(10)
     assert answer.status_code == 403
-    assert "needs the role operator" in answer.json()["message"]
+    assert "needs the role flasher" in answer.json()["message"]
     assert Upload.objects.count() == 0
 
 
@@ -204,7 +204,7 @@ def test_nobody_uploads_without_signing_in_or_without_the_token_of_their_session
     from django.test import Client
 
     strict = Client(enforce_csrf_checks=True)
-    strict.cookies = person("olga", "operator").cookies
+    strict.cookies = person("olga", "flasher").cookies
     assert TusClient(strict).create(10).status_code == 403
 
 
@@ -221,7 +221,7 @@ def test_a_slow_disk_leaves_threads_for_pages_and_power(tus, monkeypatch):
     assert tus.patch(url, 0, b"0123").status_code == 204
 
 
-def test_a_client_that_leaves_in_the_middle_of_a_chunk_costs_that_chunk_only(tus, operator):
+def test_a_client_that_leaves_in_the_middle_of_a_chunk_costs_that_chunk_only(tus, flasher):
     url = tus.begin(8)
     tus.patch(url, 0, b"0123")
 
@@ -242,7 +242,7 @@ def test_a_request_that_looked_before_another_chunk_counted_does_not_write_over_
     assert store.incoming(late.pk).read_bytes() == b"0123"
 
 
-def test_a_chunk_of_an_upload_that_was_given_up_meanwhile_is_gone(tus, operator):
+def test_a_chunk_of_an_upload_that_was_given_up_meanwhile_is_gone(tus, flasher):
     url = tus.begin(8)
     tus.patch(url, 0, b"0123")
     late = Upload.objects.get()
