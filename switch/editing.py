@@ -1,12 +1,13 @@
-"""What one touch of the grid makes of a VLAN table, and tables to begin with. Pure.
+"""What one touch of the pages makes of a VLAN table or of the whole setup, and setups to begin with. Pure.
 
 A port that is touched gets the usual rule again: its PVID is its untagged VLAN, and it takes in what it is in.
 """
 
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, replace
 
 from hardware.switch_errors import VlanTableInvalid
+from hardware.switch_setup import Mirror, PortSetup, SwitchSetup
 from hardware.vlan import FIRST_VID, LAST_VID, Accepts, PortRule, Tagging, Vlan, VlanTable
 from switch.documents import Wiring
 
@@ -86,7 +87,43 @@ def _rebuilt(table: VlanTable, vlans: tuple[Vlan, ...], touched: set[int]) -> Vl
     return VlanTable(vlans, table.management_vid, rules)
 
 
-# Tables to begin with
+# Beside the VLANs
+
+
+def set_port(setup: SwitchSetup, port: int, wanted: PortSetup) -> SwitchSetup:
+    """The setup with a port that makes its link another way. Raises SetupInvalid."""
+    return replace(setup, ports={**setup.ports, port: wanted})
+
+
+def keep_apart(setup: SwitchSetup, one: int, other: int, are_apart: bool) -> SwitchSetup:
+    """The setup with two ports that hear nothing of each other, or do again. Raises SetupInvalid."""
+    pair = frozenset({(min(one, other), max(one, other))})
+    return replace(setup, apart=setup.apart | pair if are_apart else setup.apart - pair)
+
+
+def separate_slots(setup: SwitchSetup, wiring: Wiring) -> SwitchSetup:
+    """The setup in which the slots hear the uplink and the controller, and not each other."""
+    return replace(setup, apart=wiring.all_separate())
+
+
+def let_all_hear(setup: SwitchSetup) -> SwitchSetup:
+    """The setup in which nobody is kept apart."""
+    return replace(setup, apart=frozenset())
+
+
+def mirror(setup: SwitchSetup, to: int | None, entering: Collection[int], leaving: Collection[int]) -> SwitchSetup:
+    """The setup with copies of what enters and leaves at these ports going to a port, or with None to none.
+
+    Raises SetupInvalid.
+    """
+    return replace(setup, mirror=None if to is None else Mirror(to, frozenset(entering), frozenset(leaving)))
+
+
+def _soms(wiring: Wiring) -> set[int]:
+    return set(wiring.slots.values()) - {wiring.controller}
+
+
+# Setups to begin with
 
 
 def together(wiring: Wiring) -> VlanTable:
@@ -106,7 +143,7 @@ def separate(wiring: Wiring) -> VlanTable:
 
 def lab(wiring: Wiring) -> VlanTable:
     """The controller in the management VLAN, all other slots in a lab of their own that is tagged on the uplink."""
-    members = {port: Tagging.UNTAGGED for port in wiring.slots.values() if port != wiring.controller}
+    members = dict.fromkeys(_soms(wiring), Tagging.UNTAGGED)
     return VlanTable((_management(wiring), Vlan(LAB_VID, "lab", members | {wiring.uplink: Tagging.TAGGED})), 1)
 
 
@@ -114,17 +151,39 @@ def _management(wiring: Wiring) -> Vlan:
     return Vlan(1, "mgmt", {wiring.controller: Tagging.UNTAGGED, wiring.uplink: Tagging.UNTAGGED})
 
 
-#: Name in addresses -> title, what it means in one sentence, the table.
-PATTERNS: dict[str, tuple[str, str, Callable[[Wiring], VlanTable]]] = {
-    "separate": (
+@dataclass(frozen=True)
+class Pattern:
+    """A setup to begin with: `words` is what it means in one sentence."""
+
+    title: str
+    words: str
+    table: Callable[[Wiring], VlanTable]
+    has_slots_apart: bool = False
+
+    def make(self, setup: SwitchSetup, wiring: Wiring) -> SwitchSetup:
+        """The setup with other VLANs and another isolation; links and mirror stay."""
+        made = replace(setup, table=self.table(wiring), apart=frozenset())
+        return separate_slots(made, wiring) if self.has_slots_apart else made
+
+
+#: By the name in addresses.
+PATTERNS = {
+    "apart": Pattern(
         "All separate, shared uplink",
-        "Each slot in a VLAN of its own, tagged on the uplink; the controller stays untagged.",
+        "Slots 2 to 7 hear the uplink and the controller, not each other. No tags: it fits any router.",
+        together,
+        has_slots_apart=True,
+    ),
+    "separate": Pattern(
+        "A VLAN for each slot",
+        "Each slot in a VLAN of its own, tagged on the uplink, for a router that knows tags; the controller stays "
+        "untagged.",
         separate,
     ),
-    "lab": (
+    "lab": Pattern(
         "Management plus lab",
         "The controller in one VLAN, slots 2 to 7 in another that is tagged on the uplink.",
         lab,
     ),
-    "together": ("All together", "All slots and the uplink in one VLAN, without tags.", together),
+    "together": Pattern("All together", "All slots and the uplink in one VLAN, without tags.", together),
 }

@@ -5,13 +5,30 @@ from typing import Any
 
 from django import forms
 
+from hardware.switch_setup import FlowControl, PortSetup, SwitchSetup
 from hardware.vlan import FIRST_VID, LAST_VID, LONGEST_NAME, Accepts, VlanTable
 from operations.refusals import BadRequest
 from switch import editing
+from switch.documents import Wiring
 
 LARGEST_FILE = 200_000  # bytes; 4,094 VLANs of eight ports are less
 TIMES = ((30, "30 seconds"), (60, "1 minute"), (120, "2 minutes"), (300, "5 minutes"), (600, "10 minutes"))
 ACCEPTS = ((Accepts.ALL, "all frames"), (Accepts.UNTAGGED, "untagged only"), (Accepts.TAGGED, "tagged only"))
+#: Every way to make a link that a port has -> speed in Mb/s or None for the best, full duplex, negotiated
+LINKS: dict[str, tuple[str, tuple[int | None, bool, bool]]] = {
+    "auto": ("the best that both sides can", (None, True, True)),
+    "1000": ("1000 Mb/s only", (1000, True, True)),
+    "100-full": ("100 Mb/s full duplex only", (100, True, True)),
+    "100-half": ("100 Mb/s half duplex only", (100, False, True)),
+    "10-full": ("10 Mb/s full duplex only", (10, True, True)),
+    "10-half": ("10 Mb/s half duplex only", (10, False, True)),
+    "100-full-forced": ("100 Mb/s full duplex without asking", (100, True, False)),
+    "100-half-forced": ("100 Mb/s half duplex without asking", (100, False, False)),
+    "10-full-forced": ("10 Mb/s full duplex without asking", (10, True, False)),
+    "10-half-forced": ("10 Mb/s half duplex without asking", (10, False, False)),
+}
+WAYS = ("entering", "leaving")  # of frames at a port that is mirrored
+FLOWS = ((FlowControl.AUTO, "as both sides agree"), (FlowControl.ON, "on"), (FlowControl.OFF, "off"))
 _INPUT = {"class": "input"}
 _CODE = {"class": "input mono", "spellcheck": "false", "autocapitalize": "none", "autocomplete": "off"}
 
@@ -78,6 +95,63 @@ class IntakeForm(forms.Form):
             pvid, accepts = (self.cleaned_data[f"{name}-{column.place}"] for name in ("pvid", "accepts"))
             table = editing.rule(table, column.port, int(pvid) if pvid else None, Accepts(accepts or Accepts.TAGGED))
         return table
+
+
+class PortForm(forms.Form):
+    """How a port makes its link."""
+
+    enabled = forms.BooleanField(label="The port is on", required=False)
+    link = forms.ChoiceField(
+        label="Link", choices=[(key, words) for key, (words, _) in LINKS.items()], widget=forms.Select(attrs=_INPUT)
+    )
+    flow_control = forms.ChoiceField(label="Flow control", choices=FLOWS, widget=forms.Select(attrs=_INPUT))
+
+    @staticmethod
+    def initial_of(port: PortSetup) -> dict[str, Any]:
+        """What the form shows of a port."""
+        said = (port.mbps, port.full_duplex, port.negotiates)
+        link = next(key for key, (_, way) in LINKS.items() if way == said)
+        return {"enabled": port.enabled, "link": link, "flow_control": port.flow_control}
+
+    def port(self) -> PortSetup:
+        """What was chosen. Raises SetupInvalid."""
+        mbps, full_duplex, negotiates = LINKS[self.cleaned_data["link"]][1]
+        flow_control = FlowControl(self.cleaned_data["flow_control"])
+        return PortSetup(self.cleaned_data["enabled"], mbps, full_duplex, negotiates, flow_control)
+
+
+class MirrorForm(forms.Form):
+    """Where copies go, and what is copied of each column."""
+
+    def __init__(self, *args: Any, columns: Iterable[Any], setup: SwitchSetup, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.columns = tuple(columns)
+        now = setup.mirror
+        self.fields["to"] = forms.ChoiceField(
+            label="Copies go to",
+            choices=[("", "nowhere"), *((column.place, column.words) for column in self.columns)],
+            required=False,
+            initial=next((column.place for column in self.columns if now and column.port == now.to), ""),
+            widget=forms.Select(attrs=_INPUT),
+        )
+        for way, words in zip(WAYS, ("comes in from", "goes out to"), strict=True):
+            for column in self.columns:
+                self.fields[f"{way}-{column.place}"] = forms.BooleanField(
+                    label=f"What {words} {column.words}",
+                    required=False,
+                    initial=now is not None and column.port in getattr(now, way),
+                )
+
+    @property
+    def rows(self) -> list[tuple[Any, forms.BoundField, forms.BoundField]]:
+        """Each column with its two fields."""
+        return [(column, self[f"entering-{column.place}"], self[f"leaving-{column.place}"]) for column in self.columns]
+
+    def apply(self, setup: SwitchSetup, wiring: Wiring) -> SwitchSetup:
+        """The setup with what was chosen. Raises SetupInvalid."""
+        to = self.cleaned_data["to"]
+        chosen = ([c.port for c in self.columns if self.cleaned_data[f"{way}-{c.place}"]] for way in WAYS)
+        return editing.mirror(setup, wiring.port(to) if to else None, *chosen)
 
 
 class ImportForm(forms.Form):

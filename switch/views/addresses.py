@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.http import HttpResponse
 from django.shortcuts import render
@@ -12,10 +11,9 @@ from django.views.decorators.http import require_GET
 from operations.http import ActorRequest
 from slots.services import overview
 from slots.views import panel_of, viewer
-from switch.services import addresses
+from switch.services import addresses, running
 from switch.services.addresses import AddressView
 from switch.views import shown
-from switch.views.ports import page_context
 
 EXACT = timedelta(seconds=15)  # no less is said to the second
 
@@ -47,11 +45,12 @@ def row_of(view: AddressView, names: dict[int, str], now: datetime) -> AddressRo
 def addresses_page(request: ActorRequest, board: str) -> HttpResponse:
     """What is known at once; asked for as a panel, read anew where that is due."""
     row = overview.find_board(board)
-    context: dict[str, Any] = page_context(request, row)
-    is_panel = panel_of(request)
-    found = addresses.look(row) if is_panel and not context["why_no_access"] else addresses.known(row)
+    is_panel, why_no_access = panel_of(request), running.of(row).why_no_access
+    found = addresses.look(row) if is_panel and not why_no_access else addresses.known(row)
     names, now = shown.som_names(row), timezone.now()
-    context |= {
+    context = {
+        "board": row,
+        "why_no_access": why_no_access,
         "rows": [row_of(view, names, now) for view in found.views],
         "read_at": found.read_at,
         "ageing_seconds": found.ageing_seconds,

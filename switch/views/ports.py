@@ -1,21 +1,28 @@
-"""Ports by slot: link, what goes through now and did in the last hour, what was lost. Drawn from rows."""
+"""Ports by slot: link, what goes through now and did in the last hour, how they are set. Drawn from rows."""
 
 from dataclasses import dataclass
 from typing import Any
 
 from django.http import HttpResponse
-from django.shortcuts import render
-from django.views.decorators.http import require_GET
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_GET, require_http_methods
 
 from hardware.jl6108.counters import Traffic
+from hardware.switch_setup import PortSetup
+from operations import refusals
 from operations.http import ActorRequest
 from slots.models import Board
 from slots.services import overview
 from slots.views import panel_of, viewer
-from switch.services import rates, running
+from switch import editing, wording
+from switch.documents import Wiring
+from switch.forms import PortForm, valid
+from switch.services import drafts, rates, running
 from switch.services.rates import PortNow
 from switch.traffic import MINUTES, Minute, line, minutes, speed
 from switch.views import grid, shown
+from switch.views.pending import Pending, pending
+from switch.views.vlans import change_setup, dialog
 
 #: Where the chip's own web pages are unless somebody changed it (community reports; no data sheet says so).
 USUAL_ADDRESS = "10.10.11.10"
@@ -41,6 +48,12 @@ class PortRow:
     column: grid.Column
     now: PortNow
     spark: Spark
+    setup: PortSetup
+    was: PortSetup | None  # what it is on the switch, where the draft differs
+
+    @property
+    def setup_words(self) -> str:
+        return "as usual" if self.setup == PortSetup() else wording.link(self.setup)
 
     @property
     def rate_in(self) -> str:
@@ -82,32 +95,58 @@ def spark(hour: tuple[Minute | None, ...]) -> Spark:
     )
 
 
-def page_context(request: ActorRequest, board: Board) -> dict[str, Any]:
-    now = running.of(board)
+def page_context(request: ActorRequest, draft: Pending) -> dict[str, Any]:
     return {
-        "board": board,
-        "why_no_access": now.why_no_access,
+        "every": rates.EVERY_SECONDS,
         "host": request.get_host().partition(":")[0],
         "usual_address": USUAL_ADDRESS,
-        "management_vid": now.table.management_vid if now.table else None,
+        "management_vid": draft.now.table.management_vid if draft.now.table else None,
     }
 
 
 @require_GET
 @viewer
 def ports_page(request: ActorRequest, board: str) -> HttpResponse:
+    return render_ports(request, overview.find_board(board))
+
+
+def render_ports(request: ActorRequest, board: Board) -> HttpResponse:
     """The tab Ports, or what of it changes with each reading."""
-    row = overview.find_board(board)
-    read, hour, wiring = rates.now(row), rates.last_hour(row), running.wiring(row)
-    columns = grid.columns(wiring, shown.som_names(row))
-    context = page_context(request, row) | {
-        "read_at": read[0] if read else None,
-        "every": rates.EVERY_SECONDS,
-        "rows": [PortRow(one, read[1][one.port - 1], spark(minutes(hour, one.port))) for one in columns]
-        if read
-        else [],
-    }
+    read, hour, wiring = rates.now(board), rates.last_hour(board), running.wiring(board)
+    read_at, now = read or (None, ())
+    draft = pending(request, board, wiring)
+    rows = []
+    for one in grid.columns(wiring, shown.som_names(board)) if read else ():
+        setup, held = draft.setup.ports[one.port], draft.held.ports[one.port] if draft.held else None
+        was = held if held != setup else None
+        rows.append(PortRow(one, now[one.port - 1], spark(minutes(hour, one.port)), setup, was))
+    context = draft.context | page_context(request, draft) | {"read_at": read_at, "rows": rows}
     return render(request, "switch/_ports.html" if panel_of(request) else "switch/ports.html", context)
+
+
+@require_http_methods(["GET", "POST"])
+@viewer
+def change_port(request: ActorRequest, board: str, place: str) -> HttpResponse:
+    """How a port makes its link, in the draft."""
+    row = overview.find_board(board)
+    wiring = running.wiring(row)
+    column = find_column(row, wiring, place)
+    if request.method == "GET":
+        form = PortForm(initial=PortForm.initial_of(drafts.begun(row).ports[column.port]))
+        is_vital = column.port in (wiring.uplink, wiring.controller)
+        return dialog(request, "switch/_port.html", row, form=form, column=column, is_vital=is_vital)
+    said = PortForm(request.POST)
+    valid(said)
+    change_setup(request, row, lambda setup, _: editing.set_port(setup, column.port, said.port()))
+    return render_ports(request, row) if panel_of(request) else redirect("switch:ports", board=row.slug)
+
+
+def find_column(board: Board, wiring: Wiring, place: str) -> grid.Column:
+    """The slot or the uplink of that name. Raises `NotFound`."""
+    for column in grid.columns(wiring, shown.som_names(board)):
+        if column.place == place:
+            return column
+    raise refusals.NotFound("This board has no such slot.", code="unknown-slot")
 
 
 def dropped(counters: Traffic) -> int:

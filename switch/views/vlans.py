@@ -1,6 +1,7 @@
 """The grid and what edits the draft: a touch of a cell, a VLAN, what ports take in, a pattern, a file."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpResponse, HttpResponseRedirect
@@ -9,6 +10,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from hardware.switch_errors import VlanTableInvalid
+from hardware.switch_setup import SwitchSetup
 from hardware.vlan import VlanTable
 from operations import refusals, roles
 from operations.http import ActorRequest, begin_act
@@ -22,6 +24,7 @@ from switch.services import changes, drafts, files, running, scanning
 from switch.views import grid, shown
 
 Edit = Callable[[VlanTable, Wiring], VlanTable]
+SetupEdit = Callable[[SwitchSetup, Wiring], SwitchSetup]
 
 
 @require_GET
@@ -47,8 +50,8 @@ def resource(board: Board) -> str:
     return f"{board.slug}/switch"
 
 
-def change_draft(request: ActorRequest, board: Board, edit: Edit) -> HttpResponse:
-    """Keep what `edit` makes of the table that is being edited as the draft, and show it."""
+def change_setup(request: ActorRequest, board: Board, edit: SetupEdit) -> None:
+    """Keep what `edit` makes of the setup that is being edited as the draft."""
     actor = begin_act(request, "switch.edit", resource(board))
     roles.require(actor, "switch.edit", resource(board))
     now = running.of(board)
@@ -56,10 +59,15 @@ def change_draft(request: ActorRequest, board: Board, edit: Edit) -> HttpRespons
         raise refusals.Conflict(why_not, code="not-editable")
     wiring, version = running.wiring(board), drafts.version(board)
     try:
-        table = edit(shown.begun(board, now), wiring)
+        setup = edit(drafts.begun(board), wiring)
     except VlanTableInvalid as error:
         raise refusals.BadRequest(wording.in_slots(str(error), wiring), code=error.code) from error
-    drafts.save(board, table, actor, version)
+    drafts.save_setup(board, setup, actor, version)
+
+
+def change_draft(request: ActorRequest, board: Board, edit: Edit) -> HttpResponse:
+    """The same with its VLANs, shown as they are then."""
+    change_setup(request, board, lambda setup, wiring: replace(setup, table=edit(setup.table, wiring)))
     return after_act(request, board)
 
 
@@ -90,7 +98,7 @@ def dialog(request: ActorRequest, template: str, board: Board, **more: Any) -> H
 def add_vlan(request: ActorRequest, board: str) -> HttpResponse:
     row = overview.find_board(board)
     if request.method == "GET":
-        free = editing.free_vid(shown.begun(row))
+        free = editing.free_vid(drafts.begun(row).table)
         return dialog(request, "switch/_add.html", row, form=NewVlanForm(initial={"vid": free}))
     said = valid(NewVlanForm(request.POST))
     return change_draft(request, row, lambda table, _: editing.add(table, said["vid"], said["name"]))
@@ -102,7 +110,7 @@ def change_vlan(request: ActorRequest, board: str, vid: int) -> HttpResponse:
     """A VLAN's name, whether the switch's own pages are in it, or its end."""
     row = overview.find_board(board)
     if request.method == "GET":
-        table = shown.begun(row)
+        table = drafts.begun(row).table
         vlan = next((one for one in table.vlans if one.vid == vid), None)
         if vlan is None:
             raise refusals.NotFound("There is no such VLAN in the draft.", code="unknown-vlan")
@@ -129,9 +137,9 @@ def change_intake(request: ActorRequest, board: str) -> HttpResponse:
     wiring = running.wiring(row)
     columns = grid.columns(wiring, shown.som_names(row))
     if request.method == "GET":
-        form = IntakeForm(columns=columns, table=shown.begun(row))
+        form = IntakeForm(columns=columns, table=drafts.begun(row).table)
         return dialog(request, "switch/_intake.html", row, form=form)
-    said = IntakeForm(request.POST, columns=columns, table=shown.begun(row))
+    said = IntakeForm(request.POST, columns=columns, table=drafts.begun(row).table)
     valid(said)
     return change_draft(request, row, lambda table, _: said.apply(table))
 
@@ -143,10 +151,11 @@ def use_pattern(request: ActorRequest, board: str, key: str) -> HttpResponse:
     row = overview.find_board(board)
     if key not in editing.PATTERNS:
         raise refusals.NotFound("There is no such template.", code="unknown-pattern")
-    title, words, make = editing.PATTERNS[key]
+    pattern = editing.PATTERNS[key]
     if request.method == "GET":
-        return dialog(request, "switch/_pattern.html", row, key=key, title=title, words=words, draft=drafts.get(row))
-    return change_draft(request, row, lambda _, wiring: make(wiring))
+        return dialog(request, "switch/_pattern.html", row, key=key, pattern=pattern, draft=drafts.get(row))
+    change_setup(request, row, pattern.make)
+    return after_act(request, row)
 
 
 @require_http_methods(["GET", "POST"])

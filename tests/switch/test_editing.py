@@ -2,7 +2,8 @@
 
 import pytest
 
-from hardware.switch_errors import VlanTableInvalid
+from hardware.switch_errors import SetupInvalid, VlanTableInvalid
+from hardware.switch_setup import Mirror, PortSetup, SwitchSetup
 from hardware.vlan import Accepts, PortRule, Tagging, Vlan, VlanTable, refusals
 from switch import editing
 from switch.documents import USUAL
@@ -13,9 +14,10 @@ U, T = Tagging.UNTAGGED, Tagging.TAGGED
 
 @pytest.mark.parametrize("key", editing.PATTERNS)
 def test_the_switch_can_do_every_template_and_management_stays(key):
-    table = editing.PATTERNS[key][2](USUAL)
-    assert refusals(table) == ()
-    assert {USUAL.uplink, USUAL.controller} <= table.ports(table.management_vid)
+    setup = editing.PATTERNS[key].make(SwitchSetup(editing.lab(USUAL)), USUAL)
+    assert refusals(setup.table) == ()
+    assert {USUAL.uplink, USUAL.controller} <= setup.table.ports(setup.table.management_vid)
+    assert not setup.are_apart(USUAL.uplink, USUAL.controller)
 
 
 def test_slots_are_apart_in_the_template_that_says_so():
@@ -23,6 +25,40 @@ def test_slots_are_apart_in_the_template_that_says_so():
     for vlan in table.vlans:
         assert len(set(vlan.members) - {UPLINK}) == 1
         assert UPLINK in vlan.members
+
+
+def test_slots_that_are_apart_go_on_hearing_the_uplink_and_the_controller():
+    apart = editing.PATTERNS["apart"].make(SwitchSetup(editing.lab(USUAL)), USUAL)
+    soms = [USUAL.port(slot) for slot in range(2, 8)]
+    assert all(apart.are_apart(one, other) for one in soms for other in soms if one != other)
+    assert not any(apart.are_apart(one, other) for one in soms for other in (UPLINK, USUAL.controller))
+    assert apart.table == editing.together(USUAL)
+
+
+def test_a_template_leaves_links_and_mirror_and_takes_isolation_back():
+    slow = PortSetup(mbps=100)
+    setup = editing.mirror(editing.set_port(SwitchSetup(editing.lab(USUAL)), SLOT4, slow), UPLINK, {SLOT4}, ())
+    apart = editing.PATTERNS["apart"].make(setup, USUAL)
+    back = editing.PATTERNS["lab"].make(apart, USUAL)
+    assert back == setup
+    assert apart.ports[SLOT4] == slow
+    assert apart.mirror == Mirror(UPLINK, frozenset({SLOT4}))
+
+
+def test_a_pair_is_the_same_from_either_side():
+    setup = editing.keep_apart(SwitchSetup(editing.lab(USUAL)), UPLINK, SLOT4, True)
+    assert setup.are_apart(SLOT4, UPLINK)
+    assert setup.apart == editing.keep_apart(setup, SLOT4, UPLINK, True).apart
+    assert editing.keep_apart(setup, SLOT4, UPLINK, False).apart == frozenset()
+    assert editing.let_all_hear(setup).apart == frozenset()
+    with pytest.raises(SetupInvalid, match="apart from itself"):
+        editing.keep_apart(setup, SLOT4, SLOT4, True)
+
+
+def test_a_mirror_ends_where_copies_go_nowhere():
+    setup = editing.mirror(SwitchSetup(editing.lab(USUAL)), SLOT4, (), {UPLINK})
+    assert setup.mirror == Mirror(SLOT4, frozenset(), frozenset({UPLINK}))
+    assert editing.mirror(setup, None, {UPLINK}, ()).mirror is None
 
 
 def test_a_port_becomes_untagged_in_one_vlan_and_leaves_the_other():

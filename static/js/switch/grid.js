@@ -1,4 +1,4 @@
-// The VLAN grid by keyboard: one tab stop, arrows move, U T - set. Every touch is sent to the server, one after the
+// The grids of VLANs and of isolation by keyboard: one tab stop, arrows move, U T - set VLANs. Every touch is sent to the server, one after the
 // other, and what comes back replaces the page's part; focus stays where it is by the cells' ids.
 
 const MARKS = { u: "U", t: "T", "-": "-", "–": "-", Delete: "-", Backspace: "-" };
@@ -9,7 +9,9 @@ const waiting = []; // [cell, mark], in the order of the keys
 let isSending = false;
 
 const cellOf = (event) => event.target.closest?.(".vgrid .vc");
-const rowsOf = (grid) => [...grid.querySelectorAll("tr[data-vid]")].map((row) => [...row.querySelectorAll(".vc")]);
+const rowsOf = (grid) => [...grid.querySelectorAll("tbody tr")]
+  .map((row) => [...row.querySelectorAll("td")].map((field) => field.querySelector("button.vc")))
+  .filter((cells) => cells.some(Boolean));
 
 function makeStop(cell) {
   stop = cell.id;
@@ -25,10 +27,12 @@ function place(rows, cell) {
 function target(event, cell) {
   const rows = rowsOf(cell.closest(".vgrid"));
   const [row, column] = place(rows, cell);
-  if (event.key === "Home") return event.ctrlKey ? rows[0][0] : rows[row][0];
-  if (event.key === "End") return event.ctrlKey ? rows.at(-1).at(-1) : rows[row].at(-1);
-  const move = MOVES[event.key];
-  return move && rows[row + move[0]]?.[column + move[1]];
+  if (event.key === "Home") return (event.ctrlKey ? rows[0] : rows[row]).find(Boolean);
+  if (event.key === "End") return (event.ctrlKey ? rows.at(-1) : rows[row]).findLast(Boolean);
+  const [down, right] = MOVES[event.key];
+  let next = [row + down, column + right];
+  if (rows[next[0]]?.[next[1]] === null) next = [next[0] + down, next[1] + right]; // over a field that cannot be set
+  return rows[next[0]]?.[next[1]];
 }
 
 // What a key sets is sent in order; a cell that is gone by then, or may no longer be set, is left alone.
@@ -51,7 +55,7 @@ async function send() {
 function pressed(event) {
   const cell = cellOf(event);
   if (!cell || event.altKey || event.metaKey || (event.ctrlKey && !["Home", "End"].includes(event.key))) return;
-  const mark = MARKS[event.key] ?? MARKS[event.key.toLowerCase()];
+  const mark = cell.dataset.at && (MARKS[event.key] ?? MARKS[event.key.toLowerCase()]);
   if (mark) {
     event.preventDefault();
     waiting.push([cell.id, mark]);
