@@ -40,7 +40,7 @@ def test_a_session_that_has_ended_gets_a_sentence_at_every_door_and_changes_noth
     form = {"reset_type": "ForceRestart", "csrfmiddlewaretoken": client.csrf()}
     answer = client.http.post("/boards/demo/slots/2/reset", data=form, follow_redirects=True)
     assert answer.url.path == "/login/"
-    assert "You were signed out: your password or account changed, or the session was ended. Sign in again." in answer.text
+    assert "your password or account changed, or the session was ended. Sign in again." in answer.text
     assert scene.rows.claims() == []
     assert not scene.trace.writes(since)
 
@@ -113,6 +113,14 @@ def deactivate(scene: Scene, client: Client) -> None:
     assert scene.client.http.post(f"/people/{person(scene, 'deactivate')}/access/", data=form).status_code == 302
 
 
+def ended_elsewhere(scene: Scene, client: Client) -> None:
+    """The same person, in another browser."""
+    other = Client(scene.portal.url)
+    assert other.sign_in("ended_elsewhere")
+    form = {"csrfmiddlewaretoken": other.csrf()}
+    assert other.http.post("/account/sessions/end-others/", data=form).status_code == 302
+
+
 async def seconds_until_closed(scene: Scene, loss: Callable[[Scene, Client], None]) -> float:
     """How long somebody's socket outlives the loss of their right."""
     client = await asyncio.to_thread(scene.person, loss.__name__, "viewer")
@@ -126,5 +134,5 @@ async def seconds_until_closed(scene: Scene, loss: Callable[[Scene, Client], Non
 
 
 async def test_the_socket_closes_within_three_seconds_of_losing_the_right(scene: Scene) -> None:
-    losses = (sign_out, deactivate, new_password)
+    losses = (sign_out, deactivate, new_password, ended_elsewhere)
     assert max(await asyncio.gather(*(seconds_until_closed(scene, loss) for loss in losses))) < 3.0
