@@ -2,8 +2,9 @@
 
 from ninja import Router
 
-from switch.api import live, vlans
+from switch.api import live, recovery, vlans
 
 router = Router(tags=["switch"])
 router.add_router("", vlans.router)
+router.add_router("", recovery.router)
 router.add_router("", live.router)

@@ -7,6 +7,7 @@ what somebody has confirmed before; everybody else is offered the same.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.conf import settings
 from django.db import transaction
@@ -68,7 +69,7 @@ def _look_at(board: Board, state: SwitchState) -> None:
     if state.needs_scan:
         if settings.SWITCH_SCANS_BY_ITSELF or state.restores_by_itself:
             _try(board, scanning.request_scan)
-    elif state.restores_by_itself and is_due(state):
+    elif state.restores_by_itself and of(board).is_due:
         _try(board, request_restore)
     else:
         for act in (scanning.request_scan, request_restore):
@@ -119,9 +120,23 @@ def _try(board: Board, act: Callable[[Board, Actor], object]) -> None:
 # The restore
 
 
-def is_due(state: SwitchState) -> bool:
-    """Whether the chip was reset since somebody confirmed what it is to hold."""
-    return running.is_lost(state, VlanRevision.objects.filter(board=state.board).first())
+@dataclass(frozen=True)
+class Recovery:
+    """What happens to a board's switch after a reset. `is_due`: there was one, and `revision` is not on it any more."""
+
+    revision: VlanRevision | None
+    is_due: bool
+    reset_at: datetime | None
+    needs_scan: bool
+    by_itself: bool
+
+
+def of(board: Board) -> Recovery:
+    """From rows only."""
+    state = SwitchState.objects.filter(board=board).first() or SwitchState(board=board)
+    revision = VlanRevision.objects.filter(board=board).first()
+    is_due = running.is_lost(state, revision)
+    return Recovery(revision, is_due, state.reset_at, state.needs_scan, state.restores_by_itself)
 
 
 def request_restore(board: Board, actor: Actor, *, reason: str = "", key: str = "") -> VlanChange:

@@ -315,7 +315,7 @@ def test_a_chip_that_resets_between_look_and_write_is_not_taken_for_written(swit
 
 def test_a_way_back_that_failed_leaves_nothing_believed(home, engineer):
     change = rig.commit(LAB, engineer)
-    home.faults("switch-nack", 400)
+    rig.when_awaiting(home, change, lambda: home.faults("switch-nack", 0))
     assert rig.run(change).state == State.ROLLBACK_FAILED
     assert state().needs_scan
     home.clear_faults()
