@@ -9,6 +9,7 @@ from operations.roles import may
 from slots.services import fenced, overview
 from slots.views import viewer
 from switch.services import running
+from switch.views import restore
 
 
 @require_GET
@@ -16,13 +17,11 @@ from switch.services import running
 def reset_page(request: ActorRequest, board: str) -> HttpResponse:
     """The tab Reset. The act itself is asked for by the board's own dialog."""
     row = overview.find_board(board)
-    now = running.of(row)
     context = {
+        **restore.context(request, row),
         "board": row,
         "may_reset_switch": may(request.actor, "switch.reset", running.resource(row)),
         "switch_busy": overview.open_operation(running.resource(row)),
         "switch_reset_words": fenced.SWITCH_RESET_CONSEQUENCE,
-        "why_no_access": now.why_no_access,
-        "confirmed": now.confirmed,
     }
     return render(request, "switch/reset.html", context)

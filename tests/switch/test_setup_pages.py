@@ -218,10 +218,10 @@ def test_the_reset_is_fenced_and_says_what_it_loses(nina, vera, home):
     page = text(vera.get(f"{PAGE}reset/"))
     assert "every link on the board drops for seconds" in page
     assert "needs the role administrator; vera is viewer" in page
-    assert "Revision 1, which" in page
+    assert "revision 1, the last one that was confirmed, is put back when somebody asks for it" in page
     alice = person("administrator").get(f"{PAGE}reset/").content.decode()
     assert "aria-disabled" not in re.search(r'<button[^>]*id="reset-switch"[^>]*>', alice).group()
 
 
 def test_a_board_without_a_revision_has_nothing_to_put_back(vera, switch, board: Board):
-    assert "Nothing was confirmed on this board yet" in text(vera.get(f"{PAGE}reset/"))
+    assert "Once somebody has confirmed a change, it can be put back" in text(vera.get(f"{PAGE}reset/"))

@@ -1,5 +1,6 @@
-// The grids of VLANs and of isolation by keyboard: one tab stop, arrows move, U T - set VLANs. Every touch is sent to the server, one after the
-// other, and what comes back replaces the page's part; focus stays where it is by the cells' ids.
+// The grids of VLANs and of isolation by keyboard: one tab stop, arrows move, U T - set VLANs. Every touch is sent to
+// the server, one after the other, and what comes back replaces the page's part; focus stays where it is by the ids of
+// the cells.
 
 const MARKS = { u: "U", t: "T", "-": "-", "–": "-", Delete: "-", Backspace: "-" };
 const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
