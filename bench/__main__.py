@@ -5,7 +5,7 @@ from importlib import import_module
 
 from bench.figures import show, write
 
-BENCHMARKS = ("power", "console", "flash", "switch")
+BENCHMARKS = ("power", "console", "flash", "switch", "audit")
 
 
 def main() -> int:
