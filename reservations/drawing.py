@@ -70,23 +70,23 @@ def draw(
 
 def _bar(row: Reservation, period: Period, whole: Period, top: int, mine: bool, now: datetime) -> Bar:
     begin, end = max(period.starts_at, whole.starts_at), min(period.ends_at, whole.ends_at)
-    waits = row.state == ReservationState.WAITING
+    waits, share = row.state == ReservationState.WAITING, (end - begin) / whole.length
     kind = "q" if waits else "past" if not row.is_open else "mine" if mine else ""
     words = f"{row.holder} queues" if waits else row.holder
     span = f"{period.starts_at:%-d %b %H:%M} to {period.ends_at:%-d %b %H:%M} UTC"
     return Bar(
         left=_percent((begin - whole.starts_at) / whole.length),
-        width=_percent(max((end - begin) / whole.length, 0.004)),  # what lasts minutes is still seen
+        width=_percent(max(share, 0.004)),  # what lasts minutes is still seen
         top=top,
         kind=kind,
-        words=words,
+        words=words if share > 0.03 else "",
         title=f"{row.holder}, {span}: {row.purpose}",
     )
 
 
 def _name(day: date, named: bool) -> str:
     if named:
-        return f"{day:%a %-d}"
+        return f"{day:%a}"[:2] + f" {day.day}"
     return f"{day.day}" if day.day % 2 else ""
 
 

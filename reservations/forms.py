@@ -1,6 +1,10 @@
 """What people fill in about reservations."""
 
+from datetime import date, timedelta
+
 from django import forms
+from django.core.exceptions import ValidationError
+from django.utils import timezone
 
 INPUT = {"class": "input"}
 LENGTHS = [
@@ -42,5 +46,11 @@ class BreakForm(forms.Form):
 class SpanForm(forms.Form):
     """Which days the calendar shows."""
 
-    first = forms.DateField(required=False)
+    first = forms.DateField(required=False)  # within a year or so: nothing is kept or planned beyond
     days = forms.TypedChoiceField(choices=[(7, "Week"), (28, "Month")], coerce=int, required=False)
+
+    def clean_first(self) -> date | None:
+        first = self.cleaned_data["first"]
+        if first is not None and abs(first - timezone.now().date()) > timedelta(days=400):
+            raise ValidationError("Nothing is kept or planned that far away.")
+        return first

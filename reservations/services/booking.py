@@ -1,7 +1,7 @@
 """What people do with reservations: take, plan, queue, extend, give back, and break the glass."""
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from operations import claims, roles
 from operations.models import OPEN_RESERVATIONS, Reservation, ReservationState
@@ -37,10 +37,16 @@ def find(reservation_id: int, actor: Actor) -> Reservation:
 
 
 def with_zone(when: datetime | None) -> datetime | None:
-    """A time as it came from outside. Raises `BadRequest` for one without its zone: nobody guesses which is meant."""
-    if when is not None and when.tzinfo is None:
+    """A time as it came from outside, in UTC. Raises `BadRequest` for one without its zone, since nobody guesses which
+    is meant, and for one beyond all calendars."""
+    if when is None:
+        return None
+    if when.tzinfo is None:
         raise BadRequest("A time needs its zone, as in 2026-11-23T18:00:00Z.", code="zone")
-    return when
+    try:
+        return when.astimezone(UTC)
+    except OverflowError:
+        raise BadRequest("This time is in no calendar.") from None
 
 
 def reserve(place: Place, wish: Wish, actor: Actor) -> Reservation:

@@ -50,9 +50,9 @@ class SlotBook:
     may_reserve: Decision
 
     @property
-    def waits(self) -> bool:
-        """Whether the person stands in the queue."""
-        return any(shown.mine for shown in self.queue)
+    def is_theirs(self) -> bool:
+        """Whether the person has it now, or stands in the queue already."""
+        return any(shown.mine for shown in (*([self.active] if self.active else []), *self.queue))
 
     @property
     def must_queue(self) -> bool:

@@ -1,9 +1,11 @@
 """A board, three people and a clock."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from accounts.models import RightGrant, User
 from operations.roles import Actor
 from reservations.services import turns
 from tests.reservations.rig import Clock, make_board, person
@@ -39,3 +41,13 @@ def bob(board) -> Actor:
 @pytest.fixture
 def carol(board) -> Actor:
     return person("carol")
+
+
+@pytest.fixture
+def make_grant(board, clock) -> Callable[[str, str, str], None]:
+    """Give somebody a role on a scope."""
+
+    def give(name: str, role: str, scope: str) -> None:
+        RightGrant.objects.create(user=User.objects.get(username=name), role=role, scope=scope, given_at=clock.now)
+
+    return give
