@@ -139,7 +139,7 @@ def run_json(run: FlashRun) -> dict[str, Any]:
 @router.get("/boards/{board}/slots/{int:number}/flash-methods", response={200: MethodList, **ERRORS})
 def list_methods(request: ActorRequest, board: str, number: int) -> dict[str, Any]:
     """The ways by which a slot's storage can be reached, those that cannot be taken now with the reason."""
-    roles.require(request.actor, "view", board)
+    roles.require(request.actor, "view", f"{board}/slot:{number}")
     return {"methods": requests.offers(power.find_slot(board, number))}
 
 
@@ -181,7 +181,7 @@ def ask_of(body: WishIn, targets: tuple[TargetAsk, ...], typed: dict[int, str]) 
 def list_runs(request: ActorRequest, board: str, offset: int = 0, limit: int = 50) -> dict[str, Any]:
     """The runs of a board, the newest first, `limit` (1 to 200) at a time."""
     roles.require(request.actor, "view", board)
-    found = history.runs(overview.find_board(board).slug)
+    found = history.runs(overview.find_board(board).slug, request.actor)
     page = found[min(max(0, offset), MOST_SKIPPED) :][: min(max(1, limit), MOST_LISTED)]
     return {"count": found.count(), "runs": [run_json(run) for run in page]}
 
@@ -190,14 +190,14 @@ def list_runs(request: ActorRequest, board: str, offset: int = 0, limit: int = 5
 def get_run(request: ActorRequest, run_id: UUID, after: int = 0) -> dict[str, Any]:
     """A run with its jobs, and the log lines of all of them whose number is above `after`, 1,000 at most."""
     roles.require(request.actor, "view", "portal")
-    run = history.run(run_id)
+    run = history.run(run_id, request.actor)
     return {**run_json(run), "log": history.log(run, after)}
 
 
-def find_job(operation_id: UUID) -> FlashJob:
-    """The job of that id. Raises `NotFound`."""
+def find_job(actor: roles.Actor, operation_id: UUID) -> FlashJob:
+    """The job of that id, if it is on a slot that `actor` sees. Raises `NotFound`."""
     job = FlashJob.objects.select_related("operation", "run", "slot__board").filter(operation_id=operation_id).first()
-    if job is None:
+    if job is None or not roles.may(actor, "view", job.operation.resource):
         raise refusals.NotFound(f"There is no flash job {operation_id}.", code="unknown-job")
     return job
 
@@ -205,15 +205,15 @@ def find_job(operation_id: UUID) -> FlashJob:
 @router.post("/flash-jobs/{uuid:job_id}/holding", response={202: JobOut, **ERRORS})
 def say_holding(request: ActorRequest, job_id: UUID) -> Any:
     """Say that BOOT is being held now: the slot's line is pressed at once."""
-    job = find_job(job_id)
+    job = find_job(request.actor, job_id)
     boot_mode.holding(job, begin_act(request, "flash.hands", job.operation.resource))
-    return Status(202, job_json(find_job(job_id)))
+    return Status(202, job_json(find_job(request.actor, job_id)))
 
 
 @router.post("/flash-jobs/{uuid:job_id}/retry", response={202: RunOut, **ERRORS})
 def retry_job(request: ActorRequest, job_id: UUID, body: RetryIn) -> Any:
     """The same once more from the start, as a run of its own."""
-    job = find_job(job_id)
+    job = find_job(request.actor, job_id)
     actor = begin_act(request, "flash.request", job.operation.resource)
     return Status(202, run_json(requests.retry(job, actor, body.typed)))
 

@@ -3,13 +3,14 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from accounts.services import notices
+from operations.http import ActorRequest
+from operations.roles import Actor, may
 from slots.models import Board
-from slots.services import overview
+from slots.services import overview, sight
 
 SWITCHER = 8
 
@@ -45,43 +46,50 @@ class Nav:
     boards: list[NavBoard]
     board_count: int
     refresh_url: str
+    sees_switch: bool = False
+    edits_people: bool = False
 
 
-def navigation(request: HttpRequest) -> dict[str, Any]:
+def navigation(request: ActorRequest) -> dict[str, Any]:
     """Context processor; a page that draws no frame pays nothing."""
     return {"nav": SimpleLazyObject(lambda: build(request))}
 
 
-def untold(request: HttpRequest) -> dict[str, Any]:
+def untold(request: ActorRequest) -> dict[str, Any]:
     """Context processor: what this person has to be told; one query on a page that draws the frame."""
-    return {"notices": notices.unseen(request.user.pk)[: notices.SHOWN]}
+    return {"notices": notices.unseen(request.actor.user_id)[: notices.SHOWN]}
 
 
-def build(request: HttpRequest) -> Nav:
+def build(request: ActorRequest) -> Nav:
     """Four queries at most, however many boards there are. The page's board comes from its address, else from the
     session, else it is the first."""
-    first = Board.objects.filter(present=True).first()
     if not request.user.is_authenticated:
+        first = Board.objects.filter(present=True).first()
         return Nav(NavBoard("", first.name, "/", first.simulated) if first else None, [], 0, "")
+    edits_people = bool(may(request.actor, "people.edit", "portal"))
+    seen = sight.boards(request.actor)
+    first = seen.first()
     match = request.resolver_match
     slug = (match.kwargs.get("board") if match else None) or request.session.get("board")
-    current = Board.objects.filter(present=True, slug=slug).first() if slug else None
+    current = seen.filter(slug=slug).first() if slug else None
     current = current or first
     if current is None:
-        return Nav(None, [], 0, "")
+        return Nav(None, [], 0, "", edits_people=edits_people)
     if match and match.kwargs.get("board") == current.slug and request.session.get("board") != current.slug:
         request.session["board"] = current.slug
-    others = Board.objects.filter(present=True).exclude(pk=current.pk)[: SWITCHER - 1]
-    boards = [_board(current, with_slots=True), *(_board(board) for board in others)]
-    count = Board.objects.filter(present=True).count()
-    return Nav(boards[0], boards, count, reverse("slots:nav", kwargs={"board": current.slug}))
+    others = seen.exclude(pk=current.pk)[: SWITCHER - 1]
+    boards = [_board(current, request.actor, with_slots=True), *(_board(board, request.actor) for board in others)]
+    count = seen.count()
+    refresh_url = reverse("slots:nav", kwargs={"board": current.slug})
+    sees_switch = bool(may(request.actor, "switch.view", f"{current.slug}/switch"))
+    return Nav(boards[0], boards, count, refresh_url, sees_switch, edits_people)
 
 
-def _board(board: Board, *, with_slots: bool = False) -> NavBoard:
+def _board(board: Board, actor: Actor, *, with_slots: bool = False) -> NavBoard:
     url = reverse("slots:board", kwargs={"board": board.slug})
     if not with_slots:
         return NavBoard(board.slug, board.name, url, board.simulated)
-    row = overview.fleet([board])[0]
+    row = overview.fleet([board], actor)[0]
     names = dict(board.slots.values_list("number", "som__name"))
     slots = [
         NavSlot(

@@ -59,6 +59,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "operations.http.RefusalMiddleware",
+    "nanoportal.sight.SightMiddleware",
     "accounts.recent.RecentMiddleware",
 ]
 ROOT_URLCONF = "nanoportal.urls"

@@ -64,10 +64,10 @@ def operation_out(operation: Operation) -> dict[str, Any]:
     return {**shown, "state": operation.shown_state(timezone.now())}
 
 
-def find_operation(operation_id: UUID) -> Operation:
-    """The operation of that id. Raises `NotFound`."""
+def find_operation(actor: roles.Actor, operation_id: UUID) -> Operation:
+    """The operation of that id, if it is about what `actor` may see. Raises `NotFound`."""
     operation = Operation.objects.filter(pk=operation_id).first()
-    if operation is None:
+    if operation is None or not roles.may(actor, "view", operation.resource):
         raise refusals.NotFound(f"There is no operation {operation_id}.", code="unknown-operation")
     return operation
 
@@ -76,7 +76,7 @@ def find_operation(operation_id: UUID) -> Operation:
 def get_operation(request: ActorRequest, operation_id: UUID, after: int = 0) -> dict[str, Any]:
     """State, progress, and the log lines whose number is above `after`."""
     roles.require(request.actor, "view", "portal")
-    operation = find_operation(operation_id)
+    operation = find_operation(request.actor, operation_id)
     lines = OperationLogLine.objects.filter(operation=operation, number__gt=after)[:1000]
     return {**operation_out(operation), "plan": operation.plan, "log": list(lines)}
 
@@ -84,7 +84,7 @@ def get_operation(request: ActorRequest, operation_id: UUID, after: int = 0) -> 
 @router.post("/operations/{uuid:operation_id}/cancel", response={202: OperationOut, **ERRORS})
 def cancel_operation(request: ActorRequest, operation_id: UUID) -> Any:
     """Cancel: at once if it waits; if it runs, a pressed button is released now and the state is Unknown."""
-    operation = find_operation(operation_id)
+    operation = find_operation(request.actor, operation_id)
     actor = begin_act(request, "operation.cancel", operation.resource)
     lifecycle.cancel(operation, actor)
     operation.refresh_from_db()

@@ -152,7 +152,7 @@ def export(request: ActorRequest) -> StreamingHttpResponse:
 def operation_page(request: ActorRequest, operation_id: uuid.UUID) -> HttpResponse:
     """One operation: plan, progress, log; the same during and after."""
     roles.require(request.actor, "view", "portal")
-    operation = find_operation(operation_id)
+    operation = find_operation(request.actor, operation_id)
     board, _, rest = operation.resource.partition("/")
     context: dict[str, object] = {
         "operation": operation,
@@ -171,7 +171,7 @@ def operation_page(request: ActorRequest, operation_id: uuid.UUID) -> HttpRespon
 @require_POST
 def cancel(request: ActorRequest, operation_id: uuid.UUID) -> HttpResponse:
     """Ask an operation to end; what becomes of it is shown when the worker says so."""
-    operation = find_operation(operation_id)
+    operation = find_operation(request.actor, operation_id)
     actor = begin_act(request, "operation.cancel", operation.resource)
     lifecycle.cancel(operation, actor)
     if request.htmx:  # type: ignore[attr-defined]

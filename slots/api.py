@@ -11,8 +11,8 @@ from operations import reservations, roles
 from operations.api import OperationOut, Problem, operation_out
 from operations.http import ActorRequest, begin_act
 from operations.models import Reservation
-from slots.models import Board, Slot
-from slots.services import overview, power
+from slots.models import Slot
+from slots.services import overview, power, sight
 from slots.services.power import Ask
 
 router = Router(tags=["boards"])
@@ -127,9 +127,9 @@ def slot_json(slot: Slot, operation: Any = None, held: Reservation | None = None
 def list_boards(request: ActorRequest, offset: int = 0, limit: int = 50) -> dict[str, Any]:
     """All boards, `limit` (1 to 200) at a time."""
     roles.require(request.actor, "view", "portal")
-    boards = Board.objects.filter(present=True)
+    boards = sight.boards(request.actor)
     page = list(boards[max(0, offset) :][: min(max(1, limit), 200)])
-    rows = overview.fleet(page)
+    rows = overview.fleet(page, request.actor)
     return {
         "count": boards.count(),
         "boards": [
@@ -151,7 +151,7 @@ def get_board(request: ActorRequest, board: str) -> dict[str, Any]:
     """One board with its seven slots."""
     roles.require(request.actor, "view", board)
     row = overview.find_board(board)
-    view = overview.board_view(row)
+    view = overview.board_view(row, request.actor)
     soms = [slot for slot in view.slots if not slot.empty]
     held = reservations.held([slot.slot.resource(board) for slot in view.slots])
     return {

@@ -20,13 +20,13 @@ from operations.http import ActorRequest, begin_act
 from operations.models import Operation
 from operations.progress import progress_of
 from operations.refusals import Refused
-from operations.roles import may
+from operations.roles import may, may_somewhere
 from reservations.services import showing
 from slots import questions
 from slots.forms import BoardForm, FencedForm, ResetForm, SeveralForm, SomForm, SomTypeForm
 from slots.models import Board, Slot, Som, SomType
 from slots.questions import Question
-from slots.services import fenced, overview, parts, power, records, several
+from slots.services import fenced, overview, parts, power, records, several, sight
 from slots.services.places import place_of
 from slots.services.power import Ask
 
@@ -61,7 +61,7 @@ def panel_of(request: ActorRequest) -> str:
 @viewer
 def dashboard(request: ActorRequest) -> HttpResponse:
     """The board if there is one, else the list of boards."""
-    boards = list(Board.objects.filter(present=True)[:2])
+    boards = list(sight.boards(request.actor)[:2])
     if len(boards) == 1:
         return render_board(request, boards[0])
     return fleet(request)
@@ -71,8 +71,8 @@ def dashboard(request: ActorRequest) -> HttpResponse:
 @viewer
 def fleet(request: ActorRequest) -> HttpResponse:
     """All boards by name, 25 to a page."""
-    page = Paginator(Board.objects.filter(present=True), BOARDS_PER_PAGE).get_page(request.GET.get("page"))
-    context = {"page": page, "rows": overview.fleet(list(page.object_list))}
+    page = Paginator(sight.boards(request.actor), BOARDS_PER_PAGE).get_page(request.GET.get("page"))
+    context = {"page": page, "rows": overview.fleet(list(page.object_list), request.actor)}
     return render(request, "slots/_fleet.html" if panel_of(request) else "slots/fleet.html", context)
 
 
@@ -85,14 +85,15 @@ def board_page(request: ActorRequest, board: str) -> HttpResponse:
 def render_board(request: ActorRequest, board: Board) -> HttpResponse:
     """A board's page, or the one of its panels that htmx asks for."""
     panel = panel_of(request)
-    context: dict[str, Any] = {"board": board, "may_power": may(request.actor, "power", board.slug)}
+    context: dict[str, Any] = {"board": board, "may_power": may_somewhere(request.actor, "power", board.slug)}
     if panel in ("", "board"):
-        context["view"] = overview.board_view(board)
+        context["view"] = overview.board_view(board, request.actor)
     if panel in ("", "running"):
-        operations = context["view"].operations if not panel else overview.open_operations(board.slug)
+        operations = sight.seen(request.actor, overview.open_operations(board.slug))
         context["operations"] = [(operation, progress_of(operation)) for operation in operations]
     if panel in ("", "recent"):
-        context["recent"] = reading.recent(overview.resources(board.slug))
+        resources = overview.resources(board.slug)
+        context["recent"] = reading.recent([name for name in resources if sight.sees(request.actor, name)])
     return render(request, BOARD_PANELS.get(panel, "slots/board.html"), context)
 
 
@@ -325,6 +326,7 @@ def confirm_several(request: ActorRequest, board: str) -> HttpResponse:
     """The dialog before a bulk action: order, what each slot will do, the sum; or why it is refused."""
     row = overview.find_board(board)
     form = valid(SeveralForm(request.GET))
+    several.require_power(row, form["slots"], request.actor)
     try:
         members, refusal = several.plan_several(row, form["slots"], form["verb"]), None
     except Refused as error:

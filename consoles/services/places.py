@@ -49,9 +49,10 @@ def find_board(board: str) -> Board:
 
 
 def places(actor: Actor, board: Board) -> list[Place]:
-    """All slots in their physical order; of those that `actor` may not read nothing is told but their name. Blocks for
-    at most 2 s while the broker is away."""
-    slots = list(Slot.objects.filter(board=board).select_related("som__som_type"))
+    """All slots that `actor` sees, in their physical order; of those that they may not read nothing is told but their
+    name. Blocks for at most 2 s while the broker is away."""
+    rows = Slot.objects.filter(board=board).select_related("som__som_type")
+    slots = [slot for slot in rows if roles.may(actor, "view", slot.resource(board.slug))]
     may = {slot.number: _rights(actor, board, slot) for slot in slots}
     states = live.states(board.slug, [slot.number for slot in slots if slot.uart and may[slot.number][0]])
     return [_place(slot, *may[slot.number], states.get(slot.number, ConsoleState())) for slot in slots]

@@ -18,7 +18,7 @@ from flashing.views.shown import RunView, Target
 from images.views import leave_for
 from operations import lifecycle, refusals, roles
 from operations.http import ActorRequest, begin_act
-from operations.roles import may
+from operations.roles import may, may_somewhere
 from slots.models import Slot
 from slots.services import overview, power
 from slots.views import panel_of, viewer
@@ -32,29 +32,29 @@ LINES_SHOWN = 500  # of the log; its text has them all
 def runs_page(request: ActorRequest, board: str) -> HttpResponse:
     """The runs of a board, the newest first; or the list alone for refreshing."""
     row = overview.find_board(board)
-    page = Paginator(history.runs(board), RUNS_PER_PAGE).get_page(request.GET.get("page"))
+    page = Paginator(history.runs(board, request.actor), RUNS_PER_PAGE).get_page(request.GET.get("page"))
     context = {
         "board": row,
         "page": page,
         "views": [shown.view_of(run) for run in page.object_list],
-        "may_flash": may(request.actor, "flash", board),
+        "may_flash": may_somewhere(request.actor, "flash", board),
     }
     return render(request, "flashing/_runs.html" if panel_of(request) else "flashing/runs.html", context)
 
 
-def find_run(board: str, run_id: UUID) -> FlashRun:
-    """The run of that id on that board. Raises `NotFound`."""
-    run = history.run(run_id)
+def find_run(request: ActorRequest, board: str, run_id: UUID) -> FlashRun:
+    """The run of that id on that board, with what the person sees of it. Raises `NotFound`."""
+    run = history.run(run_id, request.actor)
     if run.board != board:
         raise refusals.NotFound("There is no such run on this board.", code="unknown-run")
     return run
 
 
-def find_job(board: str, operation_id: UUID) -> FlashJob:
-    """The job of that operation on that board. Raises `NotFound`."""
+def find_job(request: ActorRequest, board: str, operation_id: UUID) -> FlashJob:
+    """The job of that operation on that board, if it is on a slot that the person sees. Raises `NotFound`."""
     jobs = FlashJob.objects.select_related("operation", "run", "slot__board")
     job = jobs.filter(operation_id=operation_id, run__board=board).first()
-    if job is None:
+    if job is None or not may(request.actor, "view", job.operation.resource):
         raise refusals.NotFound("There is no such flash on this board.", code="unknown-job")
     return job
 
@@ -62,7 +62,7 @@ def find_job(board: str, operation_id: UUID) -> FlashJob:
 @require_GET
 @viewer
 def run_page(request: ActorRequest, board: str, run_id: UUID) -> HttpResponse:
-    return render_run(request, board, find_run(board, run_id))
+    return render_run(request, board, find_run(request, board, run_id))
 
 
 def render_run(request: ActorRequest, board: str, run: FlashRun) -> HttpResponse:
@@ -74,7 +74,7 @@ def render_run(request: ActorRequest, board: str, run: FlashRun) -> HttpResponse
         "run": run,
         "title": f"Flash {stepper.slots_in_words(target.job.number for target in view.targets)}",
         "steps": steps_of(view),
-        "may_flash": may(request.actor, "flash", board),
+        "may_flash": may_somewhere(request.actor, "flash", board),
         **hands_context(view),
     }
     if panel_of(request):
@@ -139,7 +139,7 @@ def whole_log(run: FlashRun) -> list[Line]:
 @viewer
 def log_panel(request: ActorRequest, board: str, run_id: UUID) -> HttpResponse:
     """The log alone, for refreshing."""
-    run = find_run(board, run_id)
+    run = find_run(request, board, run_id)
     return render(request, "flashing/_log.html", {"board": overview.find_board(board), "run": run, "log": log_of(run)})
 
 
@@ -147,7 +147,7 @@ def log_panel(request: ActorRequest, board: str, run_id: UUID) -> HttpResponse:
 @viewer
 def log_text(request: ActorRequest, board: str, run_id: UUID) -> HttpResponse:
     """The whole log as text: number, time (UTC), slot, line."""
-    run = find_run(board, run_id)
+    run = find_run(request, board, run_id)
     lines = [
         f"{number:5} {line.at:%Y-%m-%d %H:%M:%S}.{line.at.microsecond // 1000:03} slot {line.slot}: {line.text}\n"
         for number, line in enumerate(whole_log(run), start=1)
@@ -162,7 +162,7 @@ def log_text(request: ActorRequest, board: str, run_id: UUID) -> HttpResponse:
 def after_act(request: ActorRequest, board: str, run_id: UUID) -> HttpResponse:
     """Show the run as it is now: in place for htmx, by redirect otherwise."""
     if panel_of(request):
-        return render_run(request, board, find_run(board, run_id))
+        return render_run(request, board, find_run(request, board, run_id))
     return HttpResponseRedirect(reverse("flashing:run", args=[board, run_id]))
 
 
@@ -170,7 +170,7 @@ def after_act(request: ActorRequest, board: str, run_id: UUID) -> HttpResponse:
 @viewer
 def holding(request: ActorRequest, board: str, operation_id: UUID) -> HttpResponse:
     """A person's word that they are holding BOOT: the line is pressed now."""
-    job = find_job(board, operation_id)
+    job = find_job(request, board, operation_id)
     boot_mode.holding(job, begin_act(request, "flash.hands", job.operation.resource))
     return after_act(request, board, job.run_id)
 
@@ -179,7 +179,7 @@ def holding(request: ActorRequest, board: str, operation_id: UUID) -> HttpRespon
 @viewer
 def simulated_hands(request: ActorRequest, board: str, operation_id: UUID) -> HttpResponse:
     """What hands would do now, done by the simulator of a simulated board."""
-    job = find_job(board, operation_id)
+    job = find_job(request, board, operation_id)
     boot_mode.simulated_hands(job, begin_act(request, "flash.hands", job.operation.resource))
     return after_act(request, board, job.run_id)
 
@@ -188,7 +188,7 @@ def simulated_hands(request: ActorRequest, board: str, operation_id: UUID) -> Ht
 @viewer
 def cancel(request: ActorRequest, board: str, operation_id: UUID) -> HttpResponse:
     """Ask one slot's flash to end; the others go on."""
-    job = find_job(board, operation_id)
+    job = find_job(request, board, operation_id)
     lifecycle.cancel(job.operation, begin_act(request, "operation.cancel", job.operation.resource))
     return after_act(request, board, job.run_id)
 
@@ -197,7 +197,7 @@ def cancel(request: ActorRequest, board: str, operation_id: UUID) -> HttpRespons
 @viewer
 def cancel_all(request: ActorRequest, board: str, run_id: UUID) -> HttpResponse:
     """End all of a run: asked for, then done. A slot that has ended meanwhile is left as it is."""
-    run = find_run(board, run_id)
+    run = find_run(request, board, run_id)
     still_open = [target for target in shown.view_of(run).targets if target.is_open]
     if request.method == "GET":
         return render(request, "flashing/_cancel_all.html", {"board_slug": board, "run": run, "targets": still_open})
@@ -218,7 +218,7 @@ def cancel_if_open(target: Target, actor: roles.Actor) -> None:
 @viewer
 def retry(request: ActorRequest, board: str, operation_id: UUID) -> HttpResponse:
     """The same again from the start, as a new run: asked for with the slot's name, then done."""
-    job = find_job(board, operation_id)
+    job = find_job(request, board, operation_id)
     if request.method == "GET":
         return render(request, "flashing/_retry.html", {"board_slug": board, "job": job, "match": match_of(job)})
     actor = begin_act(request, "flash.request", job.operation.resource)

@@ -24,7 +24,7 @@ from images.views import leave_for
 from operations import refusals
 from operations.http import ActorRequest, begin_act
 from operations.refusals import Refused
-from operations.roles import may
+from operations.roles import may, may_somewhere, require_sight
 from slots.models import Board, Slot
 from slots.services import overview, power
 from slots.views import viewer
@@ -40,6 +40,8 @@ def step(name: str) -> Callable[[StepView], Callable[..., HttpResponse]]:
         @wraps(view)
         def checked(request: ActorRequest, board: str) -> HttpResponse:
             row, choices = overview.find_board(board), read(request.GET)
+            for number in choices.slots:
+                require_sight(request.actor, f"{board}/slot:{number}")
             missing = choices.missing
             if missing and stepper.ASKED.index(missing) < stepper.ASKED.index(name):
                 return HttpResponseRedirect(f"{reverse(f'flashing:{missing}', args=[board])}?{choices.query}")
@@ -60,7 +62,7 @@ def page(request: ActorRequest, name: str, board: Board, choices: Choices, **mor
         "choices": choices,
         "title": f"Flash {stepper.slots_in_words(choices.slots)}" if choices.slots else "Flash slots",
         "steps": stepper.of_wizard(name, board.slug, choices, **names),
-        "may_flash": may(request.actor, "flash", board.slug),
+        "may_flash": may_somewhere(request.actor, "flash", board.slug),
         "image": image,
         "profile": profile,
     }
@@ -76,7 +78,7 @@ def chosen_slots(board: Board, choices: Choices) -> list[Slot]:
 def slots_page(request: ActorRequest, board: Board, choices: Choices) -> HttpResponse:
     """Which slots; of those that cannot be chosen, why."""
     rows = []
-    for view in overview.board_view(board).slots:
+    for view in overview.board_view(board, request.actor).slots:
         ways = [] if view.empty else ways_of(view.slot)
         rows.append((view, [way for way in ways if way.offer.available], why_not(ways)))
     return page(request, "slots", board, choices, rows=rows, carried=choices.without("slot"))

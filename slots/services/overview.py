@@ -11,8 +11,9 @@ from hardware.sequences import Offer, allowed_resets
 from hardware.som import PowerState, ResetType
 from operations import refusals
 from operations.models import OPEN_STATES, Claim, Operation
+from operations.roles import PORTAL, Actor
 from slots.models import CONTROLLER, FIRST, LAST, Board, EvidenceKind, Slot
-from slots.services import budget, power
+from slots.services import budget, power, sight
 from slots.services.attention import Attention, attention
 from slots.services.grounds import EvidenceLine, grounds_of
 from slots.services.supply import Scale, Segment, scale_of, segments
@@ -167,12 +168,13 @@ def resources(board: str) -> list[str]:
     return [board, f"{board}/switch", *(f"{board}/{kind}:{n}" for kind in ("slot", "uart") for n in numbers)]
 
 
-def board_view(board: Board) -> BoardView:
-    """Everything of a board's page in a fixed number of queries."""
-    operations = open_operations(board.slug)
+def board_view(board: Board, actor: Actor = PORTAL) -> BoardView:
+    """Everything of a board's page that `actor` sees, in a fixed number of queries. The supply carries all of it."""
+    operations = sight.seen(actor, open_operations(board.slug))
     by_resource = {row.resource: row for row in reversed(operations)}
     rows = list(slot_rows().filter(board=board))
-    views = [slot_view(row, by_resource.get(row.resource(board.slug))) for row in rows]
+    shown = [row for row in rows if sight.sees_slot(actor, board.slug, row.number)]
+    views = [slot_view(row, by_resource.get(row.resource(board.slug))) for row in shown]
     counted = budget.board_budget(board, rows, claimed=set(by_resource))
     return BoardView(
         board=board,
@@ -180,7 +182,7 @@ def board_view(board: Board) -> BoardView:
         budget=counted,
         segments=segments([(view.number, view.look, view.peak_watts) for view in views]),
         scale=scale_of(counted),
-        attention=attention(board, rows, counted, busy=by_resource),
+        attention=sight.seen_attention(actor, board.slug, attention(board, rows, counted, busy=by_resource)),
         operations=operations,
     )
 
@@ -329,8 +331,8 @@ class FleetRow:
         return ", ".join(f"{number} {word}" for number, _, word in self.states)
 
 
-def fleet(boards: list[Board]) -> list[FleetRow]:
-    """Rows for one page of boards; two queries whatever their number."""
+def fleet(boards: list[Board], actor: Actor = PORTAL) -> list[FleetRow]:
+    """Rows for one page of boards, with the slots that `actor` sees; two queries whatever their number."""
     slots = Slot.objects.filter(board__in=boards).select_related("som__som_type").order_by("board_id", "number")
     by_board: dict[int, list[Slot]] = {}
     for slot in slots:
@@ -340,12 +342,13 @@ def fleet(boards: list[Board]) -> list[FleetRow]:
         .values_list("board")
         .annotate(n=Count("id"))
     )
-    return [_fleet_row(board, by_board.get(board.pk, []), running.get(board.slug, 0)) for board in boards]
+    return [_fleet_row(board, by_board.get(board.pk, []), running.get(board.slug, 0), actor) for board in boards]
 
 
-def _fleet_row(board: Board, slots: list[Slot], running: int) -> FleetRow:
-    soms = [slot for slot in slots if hasattr(slot, "som")]
+def _fleet_row(board: Board, slots: list[Slot], running: int, actor: Actor) -> FleetRow:
     counted = budget.board_budget(board, slots)
+    slots = [slot for slot in slots if sight.sees_slot(actor, board.slug, slot.number)]
+    soms = [slot for slot in slots if hasattr(slot, "som")]
     return FleetRow(
         board=board,
         states=[(slot.number, *look_of(slot)) for slot in slots],

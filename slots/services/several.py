@@ -34,7 +34,7 @@ def request_several(board: Board, numbers: list[int], verb: str, actor: Actor, r
     All or nothing at the request: raises the first refusal, naming its slot, before anything is queued. Afterwards
     each member runs, fails and is cancelled alone; its 60 s count from its turn.
     """
-    roles.require(actor, "power", board.slug)
+    require_power(board, numbers, actor)
     group = uuid.uuid4()
     with transaction.atomic():
         power.one_at_a_time(board)
@@ -44,6 +44,12 @@ def request_several(board: Board, numbers: list[int], verb: str, actor: Actor, r
             power.record_request(operation, member.ask, actor)
     power.hand_over(made)
     return made
+
+
+def require_power(board: Board, numbers: list[int], actor: Actor) -> None:
+    """Raise `NotPermitted` or `NotFound` for the first slot that `actor` may not switch."""
+    for number in numbers:
+        roles.require(actor, "power", f"{board.slug}/slot:{number}")
 
 
 def plan_several(board: Board, numbers: list[int], verb: str, reason: str = "") -> list[Member]:

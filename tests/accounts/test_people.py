@@ -215,5 +215,7 @@ def test_the_command_keeps_the_last_administrator(alice):
 
 
 def test_a_role_is_asked_for_by_name():
-    with pytest.raises(BadRequest, match="viewer, console-operator, operator, flasher, network-engineer, administrator"):
+    with pytest.raises(
+        BadRequest, match="viewer, console-operator, operator, flasher, network-engineer, administrator"
+    ):
         people.role_of("owner")

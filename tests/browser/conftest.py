@@ -28,13 +28,16 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+PEOPLE = (("alice", "administrator"), ("olga", "flasher"), ("nora", "network-engineer"), ("vera", "viewer"))
+
+
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
-    """A running portal with alice (administrator), olga (operator) and vera (viewer)."""
+    """A running portal with alice (administrator), olga (flasher), nora (network engineer) and vera (viewer)."""
     running = Portal(tmp_path_factory.mktemp("portal"))
     try:
         running.start()
-        for name, role in (("alice", "administrator"), ("olga", "operator"), ("vera", "viewer")):
+        for name, role in PEOPLE:
             running.add_person(name, role)
         yield running
     finally:

@@ -30,7 +30,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     running = Portal(folder, board=SimulatedBoard(folder / "board", scale=10.0, peers={HERON: "u-boot"}))
     try:
         running.start()
-        for name, role in (("alice", "administrator"), ("olga", "operator"), ("vera", "viewer")):
+        for name, role in (("alice", "administrator"), ("olga", "flasher"), ("vera", "viewer")):
             running.add_person(name, role)
         yield running
     finally:
@@ -257,7 +257,7 @@ def test_who_has_the_button_under_the_finger_keeps_it_while_the_page_goes_on(vis
 
 def test_a_viewer_watches_hands_without_a_button(visit, waiting, picture):
     page = visit(waiting, "vera", scheme="dark")
-    expect(page.locator("#why-not")).to_contain_text("You watch. This needs the role operator")
+    expect(page.locator("#why-not")).to_contain_text("needs the role flasher")
     expect(page.locator("#usb-words")).to_contain_text("a cable alone cannot be seen")
     expect(page.get_by_role("main").get_by_role("button")).to_have_count(0)
     picture(page, "flash-hands-dark")

@@ -1,5 +1,8 @@
-"""VLANs in a real Chromium: made by keyboard in the grid, previewed, committed, kept; and one that undoes itself."""
+"""The switch in a real Chromium: VLANs made by keyboard, previewed, committed, kept; one that undoes itself; slots kept
+apart; rates and addresses. What that does to frames is asked of the simulated chip before and after each step.
+"""
 
+import re
 from typing import Any
 
 import pytest
@@ -9,7 +12,10 @@ from tests.portal import Portal
 
 pytestmark = pytest.mark.browser
 SWITCH = "/boards/demo/switch/"
-SLOT_4, UPLINK = 4, 8  # the switch's ports
+SLOT_2, SLOT_4, UPLINK = 6, 4, 8  # the switch's ports
+EVERYBODY = [(f"slot {slot}", []) for slot in range(1, 8)] + [("switch", []), ("uplink", [])]
+#: What goes where in the first story's VLANs.
+BUILD, OUTSIDE = [("slot 5", []), ("uplink", ["20"])], [("slot 1", []), ("switch", [])]
 CLOSING_MS = 120_000  # the first change closes 4,096 entries, one after the other
 
 
@@ -38,12 +44,14 @@ def commit(page: Page, reason: str, overrides: int, within: str = "10 minutes") 
 def test_vlans_are_made_by_keyboard_and_kept(visit, picture, portal):
     for port in range(1, 9):
         portal.board.ctl("link", port, 1000)
+    assert leaves(portal, SLOT_4) == [one for one in EVERYBODY if one[0] != "slot 4"]
     page = visit(SWITCH)
     expect(page.get_by_text("The switch was not read yet")).to_be_visible()
     picture(page, "switch-first")
     page.get_by_role("button", name="Read the whole table").click()
     expect(page.get_by_text("Before the first change")).to_have_count(0, timeout=CLOSING_MS)
     expect(page.get_by_text("What the switch holds was not set up here")).to_be_visible()
+    assert leaves(portal, SLOT_4) == [one for one in EVERYBODY if one[0] != "slot 4"], "it only reads"
 
     page.locator("#patterns > summary").click()
     page.get_by_role("button", name="Management plus lab").click()
@@ -67,46 +75,130 @@ def test_vlans_are_made_by_keyboard_and_kept(visit, picture, portal):
     expect(page.locator("#plan")).to_contain_text("VLAN 20 (build)")
     picture(page, "switch-draft")
 
+    assert leaves(portal, SLOT_4) == [one for one in EVERYBODY if one[0] != "slot 4"], "a draft writes nothing"
     commit(page, "a lab and a build VLAN", overrides=3)
     waiting = page.get_by_role("alert")
     expect(waiting).to_contain_text("Change 1 is applied and read back, but not confirmed.", timeout=CLOSING_MS)
     picture(page, "switch-confirm")
+    assert (leaves(portal, SLOT_4), leaves(portal, UPLINK)) == (BUILD, OUTSIDE)
     page.get_by_role("button", name="Keep change 1").click()
     expect(page.get_by_text("Running table is revision 1 (alice)")).to_be_visible()
     expect(page.get_by_role("alert")).to_have_count(0)
-    assert leaves(portal, SLOT_4) == [("slot 5", []), ("uplink", ["20"])]
-    assert ("slot 1", []) in leaves(portal, UPLINK)
+    assert (leaves(portal, SLOT_4), leaves(portal, UPLINK)) == (BUILD, OUTSIDE)
+    assert leaves(portal, UPLINK, "--vid", "20") == [("slot 4", []), ("slot 5", [])]
 
 
 def test_a_change_that_cuts_the_uplink_is_undone_by_itself(visit, picture, portal):
     page = visit(SWITCH)
+    assert leaves(portal, UPLINK) == OUTSIDE
     cell(page, 1, "uplink").focus()
     page.keyboard.press("-")
     expect(cell(page, 1, "uplink")).to_have_text("–")
-    operator = visit(SWITCH, "olga")
-    operator.get_by_role("button", name="Preview").click()
-    expect(operator.get_by_role("dialog")).to_contain_text("This needs the role administrator; olga is operator.")
-    expect(operator.get_by_role("dialog").get_by_role("button", name="Commit")).to_have_count(0)
+    engineer = visit(SWITCH, "nora")
+    engineer.get_by_role("button", name="Preview").click()
+    expect(engineer.get_by_role("dialog")).to_contain_text("needs the role administrator; nora is network engineer.")
+    expect(engineer.get_by_role("dialog").get_by_role("button", name="Commit")).to_have_count(0)
 
     commit(page, "what happens without the uplink?", overrides=4, within="1 minute")
     waiting = page.get_by_role("alert")
     expect(waiting).to_contain_text("Change 2 is applied")
     assert leaves(portal, UPLINK) == [], "nobody comes in from outside any more"
-    expect(operator.get_by_role("alert")).to_contain_text("Only alice, who committed it, can keep it.")
-    expect(operator.get_by_role("button", name="Keep change 2")).to_have_count(0)
+    assert leaves(portal, SLOT_4) == BUILD, "and nothing else has changed"
+    expect(engineer.get_by_role("alert")).to_contain_text("Only alice, who committed it, can keep it.")
+    expect(engineer.get_by_role("button", name="Keep change 2")).to_have_count(0)
 
     undone = page.locator("#undone")
     expect(undone).to_contain_text("Rolled back", timeout=60_000)
     picture(page, "switch-undone")
-    assert ("slot 1", []) in leaves(portal, UPLINK)
+    assert (leaves(portal, UPLINK), leaves(portal, SLOT_4)) == (OUTSIDE, BUILD)
     expect(page.get_by_text("Running table is revision 1 (alice)")).to_be_visible()
     page.get_by_role("button", name="Discard draft").click()
     expect(cell(page, 1, "uplink")).to_have_text("U")
 
 
+def test_slots_are_kept_apart_and_mirrored_on_a_page_of_their_own(visit, picture, portal):
+    lab = [("slot 3", []), ("slot 6", []), ("slot 7", []), ("uplink", ["10"])]
+    assert leaves(portal, SLOT_2) == lab
+    page = visit(f"{SWITCH}isolation/")
+    page.locator("#pair-2-3").focus()
+    page.keyboard.press("Space")
+    expect(page.locator("#pair-3-2")).to_have_text("✕")
+    expect(page.locator("#pair-2-3")).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    expect(page.locator("#pair-4-3")).to_be_focused()
+    page.get_by_label("Copies go to").select_option("slot 5")
+    page.get_by_label("What comes in from slot 2").check()
+    page.get_by_role("button", name="Keep in the draft").click()
+    expect(page.locator("#pending")).to_contain_text("Copies of what enters at slot 2 go to slot 5")
+    picture(page, "switch-isolation")
+    page.get_by_role("link", name="Ports", exact=True).click()
+    page.locator("#port-4").click()
+    page.get_by_label("Link", exact=True).select_option("100 Mb/s full duplex only")
+    page.get_by_role("dialog").get_by_role("button", name="Keep in the draft").click()
+    expect(page.locator("#pending li")).to_have_count(3)
+    assert leaves(portal, SLOT_2) == lab
+
+    page.get_by_role("link", name="Review and commit").click()
+    commit(page, "2 and 3 do not know each other", overrides=0)
+    apart = [("slot 5", []), *lab[1:]]
+    expect(page.get_by_role("alert")).to_contain_text("Change 3 is applied", timeout=CLOSING_MS)
+    assert leaves(portal, SLOT_2) == apart
+    page.get_by_role("button", name="Keep change 3").click()
+    expect(page.get_by_text("Running table is revision 2 (alice)")).to_be_visible()
+    assert leaves(portal, SLOT_2) == apart
+    page.get_by_role("link", name="Ports", exact=True).click()
+    expect(page.locator("#ports tbody tr").nth(3)).to_contain_text("100 Mb/s", timeout=60_000)
+
+
+HOUR = """
+import math
+from datetime import timedelta
+from django.utils import timezone
+from slots.models import Board
+from switch.models import TrafficSample
+board, now = Board.objects.get(), timezone.now()
+for place in range(40, 350):
+    if 120 < place < 150: continue
+    flow = [[int(9e5 * port * (1 + math.sin(place / (9 + port)))), int(4e5 * (1 + math.cos(place / 20))), 0, 0]
+            for port in range(1, 9)]
+    flow[2][2:] = [place // 340, 0]
+    TrafficSample.objects.update_or_create(board=board, place=place,
+        defaults={"at": now - timedelta(seconds=10 * (360 - place)), "seconds": 10, "ports": flow})
+"""
+
+
+def test_rates_are_live_and_have_an_hour_behind_them(visit, picture, portal):
+    portal.manage("shell", "-c", HOUR)
+    page = visit(f"{SWITCH}ports/")
+    slot_4 = page.locator("#ports tbody tr").nth(3)
+    expect(slot_4.get_by_role("img")).to_have_attribute("aria-label", re.compile("at most .* came in"))
+    assert slot_4.locator("polyline:not(.out)").count() == 2, "a line before the gap and one after it"
+    before = slot_4.locator("td").nth(2).inner_text()
+    for _ in range(20):
+        leaves(portal, SLOT_4)
+    expect(slot_4.locator("td").nth(2)).not_to_have_text(before, timeout=60_000)
+    picture(page, "switch-ports")
+
+
+def test_addresses_say_when_they_were_seen(visit, picture, portal):
+    page = visit(f"{SWITCH}addresses/")
+    expect(page.locator("#addresses table, #addresses .empty")).to_be_visible(timeout=60_000)
+    for port, mac in ((SLOT_2, "e4:5f:01:00:00:02"), (SLOT_4, "e4:5f:01:00:00:04"), (UPLINK, "3c:52:82:00:00:01")):
+        leaves(portal, port, "--src", mac)
+    portal.manage(
+        "shell", "-c", "from switch.models import PortReading as P; P.objects.update(addresses_sought_at=None)"
+    )
+    line = page.locator("#addresses tbody tr", has_text="e4:5f:01:00:00:04")
+    expect(line).to_contain_text(re.compile(r"\d+ s ago|within the last"), timeout=60_000)
+    expect(line).to_contain_text("4")
+    picture(page, "switch-addresses")
+
+
 def test_a_watcher_on_a_phone_sees_the_grid_and_nothing_to_press(visit, picture):
     phone = visit(SWITCH, "vera", "phone", "dark")
-    expect(phone.get_by_text("You watch. This needs the role operator; vera is viewer.")).to_be_visible()
+    expect(
+        phone.get_by_text("You watch. Changing VLANs needs the role network engineer; vera is viewer.")
+    ).to_be_visible()
     expect(phone.locator(".vgrid button")).to_have_count(0)
     expect(phone.get_by_role("img", name="VLANs on the board")).to_be_visible()
     assert phone.evaluate("document.documentElement.scrollWidth") <= 375
@@ -117,6 +209,10 @@ def test_a_watcher_on_a_phone_sees_the_grid_and_nothing_to_press(visit, picture)
     phone.get_by_role("link", name="Addresses", exact=True).click()
     expect(phone.locator("#addresses table, #addresses .empty")).to_be_visible(timeout=60_000)
     assert phone.evaluate("document.documentElement.scrollWidth") <= 375
+    for name, heading in (("Mirror and isolation", "Isolation"), ("Reset", "After a reset")):
+        phone.get_by_role("link", name=name, exact=True).click()
+        expect(phone.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+        assert phone.evaluate("document.documentElement.scrollWidth") <= 375
     phone.get_by_role("link", name="Revisions", exact=True).click()
     expect(phone.get_by_role("table")).to_contain_text("a lab and a build VLAN")
     assert phone.evaluate("document.documentElement.scrollWidth") <= 375

@@ -230,7 +230,7 @@ def test_a_viewer_gets_403_with_the_reason_and_the_refusal_is_on_record(viewer):
     assert problem(post(viewer, RESET, {"reset_type": "ForceOff"})) == (
         403,
         "not-permitted",
-        "This needs the role operator; viewer person is viewer.",
+        "Switching slot 2 needs the role operator; viewer person is viewer.",
     )
     entry = AuditEntry.objects.get()
     assert (entry.action, entry.target, entry.outcome, entry.code) == (

@@ -53,7 +53,7 @@ def test_the_switch_chip_is_reset_by_an_administrator_with_a_reason_and_the_name
 
 def test_an_operator_does_not_reset_the_switch_chip(rows, operator):
     refused = refusal_of_switch_reset(rows, operator)
-    assert refused.message == "This needs the role administrator; olga is operator."
+    assert refused.message == "Resetting the switch needs the role administrator; olga is operator."
 
 
 def test_without_the_name_or_without_a_reason_the_switch_chip_is_not_reset(rows, administrator):

@@ -86,7 +86,10 @@ def test_a_reason_is_kept_on_one_line():
 
 def test_a_viewer_is_refused_with_the_role_that_is_needed(rows, viewer):
     refused = refusal(CM4, ResetType.FORCE_OFF, viewer)
-    assert (refused.code, refused.message) == ("not-permitted", "This needs the role operator; vera is viewer.")
+    assert (refused.code, refused.message) == (
+        "not-permitted",
+        "Switching slot 2 needs the role operator; vera is viewer.",
+    )
     assert nothing_happened()
 
 
