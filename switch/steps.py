@@ -75,6 +75,9 @@ def steps(running: ChipVlans, wanted: ChipVlans) -> tuple[Step, ...]:
     Holds for any two contents, so it is also the way back from whatever an interrupted apply left.
     """
     closing, opening = _entries(running, wanted)
+    # Before everything else, and read once more at the end: open again, it tells that the chip was reset in between.
+    canary = {CANARY_VID: closing.pop(CANARY_VID)} if CANARY_VID in closing else {}
+    first: list[Step] = [WriteEntries(canary, opens=False)] if canary else []
     tighter, looser = _isolation(running, wanted)
     off, on = _links(running, wanted)
     begun: list[Step] = [WriteIsolation(tighter, opens=False)] if tighter else []
@@ -83,7 +86,7 @@ def steps(running: ChipVlans, wanted: ChipVlans) -> tuple[Step, ...]:
     begun += [WriteEntries(opening, opens=True)] if opening else []
     begun += [WriteIsolation(looser, opens=True)] if looser else []
     silent, copying = _mirrors(running, wanted, is_more=bool(begun))
-    return (*off, *silent, *begun, *copying, *on)
+    return (*first, *off, *silent, *begun, *copying, *on)
 
 
 def changing_ports(running: ChipVlans, wanted: ChipVlans) -> tuple[int, ...]:
