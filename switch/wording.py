@@ -123,10 +123,10 @@ def _pairs(setup: SwitchSetup, wiring: Wiring) -> list[str]:
 
 
 def mirroring(mirror: Mirror, wiring: Wiring) -> str:
-    """What is copied where: "copies of what enters at slot 3 and leaves at slot 3 go to slot 5"."""
+    """What is copied where: "slot 5 gets copies of what enters at slot 3, and of what leaves at slot 3"."""
     ways = (("enters", mirror.entering), ("leaves", mirror.leaving))
-    parts = [f"{verb} at {_places(ports, wiring)}" for verb, ports in ways if ports]
-    return f"copies of what {' and '.join(parts)} go to {wiring.words(mirror.to)}"
+    parts = [f"of what {verb} at {_places(ports, wiring)}" for verb, ports in ways if ports]
+    return f"{wiring.words(mirror.to)} gets copies {', and '.join(parts)}"
 
 
 def _places(ports: frozenset[int], wiring: Wiring) -> str:

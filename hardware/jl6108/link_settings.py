@@ -57,7 +57,7 @@ class LinkControl(Access):
         self, port: int, wanted: LinkSettings, running: LinkSettings | None = None, *, verify: bool = True
     ) -> None:
         """Writes what `wanted` has otherwise than `running`, or all of it; the link drops for seconds unless only flow
-        control differs. At most 116 transfers, and 54 to verify. What verifies raises RegistersDiffer.
+        control differs. At most 114 transfers, and 54 to verify. What verifies raises RegistersDiffer.
         """
         changed = [one for one in _REGISTERS if running is None or _meaning(running)[one] != _meaning(wanted)[one]]
         restarts = running is None or (running.forced, running.offers) != (wanted.forced, wanted.offers)

@@ -6,9 +6,11 @@ from hardware.simulator.clock import Scheduler, Timer
 from hardware.simulator.switch_assumptions import Assumptions
 from hardware.simulator.switch_memory import SwitchMemory
 from hardware.simulator.switch_registers import (
+    ANAR,
     BMCR,
     BMSR,
     FRONTS,
+    GBCR,
     IFM_CONTROL,
     IFM_MON,
     MAC_INT,
@@ -111,7 +113,13 @@ class FrontPorts:
         if not bmcr & _NEGOTIATE:
             wanted = 1000 if bmcr >> 6 & 1 else 100 if bmcr >> 13 & 1 else 10
             return wanted if wanted <= mbps else 0
-        return mbps
+        return max((speed for speed in self._offered(index) if speed <= mbps), default=0)
+
+    def _offered(self, index: int) -> set[int]:
+        """Return the speeds that a port offers (7.3); its partner can do all up to its best, in either duplex."""
+        anar, gbcr = self._memory.word(ANAR + PHY_STRIDE * index), self._memory.word(GBCR + PHY_STRIDE * index)
+        offered = {10: anar >> 5 & 3, 100: anar >> 7 & 3, 1000: gbcr >> 8 & 3}
+        return {speed for speed, bits in offered.items() if bits}
 
     def _show(self, index: int, mbps: int) -> None:
         """Put a link into its status words. Links are full duplex."""

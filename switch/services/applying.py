@@ -101,6 +101,18 @@ def apply(
     _read_back(chip, wanted, set(named(running, wanted)) - closed)
 
 
+def what_was_read(running: ChipVlans, wanted: ChipVlans) -> str:
+    """What `apply` has read back when it returns, for the log."""
+    made = steps(running, wanted)
+    parts = [f"{len(named(running, wanted))} VLAN entries"]
+    for kind, what in ((WritePort, "tables of {} ports"), (WriteLink, "links of {} ports")):
+        if count := len({step.port for step in made if isinstance(step, kind)}):
+            parts.append(what.format(count).replace(" 1 ports", " 1 port"))
+    parts += ["isolation"] if any(isinstance(step, WriteIsolation) for step in made) else []
+    parts += ["copies"] if any(isinstance(step, WriteMirror) for step in made) else []
+    return f"Read back and right: {', '.join(parts)}."
+
+
 def _write(chip: SwitchChip, step: Step) -> None:
     """One step, read back at once but for port tables and entries that are opened, which are many."""
     match step:

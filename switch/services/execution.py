@@ -21,7 +21,6 @@ from switch.documents import chip_from_json
 from switch.errors import SwitchWasReset
 from switch.models import SwitchState, VlanChange
 from switch.services import applying, restoring, running, scanning
-from switch.steps import named
 
 log = logging.getLogger("nanoportal.switch")
 State = VlanChange.State
@@ -97,10 +96,7 @@ class Run:
             self.because = f"Applying it failed: {error}"
             raise
         running.keep(self.board, self.wanted, is_whole=True)
-        count = len(named(self.before, self.wanted))
-        lifecycle.append_log(
-            self.operation, f"Read back and right: the tables of 9 ports, {count} VLAN entries.", "good"
-        )
+        lifecycle.append_log(self.operation, applying.what_was_read(self.before, self.wanted), "good")
 
     def _on_step(self, number: int, total: int, words: str) -> None:
         """Between two writes a person may change their mind."""

@@ -77,7 +77,25 @@ def test_what_is_sent_may_say_only_what_matters(olga):
     body = {"management_vid": 1, "vlans": [{"vid": 1, "untagged": [1, "uplink"]}, {"vid": 7, "tagged": [2, 3]}]}
     answer = olga.ask("PUT", "/vlans", body)
     assert answer["vlans"][1] == {"vid": 7, "name": "", "untagged": [], "tagged": [2, 3]}
-    assert answer["ports"][0] == {"port": 1, "pvid": 1, "accepts": "untagged"}
+    usual = {"enabled": True, "speed": "auto", "duplex": "full", "negotiates": True, "flow_control": "auto"}
+    assert answer["ports"][0] == {"port": 1, "pvid": 1, "accepts": "untagged", **usual}
+    assert (answer["isolation"], answer["mirror"]) == ([], None)
+
+
+def test_links_isolation_and_mirror_are_part_of_what_is_sent(olga):
+    body = document(LAB)
+    body["ports"][2] |= {"speed": 100, "duplex": "half", "negotiates": False, "flow_control": "off"}
+    body |= {"isolation": [[3, 4], [2, "uplink"]], "mirror": {"to": 7, "entering": [3, "uplink"], "leaving": [3]}}
+    answer = olga.ask("PUT", "/vlans", body)
+    assert answer["ports"] == body["ports"]
+    assert answer["mirror"] == body["mirror"]
+    assert answer["isolation"] == [[2, "uplink"], [3, 4]]
+    assert olga.ask("PUT", "/vlans", body | {"isolation": "all-separate"})["isolation"] == "all-separate"
+    copies = "slot 7 gets copies of what enters at slot 3 and the uplink, and of what leaves at slot 3"
+    assert olga.ask("POST", "/plan")["words"][-1] == copies
+
+
+VLAN_1 = {"management_vid": 1, "vlans": [{"vid": 1, "untagged": [1, 2, 3, "uplink"]}]}
 
 
 @pytest.mark.parametrize(
@@ -88,6 +106,13 @@ def test_what_is_sent_may_say_only_what_matters(olga):
         ({"management_vid": 1, "vlans": [{"vid": 1, "colour": "red"}]}, "colour"),
         ({"management_vid": 1, "vlans": [{"vid": 0}]}, "vid"),
         ({"vlans": []}, "management_vid"),
+        ({**VLAN_1, "isolation": [[1]]}, "isolation"),
+        ({**VLAN_1, "isolation": "some"}, "isolation"),
+        ({**VLAN_1, "isolation": [[1, 1]]}, "Slot 1 cannot be kept apart from itself"),
+        ({**VLAN_1, "mirror": {"to": 2}}, "Slot 2 is to get copies, but of no port"),
+        ({**VLAN_1, "mirror": {"to": 2, "leaving": [2]}}, "cannot get copies of its own frames"),
+        ({**VLAN_1, "ports": [{"port": 3, "speed": 2500}]}, "speed"),
+        ({**VLAN_1, "ports": [{"port": 3, "speed": 100, "negotiates": False}]}, "Slot 3: without negotiation"),
     ],
 )
 def test_what_makes_no_sense_is_refused_with_the_place(olga, body, sentence):

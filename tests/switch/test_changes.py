@@ -205,7 +205,7 @@ def test_what_somebody_writes_between_commit_and_worker_stops_it(home, engineer)
     before = home.transfers
     change = rig.run(change)
     assert ended(change) == (State.NOT_APPLIED, OperationState.FAILED, "plan-stale")
-    assert home.transfers - before < 400, "it only looked"
+    assert home.transfers - before < 900, "it only looked"
     assert home.chip.read_port_tables(2).source["default_vid"] == 77
 
 
