@@ -10,10 +10,11 @@ from django.views.decorators.http import require_GET
 
 from operations.http import ActorRequest
 from slots.services import overview
-from slots.views import panel_of, viewer
+from slots.views import panel_of
 from switch.services import addresses, running
 from switch.services.addresses import AddressView
 from switch.views import shown
+from switch.views.looking import viewer
 
 EXACT = timedelta(seconds=15)  # no less is said to the second
 

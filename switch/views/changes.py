@@ -10,10 +10,10 @@ from operations import roles
 from operations.http import ActorRequest, begin_act
 from operations.roles import may
 from slots.services import overview
-from slots.views import viewer
 from switch.forms import TIMES, CommitForm, valid
 from switch.services import changes, running
 from switch.views import shown
+from switch.views.looking import viewer
 from switch.views.vlans import after_act, resource
 
 EXTENSION_SECONDS = 120

@@ -13,12 +13,13 @@ from operations import refusals
 from operations.http import ActorRequest
 from slots.models import Board
 from slots.services import overview
-from slots.views import panel_of, viewer
+from slots.views import panel_of
 from switch import editing, wording
 from switch.forms import MirrorForm, valid
 from switch.services import drafts, running
 from switch.views import grid, shown
 from switch.views.grid import Column
+from switch.views.looking import viewer
 from switch.views.pending import pending
 from switch.views.vlans import change_setup
 

@@ -13,7 +13,7 @@ from operations import refusals
 from operations.http import ActorRequest
 from slots.models import Board
 from slots.services import overview
-from slots.views import panel_of, viewer
+from slots.views import panel_of
 from switch import editing, wording
 from switch.documents import Wiring
 from switch.forms import PortForm, valid
@@ -21,6 +21,7 @@ from switch.services import drafts, rates, running
 from switch.services.rates import PortNow
 from switch.traffic import MINUTES, Minute, line, minutes, speed
 from switch.views import grid, shown
+from switch.views.looking import viewer
 from switch.views.pending import Pending, pending
 from switch.views.vlans import change_setup, dialog
 

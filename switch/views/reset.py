@@ -7,9 +7,9 @@ from django.views.decorators.http import require_GET
 from operations.http import ActorRequest
 from operations.roles import may
 from slots.services import fenced, overview
-from slots.views import viewer
 from switch.services import running
 from switch.views import restore
+from switch.views.looking import viewer
 
 
 @require_GET

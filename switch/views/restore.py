@@ -11,8 +11,9 @@ from operations.http import ActorRequest, begin_act
 from operations.roles import may
 from slots.models import Board
 from slots.services import overview
-from slots.views import leave_for, panel_of, viewer
+from slots.views import leave_for, panel_of
 from switch.services import changes, recovering, running
+from switch.views.looking import viewer
 
 
 def context(request: ActorRequest, board: Board) -> dict[str, Any]:

@@ -9,9 +9,10 @@ from django.views.decorators.http import require_GET, require_POST
 from operations.http import ActorRequest, begin_act
 from operations.roles import may
 from slots.services import overview
-from slots.views import leave_for, panel_of, viewer
+from slots.views import leave_for, panel_of
 from switch.services import changes, revisions, running
 from switch.views import drawing, grid, shown
+from switch.views.looking import viewer
 from switch.views.vlans import resource
 
 PER_PAGE = 25

@@ -16,12 +16,13 @@ from operations import refusals, roles
 from operations.http import ActorRequest, begin_act
 from slots.models import Board
 from slots.services import overview
-from slots.views import panel_of, viewer
+from slots.views import panel_of
 from switch import editing, wording
 from switch.documents import Wiring
 from switch.forms import ImportForm, IntakeForm, NewVlanForm, VlanForm, valid
 from switch.services import changes, drafts, files, running, scanning
 from switch.views import grid, shown
+from switch.views.looking import viewer
 
 Edit = Callable[[VlanTable, Wiring], VlanTable]
 SetupEdit = Callable[[SwitchSetup, Wiring], SwitchSetup]

@@ -151,3 +151,12 @@ def test_somebody_who_is_not_signed_in_is_sent_to_sign_in_and_learns_nothing(dem
         answer = Client().get(f"/boards/{slug}/")
         assert (answer.status_code, answer["Location"]) == (302, f"/login/?next=/boards/{slug}/")
         assert Client().get(f"/api/v1/boards/{slug}").status_code == 401
+
+
+def test_the_switch_is_seen_by_whoever_has_a_right_on_the_whole_board(carol):
+    pages = ["switch/", "switch/ports/", "switch/addresses/", "switch/revisions/"]
+    assert {carol.get(f"/boards/demo/{page}").status_code for page in pages} == {403}
+    assert carol.get("/api/v1/boards/demo/switch").status_code == 403
+    RightGrant.objects.update(scope="demo")
+    assert {carol.get(f"/boards/demo/{page}").status_code for page in pages} == {200}
+    assert "/boards/demo/switch/" in carol.get("/").content.decode()
