@@ -1,12 +1,12 @@
-// The grids of VLANs and of isolation by keyboard: one tab stop, arrows move, U T - set VLANs. Every touch is sent to
-// the server, one after the other, and what comes back replaces the page's part; focus stays where it is by the ids of
-// the cells.
+// The grids of VLANs and of isolation by keyboard: one tab stop, arrows move, Space goes on to the next way, U T - set
+// VLANs. Every touch is sent to the server, one after the other, and what comes back replaces the page's part; focus
+// stays where it is by the ids of the cells.
 
 const MARKS = { u: "U", t: "T", "-": "-", "–": "-", Delete: "-", Backspace: "-" };
 const MOVES = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
 let stop = ""; // id of the cell that Tab goes to
-const waiting = []; // [cell, mark], in the order of the keys
+const waiting = []; // [id of the cell, mark or "" for the next way], in the order of the keys
 let isSending = false;
 
 const cellOf = (event) => event.target.closest?.(".vgrid .vc");
@@ -45,7 +45,8 @@ async function send() {
     const cell = document.getElementById(id);
     const form = cell?.closest("form");
     if (!form || cell.getAttribute("aria-disabled") === "true") continue;
-    const values = { csrfmiddlewaretoken: form.elements.csrfmiddlewaretoken.value, cell: `${cell.dataset.at}:${mark}` };
+    const value = mark ? `${cell.dataset.at}:${mark}` : cell.value;
+    const values = { csrfmiddlewaretoken: form.elements.csrfmiddlewaretoken.value, [cell.name]: value };
     document.getElementById("refused")?.replaceChildren();
     const how = { source: form, target: form.getAttribute("hx-target"), swap: "outerHTML", values };
     await window.htmx.ajax("POST", form.action, how).catch(() => {}); // said by js/forms.js
@@ -56,8 +57,9 @@ async function send() {
 function pressed(event) {
   const cell = cellOf(event);
   if (!cell || event.altKey || event.metaKey || (event.ctrlKey && !["Home", "End"].includes(event.key))) return;
-  const mark = cell.dataset.at && (MARKS[event.key] ?? MARKS[event.key.toLowerCase()]);
-  if (mark) {
+  const key = MARKS[event.key] ?? MARKS[event.key.toLowerCase()];
+  const mark = event.key === " " ? "" : cell.dataset.at && key;
+  if (mark !== undefined) {
     event.preventDefault();
     waiting.push([cell.id, mark]);
     send();
