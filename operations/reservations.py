@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from operations import rights
-from operations.models import Reservation, ReservationState
+from operations.models import Claim, Reservation, ReservationState
 
 # What only the holder may do. Watching is everybody's who may watch anyway.
 RESERVED = frozenset({"power", "slot.mark", "flash", "console.write"})
@@ -40,11 +40,22 @@ def holder(resource: str, now: datetime | None = None) -> Reservation | None:
 
 def in_the_way(user_id: int | None, action: str, resource: str, now: datetime | None = None) -> Reservation | None:
     """Somebody else's reservation that keeps this person from `action` at `now`; None if there is none. One query for
-    what is in `RESERVED`, else none."""
+    what is in `RESERVED`, else none; a second one if there is such a reservation."""
     if action not in RESERVED:
         return None
     found = holder(resource, now)
-    return found if found is not None and found.user_id != user_id else None
+    if found is None or found.user_id == user_id or _is_finishing(user_id, action, found):
+        return None
+    return found
+
+
+def _is_finishing(user_id: int | None, action: str, found: Reservation) -> bool:
+    """Whether an operation of this person goes on there since before the other one's time: they may still help it on,
+    or cancel it. Nothing else comes of that: while it goes on the slot is busy for everything new."""
+    if action not in ("power", "flash") or user_id is None:
+        return False
+    begun = {"operation__actor_user_id": user_id, "operation__started_at__lte": found.starts_at}
+    return Claim.objects.filter(resource=found.resource, **begun).exists()
 
 
 def words(found: Reservation, now: datetime | None = None) -> str:

@@ -86,7 +86,7 @@ def reserve(place: Place, wish: Wish, actor: Actor) -> Reservation:
 
 def clean_purpose(text: str) -> str:
     """The purpose on one line. Raises `BadRequest` if there is none, or a character that no text has."""
-    purpose = " ".join(text.split())
+    purpose = " ".join(text.split()).rstrip(".")  # it stands in sentences that have an end of their own
     if not purpose or len(purpose) > 200 or not purpose.isprintable():
         raise BadRequest("Say in 1 to 200 characters what the slot is for.", code="purpose")
     return purpose
@@ -245,7 +245,7 @@ def break_glass(reservation_id: int, reason: str, actor: Actor) -> Reservation |
     """
     row = find(reservation_id, actor)
     roles.require(actor, "reserve.break", row.resource)
-    reason = " ".join(reason.split())
+    reason = " ".join(reason.split()).rstrip(".")
     if not reason or len(reason) > 300 or not reason.isprintable():
         raise BadRequest("Say in 1 to 300 characters why; the holder is told.", code="reason")
     if row.user_id == actor.user_id:
