@@ -11,6 +11,7 @@ from consoles.api import router as consoles_router
 from flashing.api import router as flashing_router
 from images.api import router as images_router
 from operations.api import router as operations_router
+from operations.audit_api import router as audit_router
 from operations.http import note_refusal, problem, status_of
 from operations.refusals import BadRequest, NotPermitted, Refused
 from reservations.api import router as reservations_router
@@ -38,6 +39,7 @@ api.add_router("", slots_router)
 api.add_router("", reservations_router)
 api.add_router("", consoles_router)
 api.add_router("", operations_router)
+api.add_router("", audit_router)
 api.add_router("", images_router)
 api.add_router("", flashing_router)
 api.add_router("", switch_router)

@@ -10,6 +10,8 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from django.db.models import QuerySet
+from django.http import StreamingHttpResponse
+from django.utils import timezone
 
 from operations.models import AuditEntry
 
@@ -39,6 +41,13 @@ async def stream(entries: QuerySet[AuditEntry], form: str) -> AsyncIterator[byte
     while more:
         text, last, more = await sync_to_async(_piece)(entries, form, last)
         yield text.encode()
+
+
+def download(entries: QuerySet[AuditEntry], form: str) -> StreamingHttpResponse:
+    """The answer that is saved as a file."""
+    response = StreamingHttpResponse(stream(entries, form), content_type=FORMATS[form])
+    response["Content-Disposition"] = f'attachment; filename="audit-{timezone.now():%Y%m%d-%H%M}.{form}"'
+    return response
 
 
 def _piece(entries: QuerySet[AuditEntry], form: str, last: int | None) -> tuple[str, int | None, bool]:

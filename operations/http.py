@@ -70,12 +70,13 @@ def problem(refusal: Refused) -> dict[str, Any]:
 
 
 def record_refusal(refusal: Refused, actor: Actor, action: str, target: str) -> None:
-    """Audit a refusal in a transaction of its own: one entry per actor, target and code each 10 s, with a count."""
+    """Audit a refusal in a transaction of its own: one entry per actor, act, target and code each 10 s, with a
+    count."""
     now = timezone.now()
     target = _storable(target)
     with transaction.atomic():
         row, made = RefusalCount.objects.get_or_create(
-            actor=actor.name, target=target, code=refusal.code, defaults={"since": now}
+            actor=actor.name, action=action, target=target, code=refusal.code, defaults={"since": now}
         )
         same = RefusalCount.objects.filter(pk=row.pk)
         # (a time far ahead of now was taken before the clock was set back)

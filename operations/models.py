@@ -184,19 +184,20 @@ class AuditCheck(models.Model):
 
 
 class RefusalCount(models.Model):
-    """How often the same refusal came again; one audit entry per actor, target and code each 10 s."""
+    """How often the same refusal came again; one audit entry per actor, action, target and code each 10 s."""
 
     actor = models.CharField(max_length=150)
+    action = models.CharField(max_length=60, default="")
     target = models.CharField(max_length=100)
     code = models.CharField(max_length=60)
     since = models.DateTimeField()
     count = models.PositiveIntegerField(default=0)
 
     class Meta:
-        constraints = [models.UniqueConstraint(fields=["actor", "target", "code"], name="refusal_once")]
+        constraints = [models.UniqueConstraint(fields=["actor", "action", "target", "code"], name="refusal_once")]
 
     def __str__(self) -> str:
-        return f"{self.actor} {self.target} {self.code}"
+        return f"{self.actor} {self.action} {self.target} {self.code}"
 
 
 class Restriction(models.Model):

@@ -7,6 +7,7 @@ an entry of the chain that says up to which number and with which signature (`op
 
 import hmac
 import json
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,7 @@ from operations.audit import COLUMNS, GENESIS, canonical, head_file, heads, sign
 from operations.models import AuditCheck, AuditEntry, AuditHead
 
 CHUNK = 2000
+WALK_SECONDS = 1.0
 RETAIN = "audit.retain"
 ROW = ("seq", "at", "operation_id", "text", "mac", *COLUMNS)
 
@@ -69,6 +71,18 @@ def verify() -> Verdict:
     found: Place | Verdict = beginning()
     while isinstance(found, Place):
         found = go_on(found)
+    return found
+
+
+def walk(place: Place | None, seconds: float = 0) -> Place | Verdict:
+    """Walk on from `place`, from the beginning for None, for about `seconds` (0 for `WALK_SECONDS`), so that a request
+    ends soon however long the log is. A verdict is kept (`last_check`)."""
+    deadline = time.monotonic() + (seconds or WALK_SECONDS)
+    found = go_on(place or beginning())
+    while isinstance(found, Place) and time.monotonic() < deadline:
+        found = go_on(found)
+    if isinstance(found, Verdict):
+        remember(found)
     return found
 
 

@@ -1,6 +1,5 @@
 """The audit log and operations as pages."""
 
-import time
 import uuid
 from urllib.parse import urlencode
 
@@ -25,8 +24,7 @@ from operations.verifying import Place
 
 NEWEST_FOR_CHOICES = 5000
 EXPORTS = (("csv", "CSV, for a spreadsheet"), ("jsonl", "JSON lines, as signed"))
-WALK_SECONDS = 1.0  # of one request that verifies: a million entries take several
-WALK = "audit_walk"
+WALK = "audit_walk"  # in the session: how far a verification has come
 
 
 @login_required
@@ -115,17 +113,12 @@ def choices(entries: QuerySet[AuditEntry]) -> dict[str, list[tuple[str, str]]]:
 def verify(request: ActorRequest) -> HttpResponse:
     """Walk along the chain for a second; the answer goes on by itself until it is the verdict."""
     roles.require(begin_act(request, "audit.verify", "portal"), "audit.verify", "portal")
-    place = _place(request) if "on" in request.POST else None
-    deadline = time.monotonic() + WALK_SECONDS
-    found = verifying.go_on(place or verifying.beginning())
-    while isinstance(found, Place) and time.monotonic() < deadline:
-        found = verifying.go_on(found)
+    found = verifying.walk(_place(request) if "on" in request.POST else None)
     if isinstance(found, Place):
         request.session[WALK] = [found.last, found.mac, found.began]
         last = AuditHead.objects.get(pk=1).seq
         return render(request, "operations/_walk.html", {"place": found, "count": last - found.began})
     request.session.pop(WALK, None)
-    verifying.remember(found)
     return render(request, "operations/_verdict.html", {"verdict": found, "at": timezone.now()})
 
 
@@ -142,9 +135,7 @@ def export(request: ActorRequest) -> StreamingHttpResponse:
     actor = begin_act(request, "audit.export", "portal")
     form = request.POST.get("format", "")
     entries = searching.export(actor, searching.asked_for(request.POST.dict()), form)
-    response = StreamingHttpResponse(exporting.stream(entries, form), content_type=exporting.FORMATS[form])
-    response["Content-Disposition"] = f'attachment; filename="audit-{timezone.now():%Y%m%d-%H%M}.{form}"'
-    return response
+    return exporting.download(entries, form)
 
 
 @login_required

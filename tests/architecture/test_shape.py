@@ -15,7 +15,18 @@ FRAME = {"__init__", "management", "migrations"}
 # What an app has of its own, below its services (docs/architecture.md, "Tree").
 OWN = {
     "operations": {
-        *("audit", "claims", "dispatch", "events", "exporting", "http", "idempotency", "lifecycle", "progress"),
+        *(
+            "audit",
+            "audit_api",
+            "claims",
+            "dispatch",
+            "events",
+            "exporting",
+            "http",
+            "idempotency",
+            "lifecycle",
+            "progress",
+        ),
         *("reading", "refusals", "reservations", "restrictions", "retention", "rights", "roles", "scribe", "sealing"),
         *("searching", "verifying", "wishes", "worker"),
     },

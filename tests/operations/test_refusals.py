@@ -22,6 +22,7 @@ STATUSES = {
     "NotFound": 404,
     "TooManyTries": 429,
     "SignInAgain": 403,
+    "NotHere": 403,
     "Busy": 409,
     "Expired": 409,
     "Conflict": 409,
@@ -140,12 +141,13 @@ def test_the_same_refusal_is_recorded_once_in_ten_seconds_and_then_with_how_ofte
     assert refused()[2:] == [("vera", "b1/slot:3", "not-permitted", 0)]
 
 
-def test_another_person_slot_or_reason_is_another_refusal(db):
+def test_another_person_slot_act_or_reason_is_another_refusal(db):
     refuse()
+    record_refusal(NotPermitted("No."), VERA, "flash.request", "b1/slot:3")
     refuse(actor=Actor("nemo"))
     refuse(target="b1/slot:4")
     refuse(refusal=Busy("slot 3 is busy."))
-    assert len(refused()) == 4
+    assert len(refused()) == 5
 
 
 def test_a_clock_that_was_set_back_does_not_silence_the_record(db):
