@@ -6,11 +6,13 @@ from dataclasses import asdict
 import pytest
 
 from hardware.errors import BusError
+from hardware.jl6108 import registers
 from hardware.jl6108.chip import Jl6108
 from hardware.jl6108.isolation import only_uplink
 from hardware.jl6108.mirror import Mirrors
 from hardware.jl6108.ports import Ability, Pause
 from hardware.jl6108.recipes import ChipVlans, interpret, translate
+from hardware.jl6108.tables import ISOLATION
 from hardware.jl6108.transport import WireMode
 from hardware.jl6108.vlans import CLOSED, OPEN
 from hardware.vlan import Recipe
@@ -100,6 +102,26 @@ def test_every_other_part_does_what_it_says(chip: Jl6108) -> None:
     assert chip.flush_ports({3}, fixed=True) == 1
     chip.clear_counters(1)
     assert set(asdict(chip.read_counters(1)).values()) == {0}
+
+
+def test_the_firmware_never_loses_its_bits_of_a_register_that_it_shares(
+    rig: Rig, chip: Jl6108, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under load it rewrites bits 12:10 of every isolation word, between any two accesses, unless asked to wait."""
+    rig.board.inject("switch-pressure", [])
+    memory, lost = rig.board.switch.memory, []
+    write = memory.write
+
+    def watched(address: int, words: list[int]) -> None:
+        if ISOLATION.at(0) <= address <= ISOLATION.at(10):
+            lost.append((memory.word(address) ^ words[0]) & 0x1C00)
+        write(address, words)
+
+    monkeypatch.setattr(memory, "write", watched)
+    chip.set_isolation(only_uplink(8))
+    chip.set_isolation(dict.fromkeys(range(1, 9), ()))
+    assert lost == [0] * 15
+    assert not chip.read_hands_off() & registers.ISOLATION_JOB
 
 
 def test_one_nack_does_not_break_a_write_and_a_dead_chip_does(rig: Rig, chip: Jl6108) -> None:
