@@ -104,6 +104,10 @@ class ChangePasswordForm(NewPasswordForm):
     )
     person: User
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["password"].label = "New password"
+
     def clean_present(self) -> str:
         present = str(self.cleaned_data["present"])
         if not self.person.check_password(present):

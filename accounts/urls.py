@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.views import account, notices, passkeys, people, signing
+from accounts.views import account, notices, others, passkeys, people, signing
 
 app_name = "accounts"
 urlpatterns = [
@@ -28,6 +28,11 @@ urlpatterns = [
     path("notices/<int:pk>/seen", notices.see, name="see-notice"),
     path("people/", people.people, name="people"),
     path("people/<int:pk>/", people.person, name="person"),
+    path("people/<int:pk>/sign-in/", others.signing, name="signing-of"),
+    path("people/<int:pk>/sign-in/codes-off/", others.codes_off, name="codes-off-for"),
+    path("people/<int:pk>/sign-in/passkeys/<int:key>/remove/", others.remove_passkey, name="remove-passkey-of"),
+    path("people/<int:pk>/sign-in/sessions/end-all/", others.end_sessions, name="end-sessions-of"),
+    path("people/<int:pk>/sign-in/sessions/<str:session>/end/", others.end_session, name="end-session-of"),
     path("people/<int:pk>/role/", people.change_role, name="change-role"),
     path("people/<int:pk>/access/", people.change_access, name="change-access"),
 ]

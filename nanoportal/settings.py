@@ -29,6 +29,7 @@ DEBUG = ENV.debug
 ALLOWED_HOSTS = list(ENV.allowed_hosts)
 
 INSTALLED_APPS = [
+    "accounts",  # before Django's, whose commands about people it puts on record
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -38,7 +39,6 @@ INSTALLED_APPS = [
     "django_htmx",
     "ninja",  # so that the API's pages use the files it ships, and nobody else's
     "operations",
-    "accounts",
     "reservations",
     "slots",
     "consoles",

@@ -21,7 +21,8 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.utils import timezone
 
-from accounts.models import Role, SignInTries, User
+from accounts.models import SignInTries, User
+from accounts.services.people import administrators
 from operations import audit
 from operations.refusals import TooManyTries
 from operations.roles import Actor
@@ -216,6 +217,5 @@ def _text(kind: str, about: str) -> str:
 
 
 def _is_last_administrator(name: str) -> bool:
-    active = User.objects.filter(role=Role.ADMINISTRATOR, is_active=True).values_list("username", flat=True)
-    names = list(active[:2])
+    names = list(administrators().values_list("username", flat=True)[:2])
     return len(names) == 1 and names[0].lower() == name.lower()

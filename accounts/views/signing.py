@@ -75,15 +75,21 @@ class SignIn(auth_views.LoginView):
         person = form.get_user()
         if self.allowance:
             throttling.give_back(self.allowance)
-        if second_factor.is_on(person):
-            signing.half_sign_in(self.request, person)
-            return redirect(f"{reverse('accounts:second-step')}?{urlencode({'next': self.get_success_url()})}")
-        signing.sign_in(self.request, person)
-        return remember_sign_in(self.request, redirect(self.get_success_url()))
+        return first_step_done(self.request, person, "password", self.get_success_url())
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         signing.note_failed_sign_in(self.request, form.data.get("username", ""))
         return super().form_invalid(form)
+
+
+def first_step_done(request: HttpRequest, person: User, means: str, wanted: str) -> HttpResponse:
+    """Lead somebody on who has just shown one thing that only they have (`means`, in words): to the second step if
+    they have one, else in."""
+    if second_factor.is_on(person):
+        signing.half_sign_in(request, person)
+        return redirect(f"{reverse('accounts:second-step')}?{urlencode({'next': wanted})}")
+    signing.sign_in(request, person, means)
+    return remember_sign_in(request, redirect(wanted))
 
 
 @never_cache

@@ -3,8 +3,10 @@
 import pytest
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
+from django.core.management import call_command
 
 from accounts.models import User
+from operations.models import AuditEntry
 from tests.conftest import PASSWORD as SUITE
 
 GOOD = [
@@ -56,3 +58,19 @@ def test_a_password_without_end_is_not_hashed(client, olga):
         MD5PasswordHasher.encode = real
     assert "This is no password here." in answer.content.decode()
     assert hashed == []
+
+
+def test_a_password_given_on_the_controller_is_on_record(olga, monkeypatch):
+    monkeypatch.setattr("getpass.getpass", lambda **asked: "drei graue Gänse im Nebel")
+    call_command("changepassword", "olga")
+    olga.refresh_from_db()
+    assert olga.check_password("drei graue Gänse im Nebel")
+    entry = AuditEntry.objects.get(action="person.password")
+    assert (entry.target, entry.source) == ("person:olga", "cli")
+
+
+def test_an_administrator_made_on_the_controller_is_on_record(db, monkeypatch):
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", "drei graue Gänse im Nebel")
+    call_command("createsuperuser", interactive=False, username="root", email="root@example.org", verbosity=0)
+    entry = AuditEntry.objects.get(action="person.add")
+    assert (entry.target, entry.source) == ("person:root", "cli")

@@ -77,7 +77,7 @@ def answer(path: str, error: Exception, htmx: bool = False) -> HttpResponse | No
     return RefusalMiddleware(lambda request: HttpResponse()).process_exception(request, error)
 
 
-def test_the_api_answers_a_refusal_with_its_problem_as_json():
+def test_the_api_answers_a_refusal_with_its_problem_as_json(db):
     response = answer("/api/v1/boards/b1", NotPermitted("This needs the role operator."))
     assert response.status_code == 403
     assert json.loads(response.content) == {
@@ -175,6 +175,18 @@ def test_the_boundary_records_a_refusal_of_the_act_that_the_view_named_and_no_ot
     assert begin_act(request, "power.reset", "b1/slot:3") is VERA
     middleware.process_exception(request, NotPermitted("No."))
     assert refused() == [("vera", "b1/slot:3", "not-permitted", 0)]
+
+
+def test_a_person_who_may_not_even_look_is_on_record_without_an_act(db):
+    middleware = RefusalMiddleware(lambda request: HttpResponse())
+    request = RequestFactory().get("/people/")
+    request.actor, request.user, request.htmx = VERA, None, True
+    middleware.process_exception(request, NotPermitted("No."))
+    assert refused() == [("vera", "portal", "not-permitted", 0)]
+    assert AuditEntry.objects.get().action == "view"
+    request.actor = Actor("")
+    middleware.process_exception(request, NotPermitted("No."))
+    assert len(refused()) == 1, "nobody is sent to sign in, and cannot fill the log"
 
 
 def test_a_name_of_any_length_and_content_can_be_refused(db):
