@@ -8,8 +8,10 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import MaxLengthValidator
 
-from accounts.models import Kind, Role, User
+from accounts import places
+from accounts.models import ConsoleRight, Kind, Role, User
 from accounts.passwords import GREATEST_LENGTH
+from accounts.services import rights
 
 INPUT = {"class": "input"}
 NAME = {**INPUT, "autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}
@@ -144,3 +146,63 @@ class AddPersonForm(NewPersonForm):
     """The people page's form."""
 
     role = forms.ChoiceField(label="Role", choices=Role.choices, widget=forms.Select(INPUT))
+
+
+class InviteForm(forms.Form):
+    """Somebody who chooses their password by a link, with a first right."""
+
+    name = forms.CharField(label="Name", max_length=60, widget=forms.TextInput({**NAME, "autocomplete": "off"}))
+    role = forms.ChoiceField(label="Role", choices=Role.choices, widget=forms.Select(INPUT))
+    scope = forms.ChoiceField(label="On", widget=forms.Select(INPUT))
+    until = forms.DateTimeField(required=False)  # UTC; the page turns the reader's own time into it
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        scope = self.fields["scope"]
+        assert isinstance(scope, forms.ChoiceField)
+        scope.choices = places.choices()
+
+    clean_name = NewPersonForm.clean_name
+
+
+class GrantForm(forms.Form):
+    """One more right for somebody or a group."""
+
+    role = forms.ChoiceField(label="Role", choices=Role.choices, widget=forms.Select(INPUT))
+    scope = forms.ChoiceField(label="On", widget=forms.Select(INPUT))
+    console = forms.ChoiceField(label="Consoles", choices=ConsoleRight.choices, required=False)
+    until = forms.DateTimeField(required=False)  # UTC, as above
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        scope, console = self.fields["scope"], self.fields["console"]
+        assert isinstance(scope, forms.ChoiceField)
+        scope.choices = places.choices()
+        console.widget.attrs["class"] = "input"
+
+
+class GroupForm(forms.Form):
+    """A group's name and who is in it."""
+
+    name = forms.CharField(label="Name", max_length=60, widget=forms.TextInput({**INPUT, "autocomplete": "off"}))
+    members = forms.ModelMultipleChoiceField(
+        label="Members", queryset=User.objects.all(), required=False, widget=forms.CheckboxSelectMultiple
+    )
+
+
+class WhyForm(forms.Form):
+    """A question: may somebody do that there?"""
+
+    who = forms.ModelChoiceField(
+        label="Who", queryset=User.objects.all(), to_field_name="username", widget=forms.Select(INPUT)
+    )
+    act = forms.ChoiceField(label="Does what", widget=forms.Select(INPUT), choices=rights.QUESTIONS)
+    where = forms.ChoiceField(label="Where", widget=forms.Select(INPUT))
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        where, who = self.fields["where"], self.fields["who"]
+        assert isinstance(where, forms.ChoiceField)
+        assert isinstance(who, forms.ModelChoiceField)
+        where.choices = places.choices()[1:]
+        who.empty_label = None

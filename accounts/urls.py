@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.views import account, notices, others, passkeys, people, signing
+from accounts.views import account, grants, joining, notices, others, passkeys, people, signing
 
 app_name = "accounts"
 urlpatterns = [
@@ -12,7 +12,9 @@ urlpatterns = [
     path("login/passkey/options/", passkeys.sign_in_options, name="passkey-sign-in-options"),
     path("logout/", signing.sign_out, name="logout"),
     path("setup/<str:token>/", signing.setup, name="setup"),
+    path("join/<str:secret>/", joining.join, name="join"),
     path("account/", account.account, name="account"),
+    path("account/rights/", people.my_rights, name="my-rights"),
     path("account/confirm/", account.confirm, name="confirm"),
     path("account/confirm/passkey/", passkeys.confirm, name="passkey-confirm"),
     path("account/confirm/passkey/options/", passkeys.confirm_options, name="passkey-confirm-options"),
@@ -27,7 +29,16 @@ urlpatterns = [
     path("notices/", notices.unseen, name="notices"),
     path("notices/<int:pk>/seen", notices.see, name="see-notice"),
     path("people/", people.people, name="people"),
+    path("people/new/", people.invite, name="invite"),
+    path("people/groups/", grants.all_groups, name="groups"),
+    path("people/groups/<int:pk>/", grants.group, name="group"),
+    path("people/groups/<int:pk>/rights/", grants.give_group, name="give-group"),
+    path("people/groups/<int:pk>/remove/", grants.remove_group, name="remove-group"),
+    path("people/rights/<int:pk>/take/", grants.take, name="take-right"),
     path("people/<int:pk>/", people.person, name="person"),
+    path("people/<int:pk>/rights/", grants.give_person, name="give-person"),
+    path("people/<int:pk>/link/", people.make_link, name="make-link"),
+    path("people/<int:pk>/remove/", people.remove, name="remove-person"),
     path("people/<int:pk>/sign-in/", others.signing, name="signing-of"),
     path("people/<int:pk>/sign-in/codes-off/", others.codes_off, name="codes-off-for"),
     path("people/<int:pk>/sign-in/passkeys/<int:key>/remove/", others.remove_passkey, name="remove-passkey-of"),

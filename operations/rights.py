@@ -189,7 +189,7 @@ def at_least(role: str) -> frozenset[str]:
 def why_not(name: str, grants: Iterable[Grant], action: str, resource: str, now: datetime) -> str:
     """Why none of `grants` allows `action` on `resource` at `now`, and what would; "" if one does. Raises KeyError for
     an action that nobody defined, since that is a bug in the caller."""
-    doing = ACTIONS[action]
+    said = doing(action, resource)
     grants = tuple(grants)
     giving = [grant for grant in grants if grant.gives(action, resource)]
     if any(grant.runs(now) for grant in giving):
@@ -197,7 +197,6 @@ def why_not(name: str, grants: Iterable[Grant], action: str, resource: str, now:
     running = [grant for grant in grants if grant.runs(now)]
     there = " there" if any(grant.scope != EVERYWHERE for grant in running) and resource != PORTAL else ""
     needed = " or ".join(role_words(role) for role in roles_with(action))
-    said = doing.format(place=place_words(resource))
     reason = f"{said} needs the role {needed}{there}; {name or 'nobody'} {held_words(running, board_of(resource))}."
     ended = max((grant for grant in giving if grant.until), key=lambda grant: grant.until or now, default=None)
     if ended is not None and ended.until is not None:
@@ -222,6 +221,11 @@ def role_words(role: str) -> str:
 def moment(at: datetime) -> str:
     """A time in a sentence, to the minute and in the zone it is in."""
     return f"on {at:%Y-%m-%d} at {at:%H:%M} {at:%Z}".rstrip()
+
+
+def doing(action: str, resource: str) -> str:
+    """An act in words: "Flashing slot 3"."""
+    return ACTIONS[action].format(place=place_words(resource))
 
 
 def place_words(resource: str) -> str:

@@ -98,8 +98,8 @@ def _restricted(actor: Actor, action: str, resource: str, now: datetime, least_r
     if any(grant.role in enough and grant.gives(action, resource) and grant.runs(now) for grant in actor.held):
         return ""
     held = rights.held_words([grant for grant in actor.held if grant.runs(now)], rights.board_of(resource))
-    doing = rights.ACTIONS[action].format(place=rights.place_words(resource))
-    return f"{doing} needs the role {rights.role_words(least_role)}; {actor.name or 'nobody'} {held}."
+    needed = rights.role_words(least_role)
+    return f"{rights.doing(action, resource)} needs the role {needed}; {actor.name or 'nobody'} {held}."
 
 
 def may_somewhere(actor: Actor, action: str, board: str) -> Decision:

@@ -82,21 +82,68 @@ def words(row: RightGrant) -> str:
     return f"{said}, until {row.until:%Y-%m-%d %H:%M} UTC" if row.until else said
 
 
-def of_person(person: User) -> list[RightGrant]:
+@dataclass(frozen=True)
+class Shown:
+    """A right as it is listed: in words, and whether it still holds."""
+
+    row: RightGrant
+    words: str
+    runs: bool
+
+
+def of_person(person: User) -> list[Shown]:
     """What a person was granted, and their groups; the ended ones too. One query."""
     rows = RightGrant.objects.filter(Q(user=person) | Q(group__user=person))
-    return list(rows.select_related("group").distinct())
+    return _shown(rows.select_related("group").distinct())
+
+
+def of_group(group: Group) -> list[Shown]:
+    """What a group was granted; the ended ones too. One query."""
+    return _shown(group.grants.all())
+
+
+def _shown(rows: Iterable[RightGrant]) -> list[Shown]:
+    now = timezone.now()
+    return [Shown(row, words(row), row.runs(now)) for row in rows]
 
 
 # ---- Who may what ------------------------------------------------------------------------------------------------
 
 
-def explain(person: User, action: str, resource: str) -> Decision:
-    """Whether somebody may do that now, with the reason for a no, as every door would answer them. Raises BadRequest
-    for an action that there is not."""
+#: What is asked of a slot or a board most, in words.
+QUESTIONS = [
+    ("view", "See it"),
+    ("power", "Power it"),
+    ("console.read", "Watch its console"),
+    ("console.write", "Type on its console"),
+    ("flash", "Flash it"),
+    ("slot.edit", "Record what is in it"),
+    ("reserve", "Reserve it"),
+    ("switch.commit", "Change its VLANs"),
+    ("board.edit", "Change its settings"),
+]
+
+
+def explain(person: User, action: str, scope: str) -> Decision:
+    """Whether somebody may do that now on a board or slot, with the reason for a no, as every door would answer them.
+    Raises BadRequest for an action that there is not."""
     if action not in rights.ACTIONS:
         raise BadRequest(f"There is no action {action}; look it up in the list of rights.", code="unknown-action")
-    return roles.may(actor_for(person), action, resource)
+    board, slot = rights.board_of(scope), rights.slot_of(scope)
+    resource = scope
+    if action.startswith("switch."):
+        resource = f"{board}/switch"
+    elif action.startswith("console.") and slot is not None:
+        resource = f"{board}/uart:{slot}"
+    decision = roles.may(actor_for(person), action, resource)
+    if decision:
+        return Decision(True, f"{rights.doing(action, resource)} is allowed: {person.username} {_held_words(person)}.")
+    return decision
+
+
+def _held_words(person: User) -> str:
+    now = timezone.now()
+    return rights.held_words([grant for grant in actor_for(person).held if grant.runs(now)])
 
 
 #: The letters of the matrix: what they stand for, and the action.
@@ -131,6 +178,16 @@ class Row:
     groups: list[str]
     ends_at: datetime | None
     cells: list[Cell]
+
+    @property
+    def is_words(self) -> str:
+        """What they are: "operator on slots 3 and 5", "no role"."""
+        return self.role.removeprefix("is ").removeprefix("has ")
+
+    @property
+    def sees_any(self) -> bool:
+        """Whether there is a slot of which they see anything."""
+        return any(allowed for cell in self.cells for _, allowed in cell.letters)
 
 
 def matrix(people: Iterable[User], board: places.Board) -> list[Row]:

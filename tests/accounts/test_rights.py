@@ -201,7 +201,8 @@ def test_why_somebody_may_not_is_answered_for_them(alice, carol):
     rights.give(actor_for(alice), carol, "operator", "demo/slot:5")
     why = rights.explain(carol, "flash", "demo/slot:3")
     assert why.reason == "Flashing slot 3 needs the role flasher there; carol is operator on slots 3 and 5."
-    assert rights.explain(carol, "power", "demo/slot:3")
+    yes = rights.explain(carol, "power", "demo/slot:3")
+    assert yes.reason == "Switching slot 3 is allowed: carol is operator on slots 3 and 5 of demo."
     with pytest.raises(BadRequest):
         rights.explain(carol, "fly", "demo/slot:3")
 
