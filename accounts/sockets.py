@@ -34,6 +34,12 @@ async def actor_for_scope(scope: dict[str, Any]) -> Actor | None:
     return await database_sync_to_async(actor_for)(user, credential="session", address=client[0])
 
 
+def nobody_of(scope: dict[str, Any]) -> Actor:
+    """Whoever is not signed in, by where the socket's handshake came from: for the record of a refusal."""
+    client = scope.get("client") or ("", 0)
+    return Actor(name="", address=client[0])
+
+
 @dataclass(eq=False)
 class _Watched:
     now: Callable[[], Actor | None]  # who they are by now; None once their session ended

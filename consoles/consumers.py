@@ -15,7 +15,7 @@ from django.conf import settings
 from django.utils import timezone
 from redis.exceptions import RedisError
 
-from accounts.sockets import actor_for_scope, watch_rights
+from accounts.sockets import actor_for_scope, nobody_of, watch_rights
 from consoles import keyboard
 from consoles.frames import KEYS_BYTES, Ask, Message, read_ask, text
 from consoles.journal import Cursor, Keys
@@ -79,7 +79,10 @@ class ConsoleConsumer:
         actor = await actor_for_scope(self.scope)
         try:
             if actor is None:
-                raise NotPermitted("Sign in to see a console.")
+                refusal = NotPermitted("Sign in to see a console.", code="not-signed-in")
+                # Not by console: whoever is nobody could fill the log by asking for more than there are.
+                await _in_thread(record_refusal, refusal, nobody_of(self.scope), "console.attached", "portal")
+                raise refusal
             try:
                 self.seat = await _in_thread(attending.attach, actor, self.keys.board, self.keys.slot, self.socket)
             except Refused as refusal:

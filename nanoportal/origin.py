@@ -4,8 +4,13 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
 
+from channels.db import database_sync_to_async
 from django.conf import settings
 from django.http.request import split_domain_port, validate_host
+
+from accounts.sockets import nobody_of
+from operations.http import record_refusal
+from operations.refusals import NotPermitted
 
 PORTS = {"http": "80", "https": "443", "ws": "80", "wss": "443"}
 
@@ -21,6 +26,10 @@ class SameOrigin:
         if is_same_origin(headers.get("origin", ""), headers.get("host", ""), scope.get("scheme", "ws")):
             return await self.application(scope, receive, send)
         await receive()  # the connect event
+        refusal = NotPermitted(
+            f"A page of {headers.get('origin', 'nowhere')[:200]} is none of ours.", code="cross-site"
+        )
+        await database_sync_to_async(record_refusal)(refusal, nobody_of(scope), "socket.attached", "portal")
         await send({"type": "websocket.close", "code": 4403})
         return None
 

@@ -130,8 +130,12 @@ class RefusalMiddleware:
 
 
 def note_refusal(request: HttpRequest, refusal: Refused) -> None:
-    """Audit the refusal if the view said what act was being asked for (`begin_act`)."""
+    """Audit the refusal of the act that the view said was asked for (`begin_act`); without one, that of being shown
+    something, if it was the right to see it that somebody lacked."""
     act = getattr(request, "act", None)
+    actor = getattr(request, "actor", None)
+    if act is None and isinstance(refusal, refusals.NotPermitted) and actor is not None and actor.name:
+        act = (actor, "view", "portal")
     if act is not None:
         record_refusal(refusal, *act)
 

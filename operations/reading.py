@@ -102,6 +102,8 @@ ACTS = {
     "audit.retain": "Old audit entries moved to a file",
     "audit.verify": "Verifying the audit log",
     "events.attached": "Live connection opened",
+    "socket.attached": "Live connection from elsewhere",
+    "view": "Page or data asked for",
 }
 CREDENTIALS = {
     "session": "browser session",

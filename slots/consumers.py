@@ -2,11 +2,14 @@
 
 from typing import Any
 
+from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncJsonWebsocketConsumer
 
-from accounts.sockets import actor_for_scope, watch_access
+from accounts.sockets import actor_for_scope, nobody_of, watch_access
 from operations.events import GROUP
-from operations.roles import Actor, may
+from operations.http import record_refusal
+from operations.refusals import NotPermitted
+from operations.roles import Actor, Decision, may
 
 NOT_ALLOWED = 4403
 
@@ -25,7 +28,10 @@ class EventsConsumer(AsyncJsonWebsocketConsumer):
     async def connect(self) -> None:
         self.leave_access = None
         self.actor = await actor_for_scope(self.scope)
-        if self.actor is None or not may(self.actor, "view", "portal"):
+        allowed = may(self.actor, "view", "portal") if self.actor else Decision(False, "Sign in to see boards.")
+        if self.actor is None or not allowed:
+            who = self.actor or nobody_of(self.scope)
+            await database_sync_to_async(record_refusal)(NotPermitted(allowed.reason), who, "events.attached", "portal")
             await self.close(NOT_ALLOWED)
             return
         await self.channel_layer.group_add(GROUP, self.channel_name)
