@@ -22,6 +22,8 @@ SUITES = [
     "tests/slots/test_fenced.py",
     "tests/slots/test_inventory.py",
     "tests/flashing/test_requests.py",
+    "tests/reservations/test_at_once.py",
+    "tests/reservations/test_turns.py",
 ]
 # Of these only the broker, the locks or the table of roles are tested.
 LEFT_OUT = ["dispatch", "events", "roles", "scribe", "worker"]

@@ -4,6 +4,7 @@ import time
 from datetime import timedelta
 from itertools import groupby
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
@@ -44,10 +45,11 @@ def remind() -> None:
         period = book.period_of(row)
         if period.ends_at - now > min(REMINDER, period.length / 4):
             continue
-        if Reservation.objects.filter(soon, pk=row.pk).update(reminded_at=now):
-            waiting = book.read(row.resource).waiting
-            after = f"{waiting[0].holder} waits for it." if waiting else "Extend it if you need it longer."
-            book.tell(row, f"Your time on {book.place_words(row)} ends at {moment(period.ends_at, now)}. {after}")
+        waiting = book.read(row.resource).waiting
+        after = f"{waiting[0].holder} waits for it." if waiting else "Extend it if you need it longer."
+        with transaction.atomic():
+            if Reservation.objects.filter(soon, pk=row.pk).update(reminded_at=now):
+                book.tell(row, f"Your time on {book.place_words(row)} ends at {moment(period.ends_at, now)}. {after}")
 
 
 def look_at_rights() -> None:

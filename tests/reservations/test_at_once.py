@@ -1,0 +1,64 @@
+"""Many people and workers at the same moment: one has the slot, and every turn comes once."""
+
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from accounts.models import Notice
+from operations.models import AuditEntry, Reservation
+from operations.refusals import Conflict
+from reservations.services import booking, turns
+from tests.operations.rig import MANY, together
+from tests.reservations.rig import make_board, person, reserve
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def board(db) -> None:
+    make_board()
+
+
+def test_of_many_who_take_a_slot_at_once_one_has_it_and_the_others_read_who():
+    people = [person(f"p{number}") for number in range(MANY)]
+    results = together(lambda number: reserve(people[number]))
+    won = [found for found in results if isinstance(found, Reservation)]
+    lost = [found for found in results if isinstance(found, Conflict)]
+    assert (len(won), len(lost)) == (1, MANY - 1), results
+    assert {refusal.message.split()[0] for refusal in lost} == {won[0].holder}
+    assert Reservation.objects.count() == AuditEntry.objects.count() == 1
+
+
+def test_of_many_plans_that_overlap_one_stands():
+    people = [person(f"p{number}") for number in range(MANY)]
+    together(lambda number: reserve(people[number], 2, at=1 + number / 10))
+    assert Reservation.objects.count() == 1
+
+
+def test_whoever_gives_back_and_whoever_queues_at_that_moment_leave_nobody_waiting_for_a_free_slot():
+    bob, carol = person("bob"), person("carol")
+    held = reserve(bob)
+    together(lambda number: booking.release(held.pk, bob) if number else reserve(carol, queue=True), 2)
+    turns.keep()
+    assert Reservation.objects.get(holder="carol").state == "active"
+
+
+def test_many_workers_let_a_turn_come_once():
+    bob = person("bob")
+    row = reserve(bob, 1, at=1)
+    begin = timezone.now() - timedelta(seconds=1)
+    Reservation.objects.update(starts_at=begin, ends_at=begin + timedelta(hours=1))
+    assert set(together(lambda number: turns.keep())) == {None}
+    row.refresh_from_db()
+    assert row.state == "active"
+    assert AuditEntry.objects.filter(action="reservation.begin").count() == 1
+    assert Notice.objects.count() == 1
+
+
+def test_many_workers_remind_once():
+    reserve(person("bob"), 1)
+    now = timezone.now()
+    Reservation.objects.update(starts_at=now - timedelta(hours=1), ends_at=now + timedelta(minutes=1))
+    together(lambda number: turns.keep())
+    assert Notice.objects.count() == 1
