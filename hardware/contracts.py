@@ -156,7 +156,8 @@ class SwitchChip(Protocol):
         ...
 
     def bring_into_step(self) -> None:
-        """To be called before the first write after a writer died: what it had begun may still be in the bridge."""
+        """To be called before the first write after a writer died: what it had begun may still be in the bridge, the
+        firmware may still wait for it, and addresses may age as fast as it had made them."""
         ...
 
     def read_links(self) -> tuple[Link, ...]:
