@@ -129,7 +129,7 @@ def test_slots_are_kept_apart_and_mirrored_on_a_page_of_their_own(visit, picture
     page.get_by_label("Copies go to").select_option("slot 5")
     page.get_by_label("What comes in from slot 2").check()
     page.get_by_role("button", name="Keep in the draft").click()
-    expect(page.locator("#pending")).to_contain_text("Copies of what enters at slot 2 go to slot 5")
+    expect(page.locator("#pending")).to_contain_text("Slot 5 gets copies of what enters at slot 2")
     picture(page, "switch-isolation")
     page.get_by_role("link", name="Ports", exact=True).click()
     page.locator("#port-4").click()

@@ -31,6 +31,17 @@ def at(monkeypatch) -> Callable[[float], datetime]:
     return set_time
 
 
+@pytest.fixture
+def quick(home, monkeypatch) -> Switch:
+    """Words of the chip without the bus, which a whole table keeps busy for more than a second."""
+
+    def read(address: int, count: int = 1, **_: object) -> tuple[int, ...]:
+        return tuple(home.model.memory.read(address, count))
+
+    monkeypatch.setattr(home.chip._bridge, "read_words", read)
+    return home
+
+
 def send(switch: Switch, port: int, mac: str = MAC) -> None:
     net.forward(switch.model, port, net.Frame(tags=(), src=net.parse_mac(mac), dst=net.BROADCAST))
 
@@ -54,8 +65,8 @@ def of(found: addresses.Addresses, mac: str = MAC) -> AddressView:
     return view
 
 
-def test_a_bit_that_is_set_says_no_more_than_one_round_of_the_ageing(home, board, at):
-    send(home, 4)
+def test_a_bit_that_is_set_says_no_more_than_one_round_of_the_ageing(quick, board, at):
+    send(quick, 4)
     now = at(0)
     view = of(addresses.look(board))
     assert (view.places, view.vid, view.hit, view.held) == ((4,), 10, True, True)
@@ -66,23 +77,23 @@ def test_a_bit_that_is_set_says_no_more_than_one_round_of_the_ageing(home, board
     assert (now - view.seen_after).total_seconds() == pytest.approx(ageing * 2 / 3)
 
 
-def test_an_address_that_was_not_there_a_minute_ago_came_since(home, board, at):
+def test_an_address_that_was_not_there_a_minute_ago_came_since(quick, board, at):
     began = at(0)
     assert addresses.look(board).views == ()
-    send(home, 4)
+    send(quick, 4)
     now = at(61)
     view = of(addresses.look(board))
     assert (view.seen_after, view.seen_at, view.first_found_at) == (began, now, now)
 
 
-def test_a_bit_that_rose_between_two_looks_says_it_to_the_second(home, board, at):
-    send(home, 4)
+def test_a_bit_that_rose_between_two_looks_says_it_to_the_second(quick, board, at):
+    send(quick, 4)
     at(0)
     addresses.look(board)
-    go_round(home)
+    go_round(quick)
     quiet = at(5)
     assert not of(addresses.look(board)).hit
-    hit(home)
+    hit(quick)
     now = at(10)
     view = of(addresses.look(board))
     assert (view.seen_after, view.seen_at) == (quiet, now)
@@ -106,20 +117,20 @@ def test_a_look_between_costs_a_small_part_and_none_when_somebody_just_looked(ho
     assert home.transfers - before > 10_000
 
 
-def test_the_frames_of_a_port_are_those_of_the_only_address_behind_it(home, board, at, monkeypatch):
+def test_the_frames_of_a_port_are_those_of_the_only_address_behind_it(quick, board, at):
     seconds = iter((0.0, 10.0, 20.0))
     watch = rates.Watch(lambda: next(seconds))
     at(0)
-    send(home, 4)
+    send(quick, 4)
     addresses.look(board)
     watch.look()
-    send(home, 4)
+    send(quick, 4)
     heard = at(30)
     watch.look()
     at(33)
     view = of(addresses.known(board))
     assert (view.seen_after, view.seen_at) == (heard - timedelta(seconds=10), heard)
-    send(home, 4, OTHER)
+    send(quick, 4, OTHER)
     at(40)
     addresses.seek(board)
     view = of(addresses.known(board))
@@ -128,11 +139,11 @@ def test_the_frames_of_a_port_are_those_of_the_only_address_behind_it(home, boar
     assert view.seen_after < heard - timedelta(seconds=10)
 
 
-def test_what_the_chip_forgot_is_remembered_for_a_day(home, board, at):
-    send(home, 4)
+def test_what_the_chip_forgot_is_remembered_for_a_day(quick, board, at):
+    send(quick, 4)
     at(0)
     addresses.look(board)
-    home.chip.remove_address(MAC, of(addresses.known(board)).vid or 0)
+    quick.chip.remove_address(MAC, of(addresses.known(board)).vid or 0)
     at(5)
     view = of(addresses.look(board))
     assert (view.held, view.hit) == (False, False)
@@ -141,24 +152,24 @@ def test_what_the_chip_forgot_is_remembered_for_a_day(home, board, at):
     assert addresses.look(board).views == ()
 
 
-def test_an_address_that_moves_says_so(home, board, at):
-    send(home, 4)
+def test_an_address_that_moves_says_so(quick, board, at):
+    send(quick, 4)
     at(0)
     assert of(addresses.look(board)).moved_at is None
-    send(home, 3)
+    send(quick, 3)
     now = at(5)
     view = of(addresses.look(board))
     assert (view.places, view.moved_at) == ((5,), now)
 
 
-def test_made_up_addresses_do_not_fill_the_database(home, board, at, monkeypatch):
+def test_made_up_addresses_do_not_fill_the_database(quick, board, at, monkeypatch):
     monkeypatch.setattr(addresses, "MOST_REMEMBERED", 5)
     for number in range(12):
-        send(home, 4, f"02:00:00:00:01:{number:02x}")
+        send(quick, 4, f"02:00:00:00:01:{number:02x}")
     at(0)
     addresses.seek(board)
     assert Sighting.objects.count() == 12, "what the chip holds is always shown"
-    home.chip.flush_learned()
+    quick.chip.flush_learned()
     at(5)
     addresses.seek(board)
     assert Sighting.objects.count() == 5

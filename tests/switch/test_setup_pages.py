@@ -157,7 +157,7 @@ def test_a_pair_that_cannot_be_is_refused_in_one_sentence(nina, home, board, pai
 def test_copies_are_asked_for_by_slot_and_ended_again(nina, home, board):
     fields = {"to": "5", "entering-3": "on", "leaving-uplink": "on"}
     said = send(nina, "mirror", "isolation", **fields)
-    assert "Copies of what enters at slot 3 and leaves at the uplink go to slot 5." in said
+    assert "Slot 5 gets copies of what enters at slot 3, and of what leaves at the uplink" in said
     mirror = drafts.get(board).setup.mirror
     assert mirror == Mirror(USUAL.port(5), frozenset({SLOT3}), frozenset({UPLINK}))
     page = ask(nina, "isolation/", "isolation")
