@@ -15,6 +15,7 @@ from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
+from accounts.recent import require_recent
 from operations import reading, refusals, roles
 from operations.http import ActorRequest, begin_act
 from operations.models import Operation
@@ -294,6 +295,8 @@ def board_settings(request: ActorRequest, board: str) -> HttpResponse:
 def reset_switch(request: ActorRequest, board: str) -> HttpResponse:
     """Reset the switch chip: asked for with everything that guards it, then queued."""
     row = overview.find_board(board)
+    if may(request.actor, "switch.reset", f"{board}/switch"):
+        require_recent(request)
     if request.method == "GET":
         return ask(request, questions.reset_switch(row))
     actor = begin_act(request, "switch.reset", f"{board}/switch")
@@ -307,6 +310,8 @@ def reset_switch(request: ActorRequest, board: str) -> HttpResponse:
 def restart_controller(request: ActorRequest, board: str) -> HttpResponse:
     """Restart slot 1 by its own operating system: asked for with everything that guards it, then done."""
     row = overview.find_board(board)
+    if may(request.actor, "controller.restart", f"{board}/slot:1"):
+        require_recent(request)
     if request.method == "GET":
         return ask(request, questions.restart_controller(row))
     actor = begin_act(request, "controller.restart", f"{board}/slot:1")

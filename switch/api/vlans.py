@@ -11,6 +11,7 @@ from django.http import HttpResponse
 from ninja import Field, Header, Router, Schema, Status
 from pydantic import ConfigDict
 
+from accounts.recent import require_recent
 from hardware.switch_setup import FlowControl
 from hardware.vlan import Accepts
 from operations import refusals, roles
@@ -284,6 +285,8 @@ def commit_vlans(
 ) -> Any:
     """Carry out what was planned. It undoes itself after `revert_after_seconds` unless you confirm it."""
     row, actor = acting(request, board, changes.KIND)
+    if body.overrides and roles.may(actor, "switch.override", f"{board}/switch"):
+        require_recent(request)
     change = changes.commit(
         row,
         body.fingerprint,

@@ -6,6 +6,7 @@ from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
+from accounts.recent import require_recent
 from operations import roles
 from operations.http import ActorRequest, begin_act
 from operations.roles import may
@@ -49,12 +50,15 @@ def commit(request: ActorRequest, board: str) -> HttpResponse:
     row = overview.find_board(board)
     actor = begin_act(request, "switch.commit", resource(row))
     said = valid(CommitForm(request.POST))
+    overrides = tuple(request.POST.getlist("override"))
+    if overrides and may(actor, "switch.override", resource(row)):
+        require_recent(request)
     changes.commit(
         row,
         said["fingerprint"],
         actor,
         revert_after_seconds=said["revert_after_seconds"] or changes.USUAL_SECONDS,
-        overrides=tuple(request.POST.getlist("override")),
+        overrides=overrides,
         reason=said["reason"],
         key=said["key"],
     )

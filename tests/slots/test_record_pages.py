@@ -106,6 +106,20 @@ def test_a_reset_of_the_switch_chip_needs_the_administrator_the_boards_name_and_
     assert "Busy: Reset the switch chip" in text_of(page(administrator_client, f"{BOARD}settings/"))
 
 
+@pytest.mark.parametrize(("path", "into"), [("switch/reset", "switch-reset"), ("controller/restart", "slot")])
+def test_an_administrator_who_signed_in_long_ago_confirms_before_what_is_grave(administrator_client, path, into):
+    session = administrator_client.session
+    session["confirmed_at"] -= 601
+    session.save()
+    confirmation = "/account/confirm/?next=%2Fboards%2Fdemo%2Fsettings%2F"
+    here = {"HX-Current-URL": f"http://testserver{BOARD}settings/"}
+    asked = administrator_client.get(f"{BOARD}{path}", headers={"HX-Request": "true", **here})
+    assert (asked.status_code, asked.headers["HX-Redirect"]) == (204, confirmation.replace("demo", SLUG))
+    sent = htmx(administrator_client, f"{BOARD}{path}", into, typed=SLUG, reason="no links")
+    assert sent.headers["HX-Redirect"].startswith("/account/confirm/")
+    assert not Operation.objects.exists()
+
+
 def test_the_controller_is_restarted_only_by_the_command_that_the_board_file_names(administrator_client, data_dir):
     path, fields = f"{BOARD}controller/restart", {"typed": SLUG, "reason": "update"}
     refused = htmx(administrator_client, path, "slot", **fields)
