@@ -1,14 +1,17 @@
 """Plans: where they end, what a frame can do on the way, what is unsafe, and what people are told."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hardware.jl6108.mirror import OutputMirror
 from hardware.jl6108.recipes import ChipVlans
 from hardware.jl6108.vlans import CLOSED, OPEN, VlanEntry
 from hardware.switch_errors import VlanTableRefused
+from hardware.switch_setup import SwitchSetup
 from hardware.vlan import CPU_PORT, FRONT_PORTS, Accepts, PortRule, Recipe, Vlan, VlanTable
 from operations.refusals import UnsafePlan
 from switch.documents import USUAL
@@ -26,6 +29,7 @@ from tests.switch.tables import (
     flat,
     pairs,
     same,
+    setup_pairs,
     states,
     tables,
     ways,
@@ -46,7 +50,7 @@ TRUNK = VlanTable(
 )
 
 
-def planned(before: VlanTable, after: VlanTable, recipe: Recipe = Recipe.BASELINE) -> Plan:
+def planned(before: SwitchSetup | VlanTable, after: SwitchSetup | VlanTable, recipe: Recipe = Recipe.BASELINE) -> Plan:
     return plan(chip_of(before, recipe), after, USUAL, recipe=recipe)
 
 
@@ -80,8 +84,8 @@ def check_every_state(before: ChipVlans, after: ChipVlans) -> None:
 @BOTH
 @QUICK
 @given(data=st.data())
-def test_no_state_of_an_apply_opens_a_way_that_neither_table_allows(recipe: Recipe, data: st.DataObject) -> None:
-    before, after = data.draw(pairs(recipe))
+def test_no_state_of_an_apply_opens_a_way_that_neither_setup_allows(recipe: Recipe, data: st.DataObject) -> None:
+    before, after = data.draw(setup_pairs(recipe))
     check_every_state(chip_of(before, recipe), chip_of(after, recipe))
 
 
@@ -90,14 +94,14 @@ def test_no_state_of_an_apply_opens_a_way_that_neither_table_allows(recipe: Reci
 @LONG
 @given(data=st.data())
 def test_no_state_of_many_applies_opens_a_way(recipe: Recipe, data: st.DataObject) -> None:
-    before, after = data.draw(pairs(recipe))
+    before, after = data.draw(setup_pairs(recipe))
     check_every_state(chip_of(before, recipe), chip_of(after, recipe))
 
 
 @QUICK
-@given(pair=pairs(), data=st.data())
+@given(pair=setup_pairs(), data=st.data())
 def test_an_apply_that_breaks_off_anywhere_finds_its_way_back_and_on(
-    pair: tuple[VlanTable, VlanTable], data: st.DataObject
+    pair: tuple[SwitchSetup, SwitchSetup], data: st.DataObject
 ) -> None:
     before, after = map(chip_of, pair)
     broken = data.draw(st.sampled_from(list(states(before, steps(before, after)))))
@@ -117,16 +121,18 @@ def test_a_plan_between_recipes_opens_nothing_either(pair: tuple[VlanTable, Vlan
 
 
 @QUICK
-@given(pair=pairs())
-def test_a_plan_that_keeps_management_never_cuts_it(pair: tuple[VlanTable, VlanTable]) -> None:
+@given(pair=setup_pairs())
+def test_a_plan_that_keeps_management_never_cuts_it(pair: tuple[SwitchSetup, SwitchSetup]) -> None:
     before, after = pair
     made = planned(before, after)
     if codes(made) - {"empty-vlan"}:
         return
-    running = chip_of(before)
-    for way in management_ways(running, before.management_vid):
-        for state in states(running, made.steps):
-            assert way in management_ways(state, before.management_vid)
+    running, vid = chip_of(before), before.table.management_vid
+    kept = management_ways(running, vid)
+    for state in states(running, made.steps):
+        assert kept <= management_ways(state, vid)
+    for port in (UPLINK, CONTROLLER):
+        assert before.ports[port].enabled <= after.ports[port].enabled
 
 
 def management_ways(chip: ChipVlans, vid: int) -> set[object]:
@@ -152,11 +158,12 @@ def test_adding_first_would_have_opened_a_way() -> None:
 
 def test_a_chip_fresh_from_reset_is_closed_before_anything_else_and_vid_0_last() -> None:
     made = plan(RESET, HOME, USUAL)
-    first, *ports, last = made.steps
+    canary, first, *ports, last = made.steps
+    assert isinstance(canary, WriteEntries)
     assert isinstance(first, WriteEntries)
     assert not first.opens
-    assert set(first.entries) == set(range(4096))
-    assert [entry["members"] for entry in first.entries.values()] == [0] * 4096
+    assert set(canary.entries) | set(first.entries) == set(range(4096))
+    assert {entry["members"] for entry in first.entries.values()} == {0}
     assert [step.port for step in ports if isinstance(step, WritePort)] == [*FRONT_PORTS, CPU_PORT]
     assert isinstance(last, WriteEntries)
     assert set(last.entries) == {1, 10}
@@ -169,8 +176,10 @@ def test_what_is_not_to_change_is_not_written() -> None:
     made = planned(TRUNK, renamed)
     assert made.is_empty
     made = planned(HOME, VlanTable((HOME.vlans[0], Vlan(10, "red", {4: U})), 1))
-    assert [type(step) for step in made.steps] == [WriteEntries, WritePort]
-    assert made.steps[1].port == 5
+    first, second = made.steps
+    assert isinstance(first, WriteEntries)
+    assert isinstance(second, WritePort)
+    assert second.port == 5
 
 
 def test_a_stable_port_keeps_its_vlan_while_another_one_joins() -> None:
@@ -251,15 +260,24 @@ def test_a_plan_is_told_by_slots() -> None:
 
 
 @QUICK
-@given(pair=pairs())
-def test_a_fingerprint_stands_for_what_runs_what_is_wanted_and_the_scan(pair: tuple[VlanTable, VlanTable]) -> None:
+@given(pair=setup_pairs())
+def test_a_fingerprint_stands_for_what_runs_what_is_wanted_and_the_scan(
+    pair: tuple[SwitchSetup, SwitchSetup],
+) -> None:
     before, after = pair
     made = planned(before, after)
     assert planned(before, after).fingerprint == made.fingerprint
     running = chip_of(before)
     assert plan(running, after, USUAL, scan=1).fingerprint != made.fingerprint
-    disturbed = ChipVlans({**running.entries, 99: VlanEntry.of({1, 2}, 99)}, running.ports)
-    assert plan(disturbed, after, USUAL).fingerprint != made.fingerprint
+    for disturbed in (
+        replace(running, entries={**running.entries, 99: VlanEntry.of({1, 2}, 99)}),
+        replace(running, isolation={**running.isolation, 9: frozenset({3})}),
+        replace(running, output_mirrors={**running.output_mirrors, 9: OutputMirror(1 | 5 << 1)}),
+        replace(
+            running, links={**running.links, 4: replace(running.links[4], unattended=not running.links[4].unattended)}
+        ),
+    ):
+        assert plan(disturbed, after, USUAL).fingerprint != made.fingerprint
     if before != after:
         assert planned(before, before).fingerprint != made.fingerprint
 
@@ -267,7 +285,7 @@ def test_a_fingerprint_stands_for_what_runs_what_is_wanted_and_the_scan(pair: tu
 @QUICK
 @given(table=tables())
 def test_whatever_else_the_chip_held_is_gone_after_a_plan(table: VlanTable) -> None:
-    foreign = ChipVlans({**CLOSED_CHIP.entries, 99: OPEN, 0: OPEN}, CLOSED_CHIP.ports)
+    foreign = replace(CLOSED_CHIP, entries={**CLOSED_CHIP.entries, 99: OPEN, 0: OPEN})
     made = plan(foreign, table, USUAL)
     last = list(states(foreign, made.steps))[-1]
     assert last.entry(99) == last.entry(0) == CLOSED
