@@ -267,6 +267,7 @@ def right_to(operation: Operation) -> str:
     rights = {
         "flash.write": "flash",
         "switch.vlan": "switch.commit",
+        "switch.restore": "switch.commit",
         "switch.scan": "switch.scan",
         "switch.reset": "switch.reset",
         "controller.restart": "controller.restart",
