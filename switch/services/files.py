@@ -1,5 +1,8 @@
 """A board's VLANs as a YAML file, and back."""
 
+import re
+from typing import Any
+
 import yaml
 
 from hardware.switch_setup import SwitchSetup
@@ -15,12 +18,41 @@ LONGEST_FILE = 64 * 1024  # characters; a table of seven slots takes 2,000
 
 
 class _Loader(yaml.SafeLoader):
-    """The safe loader without aliases, by which a short file could stand for a huge one."""
+    """The safe loader without what says something else than it seems to: aliases, by which a short file could stand for
+    a huge one; a key said twice, of which the last one counts; numbers to another base than ten."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.MarkedYAMLError(problem="aliases are not used here", problem_mark=self.get_mark())
         return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        said: set[str] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in said:
+                raise yaml.MarkedYAMLError(problem=f"{key.value[:40]} is said twice", problem_mark=key.start_mark)
+            said |= {key.value} if isinstance(key, yaml.ScalarNode) else set()
+        return super().construct_mapping(node, deep)
+
+
+# What looks like a number otherwise, 010 or 1:30 or 0x0A, stays text, which is no VID.
+_INT = "tag:yaml.org,2002:int"
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != _INT]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_DECIMAL = re.compile(r"[+-]?(?:0|[1-9][0-9]{0,8})\Z")
+
+
+def _number(loader: _Loader, node: yaml.ScalarNode) -> int:
+    text = str(loader.construct_scalar(node))
+    if not _DECIMAL.match(text):
+        raise yaml.MarkedYAMLError(problem="a number has one to nine digits", problem_mark=node.start_mark)
+    return int(text)
+
+
+_Loader.add_implicit_resolver(_INT, _DECIMAL, list("+-0123456789"))
+_Loader.add_constructor(_INT, _number)
 
 
 def export_yaml(board: Board) -> str:

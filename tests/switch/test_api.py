@@ -7,7 +7,8 @@ from django.test import Client
 
 from hardware.simulator import net
 from hardware.switch_setup import SwitchSetup
-from operations.models import AuditEntry
+from operations.models import AuditEntry, Operation
+from switch import tasks
 from switch.documents import USUAL, to_document
 from switch.models import VlanChange
 from switch.services import changes, rates
@@ -174,6 +175,8 @@ def test_a_viewer_looks_and_does_nothing(vera):
         ("POST", "/commit", {"fingerprint": ""}),
         ("POST", "/scan", None),
         ("POST", "/revisions/1/restore", None),
+        ("POST", "/restore", {}),
+        ("PUT", "/recovery", {"restores_by_itself": True}),
     ):
         assert vera.ask(method, path, body, status=403)["code"] == "not-permitted"
 
@@ -225,8 +228,43 @@ def test_a_table_leaves_as_a_file_and_comes_back(olga):
         ("x" * 70_000, "longer than"),
         ("[" * 20_000, "This is not YAML that can be read"),
         ("2026-99-99", "This is not YAML that can be read"),
+        ("management_vid: 1\nvlans: []\nvlans: [{vid: 1}]", "line 3: vlans is said twice"),
+        (f"management_vid: 1\nvlans: [{{vid: 0x{'f' * 6000}}}]", "vid is to be a whole number, not '0xfff"),
+        (f"management_vid: !!int '0x{'f' * 6000}'\nvlans: []", "a number has one to nine digits"),
+        ("management_vid: 1\nvlans: [{vid: 010}]", "vid is to be a whole number, not '010'"),
+        ("management_vid: 1\nvlans: [{vid: 1:30}]", "vid is to be a whole number, not '1:30'"),
+        ('management_vid: 1\nvlans: [{vid: 1, name: "\\ud800"}]', "The name of VLAN 1"),
+        ("{a: " * 8000, "This is not YAML that can be read"),
     ):
         assert sentence in olga.ask("PUT", "/vlans.yaml", broken, status=400)["message"]
+
+
+def test_what_a_reset_took_is_offered_and_asked_for(home, olga):
+    from switch.services import recovering
+
+    assert olga.ask("GET", "/recovery") == {
+        "restores_by_itself": False,
+        "revision": 1,
+        "is_due": False,
+        "reset_at": None,
+    }
+    assert olga.ask("POST", "/restore", {}, status=409)["code"] == "nothing-to-do"
+    assert olga.ask("PUT", "/recovery", {"restores_by_itself": True}, status=403)["code"] == "not-permitted"
+    alice = Api(person("alice", "administrator"))
+    assert alice.ask("PUT", "/recovery", {"restores_by_itself": True})["restores_by_itself"]
+    assert not alice.ask("PUT", "/recovery", {"restores_by_itself": False})["restores_by_itself"]
+    home.reset()
+    recovering.look()
+    assert olga.ask("GET", "/recovery")["is_due"]
+    tasks.run_scan(str(Operation.objects.get(kind="switch.scan").pk))
+    change = olga.ask("POST", "/restore", {"reason": "power cut"}, status=202, **{"Idempotency-Key": "k"})
+    again = olga.ask("POST", "/restore", {"reason": "power cut"}, status=202, **{"Idempotency-Key": "k"})
+    assert (change["operation"]["kind"], again["number"]) == ("switch.restore", change["number"])
+    assert rig.run(VlanChange.objects.get()).state == State.RESTORED
+    assert olga.ask("GET", "/changes/1")["state"] == "restored"
+    assert not olga.ask("GET", "/recovery")["is_due"]
+    recorded = AuditEntry.objects.filter(action="switch.restores-by-itself").order_by("seq")
+    assert list(recorded.values_list("outcome", flat=True)) == ["refused", "done", "done"]
 
 
 def test_a_board_without_a_switch_says_why(board, data_dir):
