@@ -17,12 +17,14 @@ from hardware.jl6108.chip import Jl6108
 from hardware.jl6108.isolation import only_uplink
 from hardware.jl6108.numbering import ALL_PORTS, core_mask, core_port
 from hardware.jl6108.recipes import NOWHERE_VID, ChipVlans, translate
+from hardware.jl6108.setups import translate_setup
 from hardware.jl6108.transport import I2cBridge, WireMode
 from hardware.jl6108.vlans import CLOSED
 from hardware.simulator import net
 from hardware.simulator.switch import Jl6108Model
 from hardware.simulator.switch_assumptions import ASSUMPTIONS
 from hardware.simulator.testing import InProcessBoard
+from hardware.switch_setup import FlowControl, Mirror, PortSetup, SwitchSetup
 from hardware.vlan import CPU_PORT, FRONT_PORTS, Accepts, PortRule, Recipe, Vlan, VlanTable, refusals
 from switch.services import applying
 from switch.steps import steps
@@ -59,12 +61,7 @@ PLANS = {
             Vlan(30, "", {1: U, 2: U, CONTROLLER: U, UPLINK: U}),
         ),
         1,
-        {
-            1: PortRule(10, Accepts.UNTAGGED),
-            2: PortRule(20, Accepts.UNTAGGED),
-            UPLINK: PortRule(30, Accepts.UNTAGGED),
-            CONTROLLER: PortRule(1, Accepts.UNTAGGED),
-        },
+        {port: PortRule(vid, Accepts.UNTAGGED) for port, vid in ((1, 10), (2, 20), (UPLINK, 30), (CONTROLLER, 1))},
     ),
     "moved": VlanTable((Vlan(1, "", {CONTROLLER: U, UPLINK: U}), Vlan(10, "", {1: U, 3: U, 5: U})), 1),
     "apart": VlanTable((Vlan(1, "", dict.fromkeys(FRONT_PORTS, U)),), 1),  # one VLAN, slots isolated from one another
@@ -326,12 +323,13 @@ class Board:
             self.model.memory.write(registers.VLAN.at(vid), [0, 0])
         bridge = I2cBridge(LinuxI2cBus(self.board.smbus()), 0x5C, PoliteLock(directory / "bus.lock"), WireMode.MSB)
         self.chip = Jl6108(bridge, self.clock)
-        self.closed = ChipVlans({}, self.chip.read_all_port_tables())
+        self.held = applying.read(self.chip, ChipVlans({}, {})).chip
 
-    def apply(self, table: VlanTable) -> ChipVlans:
-        wanted = translate(table, self.closed.ports)
-        applying.apply(self.chip, self.closed, wanted, forgets=True)
-        return wanted
+    def apply(self, wanted: SwitchSetup | VlanTable) -> ChipVlans:
+        setup = wanted if isinstance(wanted, SwitchSetup) else SwitchSetup(wanted)
+        before, self.held = self.held, translate_setup(setup, self.held)
+        applying.apply(self.chip, before, self.held, forgets=True)
+        return self.held
 
     def reset(self) -> None:
         self.model.set_reset_line(0)
@@ -339,24 +337,28 @@ class Board:
         self.clock.wait(10)
 
 
+WHOLE = SwitchSetup(
+    PLANS["trunk"],
+    {1: PortSetup(flow_control=FlowControl.ON), 2: PortSetup(mbps=100), 3: PortSetup(enabled=False)},
+    frozenset({(1, 2), (3, 4)}),
+    Mirror(6, frozenset({1}), frozenset({2})),
+)
+
+
 @pytest.mark.parametrize(("name", "value"), ALTERNATIVES)
 def test_whatever_is_otherwise_a_plan_is_written_and_read_back(tmp_path: Path, name: str, value: str) -> None:
     board = Board(tmp_path, name, value)
-    wanted = board.apply(PLANS["trunk"])
-    assert applying.compare(board.chip, wanted, wanted.entries) == ()
-    board.chip.set_port_enabled(3, False)
-    board.chip.set_port_enabled(3, True)
-    board.chip.clear_counters(3)
+    for setup in (WHOLE, SwitchSetup(PLANS["access"])):
+        assert applying.compare(board.chip, board.apply(setup), {1, 10, 20, 30}) == ()
     board.clock.wait(10)
-    assert board.chip.read_links()[2].up
-    assert board.chip.read_port_settings(3).enabled
+    assert all(link.up for link in board.chip.read_links())
 
 
 @pytest.mark.parametrize("frame", range(1, 11))
 @pytest.mark.parametrize("value", ASSUMPTIONS["left-over-words"].values)
 def test_words_of_a_broken_off_write_never_land_elsewhere(tmp_path: Path, value: str, frame: int) -> None:
     board = Board(tmp_path, "left-over-words", value)
-    wanted = translate(PLANS["access"], board.closed.ports)
+    wanted = translate(PLANS["access"], board.held.ports)
     board.board.board.faults.inject("switch-nack", [str(frame - 1), "1"])
     for vid in (10, 20):
         board.chip.write_vlan(vid, wanted.entry(vid))
