@@ -177,28 +177,16 @@ def create(
     restores: int | None = None,
 ) -> Operation:
     """Claim, operation, change and audit entry, of a revision that is to be restored as well. Raises `Busy`."""
-    last = VlanChange.objects.filter(board=board).aggregate(last=Max("number"))["last"] or 0
-    title, resource, kind = f"VLAN change {last + 1}", running.resource(board), KIND
+    number = (VlanChange.objects.filter(board=board).aggregate(last=Max("number"))["last"] or 0) + 1
+    title, kind = f"VLAN change {number}", KIND
     if restores is not None:
         title, kind = f"Restore VLAN revision {restores}", RESTORE_KIND
+    resource = running.resource(board)
     operation = lifecycle.queue(kind, title, resource, actor, {"steps": list(PHASES)}, reason=reason)
     # Whatever else was named by whoever asked was no reason.
     taken_on = sorted({one.code for one in shown.plan.unsafe} & set(overrides))
-    VlanChange.objects.create(
-        board=board,
-        number=last + 1,
-        operation=operation,
-        generation=operation.claim.pk,
-        document=to_document(shown.setup, shown.wiring),
-        before=shown.before,
-        wanted=chip_json(shown.plan.wanted),
-        fingerprint=shown.plan.fingerprint,
-        words=list(shown.plan.words),
-        isolated=[shown.wiring.place(port) for port in shown.plan.isolated],
-        overrides=taken_on,
-        revert_after_seconds=seconds,
-        restores=restores,
-    )
+    words = list(shown.plan.words)
+    _create_row(board, number, operation, shown, revert_after_seconds=seconds, overrides=taken_on, restores=restores)
     lifecycle.changed(operation)
     running.hint(board)
     audit.record(
@@ -208,9 +196,25 @@ def create(
         outcome="requested",
         reason=reason,
         operation_id=operation.pk,
-        detail={"title": title, "words": list(shown.plan.words), "overrides": taken_on, "revert_after": seconds},
+        detail={"title": title, "words": words, "overrides": taken_on, "revert_after": seconds},
     )
     return operation
+
+
+def _create_row(board: Board, number: int, operation: Operation, shown: Preview, **more: Any) -> None:
+    VlanChange.objects.create(
+        board=board,
+        number=number,
+        operation=operation,
+        generation=operation.claim.pk,
+        document=to_document(shown.setup, shown.wiring),
+        before=shown.before,
+        wanted=chip_json(shown.plan.wanted),
+        fingerprint=shown.plan.fingerprint,
+        words=list(shown.plan.words),
+        isolated=[shown.wiring.place(port) for port in shown.plan.isolated],
+        **more,
+    )
 
 
 def hand_over(operation: Operation) -> None:
