@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import django
+import hypothesis
 import pytest
 from django.conf import settings
 
@@ -25,6 +26,10 @@ os.environ["NANOPORTAL_DATA"] = str(DATA)
 os.environ.setdefault("NANOPORTAL_TIME_SCALE", "20")
 for name in ("NANOPORTAL_BOARDS", "NANOPORTAL_JOURNAL_URL", "NANOPORTAL_SIM_TRACE", "REDIS_URL"):
     os.environ.pop(name, None)
+
+# How long an example takes to make says something of the machine, and nothing of what is tested.
+hypothesis.settings.register_profile("suite", suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")
 
 django.setup()  # now, since the conftest.py of an app may import its models
 
