@@ -41,13 +41,15 @@ def revision_page(request: ActorRequest, board: str, number: int) -> HttpRespons
     """One revision, drawn."""
     row = overview.find_board(board)
     now, wiring, one = running.of(row), running.wiring(row), revisions.find(row, number)
-    table = one.table(wiring)
+    setup = one.setup(wiring)
+    table = setup.table
     columns = grid.columns(wiring, shown.som_names(row))
     drawn = grid.grid(columns, table, None, grid.colours(revisions.created_vids(row), table))
     context = {
         "board": row,
         "revision": shown.revision_line(one, now),
         "grid": drawn,
+        "beside": shown.beside(setup, wiring),
         "drawing": drawing.draw(drawn),
         "may_edit": may(request.actor, "switch.edit", resource(row)),
         "why_not_edit": shown.why_not_edit(now, changes.open_change(row)),

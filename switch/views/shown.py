@@ -13,7 +13,7 @@ from slots.services import overview
 from switch import editing, wording
 from switch.documents import Wiring
 from switch.models import VlanChange, VlanRevision
-from switch.services import changes, drafts, revisions, running
+from switch.services import changes, drafts, recovering, revisions, running
 from switch.services.running import Running
 from switch.views import drawing, grid
 
@@ -81,10 +81,12 @@ def vlans_context(request: ActorRequest, board: Board) -> dict[str, Any]:
     columns = grid.columns(wiring, som_names(board))
     colours = grid.colours(revisions.created_vids(board), table)
     shown = grid.grid(columns, table, now.table if drafting else None, colours)
+    setup = draft.setup if draft and drafting else now.setup
     return {
         "board": board,
         "grid": shown,
         "drawing": drawing.draw(shown),
+        "beside": beside(setup, wiring),
         "mode": mode(now, drafting=drafting, applied=change is not None),
         "is_editable": bool(may_edit) and not why_not,
         "may_edit": may_edit,
@@ -98,12 +100,19 @@ def vlans_context(request: ActorRequest, board: Board) -> dict[str, Any]:
         "latest": [revision_line(one, now) for one in revisions.of(board)[:LATEST]],
         "change": change_view(request, change) if change else None,
         "undone": undone(board) if change is None else None,
+        "recovery": recovering.of(board),
+        "may_restore": may(request.actor, "switch.commit", running.resource(board)),
         "draft": draft,
         "busy": busy,
         "progress": progress_of(busy) if busy else None,
         "may_power": may(request.actor, "switch.commit", board.slug),  # who may cancel it
         **(plan_context(now, draft.setup, wiring) if draft and drafting else {}),
     }
+
+
+def beside(setup: SwitchSetup | None, wiring: Wiring) -> list[str]:
+    """What else a setup says than its VLANs: links that are not as usual, isolation, mirror."""
+    return [sentence(line) for line in wording.differences(SwitchSetup(setup.table), setup, wiring)] if setup else []
 
 
 def sentence(words: str) -> str:

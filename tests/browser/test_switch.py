@@ -161,7 +161,6 @@ for place in range(40, 350):
     if 120 < place < 150: continue
     flow = [[int(9e5 * port * (1 + math.sin(place / (9 + port)))), int(4e5 * (1 + math.cos(place / 20))), 0, 0]
             for port in range(1, 9)]
-    flow[2][2:] = [place // 340, 0]
     TrafficSample.objects.update_or_create(board=board, place=place,
         defaults={"at": now - timedelta(seconds=10 * (360 - place)), "seconds": 10, "ports": flow})
 """

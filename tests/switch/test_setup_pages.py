@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 from django.http import HttpResponse
 from django.test import Client
+from django.utils import timezone
 
 from accounts.models import User
 from hardware.switch_setup import FlowControl, Mirror, PortSetup
 from operations.rights import NETWORK_ENGINEER
 from slots.models import Board
-from switch.documents import USUAL
-from switch.models import VlanChange
+from switch.documents import USUAL, to_document
+from switch.models import VlanChange, VlanRevision
 from switch.services import changes, drafts, rates
 from tests.slots.pages import person, text_of
 from tests.switch import rig
@@ -177,6 +178,20 @@ def test_copies_are_asked_for_by_slot_and_ended_again(nina, home, board):
 def test_a_mirror_that_cannot_be_is_refused_in_one_sentence(nina, home, board, fields, words):
     assert words in send(nina, "mirror", "isolation", 400, **fields)
     assert drafts.get(board) is None
+
+
+# Where VLANs are shown
+
+
+def test_the_grid_says_what_else_keeps_slots_apart(nina, vera, home, board):
+    assert "Beside the VLANs" not in text(vera.get(PAGE))
+    send(nina, "isolation/pair", "isolation", pair="2:3:apart")
+    send(nina, "ports/4", "ports", enabled="on", link="10-full", flow_control="auto")
+    said = text(vera.get(PAGE))
+    assert "Slot 4: 10 Mb/s, full duplex, flow control as negotiated. Slot 2 and slot 3 are kept apart." in said
+    document = to_document(drafts.get(board).setup, USUAL)
+    VlanRevision.objects.create(board=board, number=2, document=document, author="bob", confirmed_at=timezone.now())
+    assert "Slot 2 and slot 3 are kept apart." in text(vera.get(f"{PAGE}revisions/2/"))
 
 
 # Who, and when
