@@ -81,10 +81,12 @@ def vlans_context(request: ActorRequest, board: Board) -> dict[str, Any]:
     columns = grid.columns(wiring, som_names(board))
     colours = grid.colours(revisions.created_vids(board), table)
     shown = grid.grid(columns, table, now.table if drafting else None, colours)
+    setup = draft.setup if draft and drafting else now.setup
     return {
         "board": board,
         "grid": shown,
         "drawing": drawing.draw(shown),
+        "beside": beside(setup, wiring),
         "mode": mode(now, drafting=drafting, applied=change is not None),
         "is_editable": bool(may_edit) and not why_not,
         "may_edit": may_edit,
@@ -106,6 +108,11 @@ def vlans_context(request: ActorRequest, board: Board) -> dict[str, Any]:
         "may_power": may(request.actor, "switch.commit", board.slug),  # who may cancel it
         **(plan_context(now, draft.setup, wiring) if draft and drafting else {}),
     }
+
+
+def beside(setup: SwitchSetup | None, wiring: Wiring) -> list[str]:
+    """What else a setup says than its VLANs: links that are not as usual, isolation, mirror."""
+    return [sentence(line) for line in wording.differences(SwitchSetup(setup.table), setup, wiring)] if setup else []
 
 
 def sentence(words: str) -> str:
