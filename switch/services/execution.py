@@ -238,6 +238,11 @@ class Run:
         lifecycle.set_step(self.operation, step, 3, words, seconds)
 
 
-def _same(one: ChipVlans, other: ChipVlans) -> bool:
-    live = ({vid: entry for vid, entry in chip.entries.items() if entry.value} for chip in (one, other))
-    return next(live) == next(live) and dict(one.ports) == dict(other.ports)
+def _same(found: ChipVlans, shown: ChipVlans) -> bool:
+    """Whether the chip holds all that `shown` speaks of."""
+    live = ({vid: entry for vid, entry in chip.entries.items() if entry.value} for chip in (found, shown))
+    spoken_of = {
+        name: {port: getattr(found, name).get(port) for port in getattr(shown, name)}
+        for name in ("ports", "isolation", "output_mirrors", "links")
+    }
+    return next(live) == next(live) and all(held == getattr(shown, name) for name, held in spoken_of.items())

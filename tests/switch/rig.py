@@ -132,9 +132,10 @@ def scan(actor: Actor) -> Operation:
     return Operation.objects.get(pk=operation.pk)
 
 
-def commit(table: VlanTable, actor: Actor, overrides: tuple[str, ...] = (), **more: Any) -> VlanChange:
+def commit(wanted: SwitchSetup | VlanTable, actor: Actor, overrides: tuple[str, ...] = (), **more: Any) -> VlanChange:
     """A change as the doors make it: draft, preview, commit. The worker has not had its message."""
-    drafts.save(row(), table, actor)
+    save = drafts.save_setup if isinstance(wanted, SwitchSetup) else drafts.save
+    save(row(), wanted, actor)  # type: ignore[operator]
     shown = changes.preview(row(), actor)
     return changes.commit(row(), shown.plan.fingerprint, actor, overrides=overrides, **more)
 
@@ -153,7 +154,9 @@ def again(change: VlanChange) -> VlanChange:
     return VlanChange.objects.select_related("operation", "board").get(pk=change.pk)
 
 
-def confirmed(switch: Switch, table: VlanTable, actor: Actor, overrides: tuple[str, ...] = ()) -> VlanChange:
+def confirmed(
+    switch: Switch, table: SwitchSetup | VlanTable, actor: Actor, overrides: tuple[str, ...] = ()
+) -> VlanChange:
     """A change that its author confirms five seconds after it was written."""
     change = commit(table, actor, overrides)
     when_awaiting(switch, change, lambda: changes.confirm(again(change), actor))

@@ -11,14 +11,15 @@ from hardware.i2c import LinuxI2cBus
 from hardware.jl6108 import tables as registers
 from hardware.jl6108.chip import Jl6108
 from hardware.jl6108.numbering import ALL_PORTS
-from hardware.jl6108.recipes import ChipVlans, translate
+from hardware.jl6108.setups import translate_setup
 from hardware.jl6108.transport import I2cBridge, WireMode
 from hardware.simulator import net
 from hardware.simulator.testing import InProcessBoard
+from hardware.switch_setup import SwitchSetup
 from hardware.vlan import CPU_PORT, FRONT_PORTS, Vlan, VlanTable
 from switch.services import applying
 from tests.hardware.jl6108.conftest import PoliteLock
-from tests.switch.tables import CONTROLLER, FOREIGN_VID, UPLINK, VIDS, T, U, pairs
+from tests.switch.tables import CONTROLLER, FOREIGN_VID, UPLINK, VIDS, T, U, setup_pairs
 
 QUICK = settings(max_examples=25, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 LONG = settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
@@ -39,23 +40,25 @@ class Forwarding:
             self.model.memory.write(registers.VLAN.at(vid), [0, 0])
         bridge = I2cBridge(LinuxI2cBus(board.smbus()), 0x5C, PoliteLock(directory / "bus.lock"), WireMode.MSB)
         self.chip = Jl6108(bridge, self.clock)
-        self.held = ChipVlans({}, self.chip.read_all_port_tables())
+        self.bridge = bridge
+        self.held = applying.whole(self.chip, {}, self.chip.read_all_port_tables())
 
-    def apply(self, table: VlanTable, after_each: Callable[[], None] = lambda: None) -> None:
-        """Take it to a table, calling `after_each` write."""
-        wanted = translate(table, self.held.ports, self.held.entries)
-        write = self.chip.write_words
+    def apply(self, table: SwitchSetup | VlanTable, after_each: Callable[[], None] = lambda: None) -> None:
+        """Take it to a table or setup, calling `after_each` write, and wait for its links."""
+        wanted = translate_setup(table if isinstance(table, SwitchSetup) else SwitchSetup(table), self.held)
+        write = self.bridge._write_once
 
-        def watched(address, words):  # type: ignore[no-untyped-def]
-            write(address, words)
+        def watched(address, words, order):  # type: ignore[no-untyped-def]
+            write(address, words, order)
             after_each()
 
-        self.chip.write_words = watched  # type: ignore[method-assign]
+        self.bridge._write_once = watched  # type: ignore[method-assign]
         try:
             applying.apply(self.chip, self.held, wanted)
         finally:
-            del self.chip.write_words
+            del self.bridge._write_once
         self.held = wanted
+        self.clock.wait(5)
 
     def ways(self) -> Ways:
         """In here with these tags, out there with those."""
@@ -67,7 +70,7 @@ class Forwarding:
         }
 
 
-def check(directory, pair: tuple[VlanTable, VlanTable]) -> None:  # type: ignore[no-untyped-def]
+def check(directory, pair: tuple[SwitchSetup | VlanTable, SwitchSetup | VlanTable]) -> None:  # type: ignore[no-untyped-def]
     before, after = pair
     switch = Forwarding(directory)
     switch.apply(before)
@@ -79,14 +82,14 @@ def check(directory, pair: tuple[VlanTable, VlanTable]) -> None:  # type: ignore
 
 
 @QUICK
-@given(pair=pairs())
-def test_no_write_of_an_apply_lets_a_frame_through_that_neither_table_does(tmp_path, pair):
+@given(pair=setup_pairs())
+def test_no_write_of_an_apply_lets_a_frame_through_that_neither_setup_does(tmp_path, pair):
     check(tmp_path, pair)
 
 
 @pytest.mark.soak
 @LONG
-@given(pair=pairs())
+@given(pair=setup_pairs())
 def test_no_write_of_many_applies_lets_a_frame_through(tmp_path, pair):
     check(tmp_path, pair)
 

@@ -1,4 +1,4 @@
-"""Plans of what is beside the VLANs: links, isolation and mirror. What is unsafe, in which order, and in which words."""
+"""Plans of what is beside the VLANs, links, isolation and mirror: what is unsafe, the order, and the words."""
 
 from dataclasses import replace
 
