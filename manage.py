@@ -9,7 +9,10 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "nanoportal.settings")
     from django.core.management import execute_from_command_line
 
-    execute_from_command_line(sys.argv)
+    from nanoportal.commands import on_record
+
+    with on_record(sys.argv):
+        execute_from_command_line(sys.argv)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,10 @@ from operations.models import OPEN_STATES, AuditEntry, Operation
 from operations.rights import board_of, slot_of
 
 ACTS = {
+    "token.create": "API token made",
+    "token.revoke": "API token revoked",
+    "token.use": "Use of an API token",
+    "machine.add": "Machine added",
     "power.reset": "Power command",
     "switch.reset": "Reset of the switch chip",
     "switch.draft": "Draft of the VLANs changed",
@@ -95,6 +99,9 @@ ACTS = {
     "person.switch-off": "Person switched off",
     "person.switch-on": "Person switched on",
     "setup": "Set-up",
+    "setup.link": "Set-up link made",
+    "portal.prepare": "Portal prepared for a start",
+    "command.run": "Command run on the controller",
     "sign-in": "Sign-in",
     "sign-in.let-in": "Sign-in let in again",
     "sign-out": "Sign-out",

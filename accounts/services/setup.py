@@ -49,7 +49,8 @@ def administrator_exists() -> bool:
 def make_setup_token(data_dir: Path, monotonic: Monotonic = time.monotonic) -> str | None:
     """A new set-up token, valid for 60 minutes in place of any earlier one; None once an administrator exists.
 
-    Writes `DATA/setup.token` (mode 0600). Raises OSError if that cannot be written.
+    Writes `DATA/setup.token` (mode 0600), and into the audit log that it was made. Raises OSError if the file cannot be
+    written.
     """
     path = token_file(data_dir)
     if administrator_exists():
@@ -62,6 +63,8 @@ def make_setup_token(data_dir: Path, monotonic: Monotonic = time.monotonic) -> s
     with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as stream:
         json.dump(kept, stream)
     fresh.replace(path)
+    with transaction.atomic():
+        audit.record("setup.link", actor=audit.os_actor(), target="portal")
     return token
 
 

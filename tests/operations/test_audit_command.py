@@ -46,9 +46,11 @@ def test_the_triggers_are_there_in_a_database_made_as_make_run_makes_it(tmp_path
     database = prepared(tmp_path / "fresh")
     names = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'")}
     assert names >= {"audit_no_update", "audit_no_delete", "audit_no_replace"}
-    assert database.execute("SELECT seq FROM operations_audithead").fetchall() == [(0,)]
+    said = database.execute("SELECT action, source FROM operations_auditentry ORDER BY seq").fetchall()
+    assert said == [("portal.prepare", "cli"), ("setup.link", "cli")]
+    assert database.execute("SELECT seq FROM operations_audithead").fetchall() == [(2,)]
     columns = "seq, at, actor, source, address, action, target, outcome, code, reason, text, mac"
-    row = "1, '2026-01-01', 'a', 'web', '', 'x', 'b1', 'done', '', '', '{}', 'm'"
+    row = "3, '2026-01-01', 'a', 'web', '', 'x', 'b1', 'done', '', '', '{}', 'm'"
     database.execute(f"INSERT INTO operations_auditentry ({columns}) VALUES ({row})")
     for forbidden in (
         "UPDATE operations_auditentry SET actor = 'mallory'",

@@ -1,0 +1,151 @@
+"""A walk over every management command there is: whatever changes something leaves an entry with the OS user."""
+
+import io
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.core.management import call_command, get_commands, load_command_class
+from django.utils import timezone
+
+from accounts.models import User
+from nanoportal.commands import DAEMONS, OWN_ENTRY, READS, on_record
+from operations import audit
+from operations.models import AuditEntry
+from tests.architecture.source import APPS
+from tests.operations.rig import say
+
+PROJECT = Path(__file__).resolve().parents[2]
+PASSWORD = "seven-slots-and-a-switch"
+COMMANDS = get_commands()
+OURS = {name for name, app in COMMANDS.items() if app in APPS}
+
+
+@pytest.fixture(autouse=True)
+def data_dir(settings, tmp_path) -> Path:
+    settings.DATA_DIR = tmp_path
+    return tmp_path
+
+
+def a_new_person(folder: Path, monkeypatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{PASSWORD}\n"))
+    call_command("user", "viewer", "carl", "--password-stdin", stdout=io.StringIO())
+
+
+def another_role(folder: Path, monkeypatch) -> None:
+    User.objects.create_user("carl", role="viewer")
+    call_command("user", "operator", "carl", stdout=io.StringIO())
+
+
+def another_password(folder: Path, monkeypatch) -> None:
+    User.objects.create_user("carl", role="viewer")
+    monkeypatch.setattr("getpass.getpass", lambda *asked, **more: PASSWORD)
+    call_command("changepassword", "carl", stdout=io.StringIO())
+
+
+def an_administrator(folder: Path, monkeypatch) -> None:
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+    call_command("createsuperuser", "--noinput", "--username", "anna", "--email", "", stdout=io.StringIO())
+
+
+def somebody_let_in(folder: Path, monkeypatch) -> None:
+    User.objects.create_user("carl", role="viewer")
+    call_command("let_in", "carl", stdout=io.StringIO())
+
+
+def a_setup_link(folder: Path, monkeypatch) -> None:
+    call_command("setup_link", stdout=io.StringIO())
+
+
+def a_prepared_portal(folder: Path, monkeypatch) -> None:
+    User.objects.create_user("anna", role="administrator")
+    call_command("prepare", stdout=io.StringIO())
+
+
+def retention(folder: Path, monkeypatch) -> None:
+    real = timezone.now
+    monkeypatch.setattr(timezone, "now", lambda: real() - timedelta(days=99))
+    say()
+    monkeypatch.setattr(timezone, "now", real)
+    call_command("audit", "retain", "--keep-days", "9", "--to", str(folder), stdout=io.StringIO())
+
+
+CHANGES = {
+    "user": [a_new_person, another_role],
+    "changepassword": [another_password],
+    "createsuperuser": [an_administrator],
+    "let_in": [somebody_let_in],
+    "setup_link": [a_setup_link],
+    "prepare": [a_prepared_portal],
+    "audit": [retention],
+    "check_images": [],  # each upload's entry is in the name of who brought it: tests/images/test_checking.py
+}
+
+
+def test_every_command_of_ours_says_how_it_is_on_record():
+    assert OURS <= OWN_ENTRY | DAEMONS | READS, "it changes something? then it records it, and has a row here"
+    assert set(CHANGES) == OWN_ENTRY
+
+
+@pytest.mark.parametrize("change", [change for changes in CHANGES.values() for change in changes])
+def test_a_command_of_ours_that_changes_something_leaves_an_entry_with_the_os_user(
+    transactional_db, tmp_path, monkeypatch, change
+):
+    change(tmp_path, monkeypatch)
+    entry = AuditEntry.objects.first()
+    assert entry is not None
+    assert (entry.actor, entry.source, entry.outcome) == (audit.os_actor().name, "cli", "done")
+
+
+@pytest.mark.parametrize("name", sorted(set(COMMANDS) - OURS - READS))
+def test_every_other_command_that_may_change_something_is_on_record_before_it_runs(db, name):
+    with on_record(["manage.py", name, "--option=secret", "value", "-c", "print('secret')"]):
+        entry = AuditEntry.objects.get()
+    assert (entry.actor, entry.action, entry.outcome) == (audit.os_actor().name, "command.run", "requested")
+    assert json.loads(entry.text)["detail"]["title"] == f"manage.py {name} --option -c"
+    assert AuditEntry.objects.count() == 1
+
+
+@pytest.mark.parametrize("words", [["check"], ["shell", "--help"], ["--version"], []])
+def test_what_changes_nothing_leaves_no_entry(db, words):
+    with on_record(["manage.py", *words]):
+        pass
+    assert not AuditEntry.objects.exists()
+
+
+def test_what_is_said_to_read_is_there_and_writes_no_model(db):
+    known = set(COMMANDS) | {"help", "version"}
+    assert known >= (READS - {"help", "version"}), READS - known
+    assert all(load_command_class(COMMANDS[name], name) for name in READS & set(COMMANDS))
+
+
+def manage(data: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "NANOPORTAL_DATA")}
+    return subprocess.run(
+        [sys.executable, "manage.py", *words],
+        cwd=PROJECT,
+        env={**environment, "NANOPORTAL_DATA": str(data)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_line_itself_writes_the_entry_also_where_the_log_is_only_made_by_it(tmp_path):
+    data = tmp_path / "fresh"
+    assert manage(data, "migrate", "-v0").returncode == 0
+    assert manage(data, "clearsessions").returncode == 0
+    rows = sqlite3.connect(data / "portal.sqlite3").execute(
+        "SELECT outcome, text FROM operations_auditentry ORDER BY seq"
+    )
+    assert [(outcome, json.loads(text)["detail"]["title"]) for outcome, text in rows] == [
+        ("done", "manage.py migrate -v0"),
+        ("requested", "manage.py clearsessions"),
+    ]
+    done = manage(data, "audit", "verify")
+    assert "The audit log is whole: 2 entries" in done.stdout, done.stderr
