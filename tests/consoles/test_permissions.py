@@ -1,11 +1,13 @@
 """Who may look at a console and who may type, also while the socket lives; and what of it is on record."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
+from django.utils import timezone
 
 from accounts.actors import actor_for
-from accounts.models import Session
+from accounts.models import RightGrant, Session
 from operations.models import AuditEntry
 from operations.restrictions import restrict
 from operations.roles import Actor
@@ -175,3 +177,48 @@ async def test_nobody_fills_the_record_by_holding_a_button(line: Line, visit: Vi
         await page.say("take")
     await page.until_said("refused", what="take", code="too-fast")
     assert len([act for act in await in_thread(acts)(line.keys.board) if act[1] == "console.taken"]) <= 11
+
+
+async def grant(visit: Visit, name: str, board: str, until: timedelta | None = None) -> RightGrant:
+    """A right on slot 3 for somebody who is nothing else."""
+
+    def give() -> RightGrant:
+        visit.known(name, "")
+        person = visit.people[name]
+        now = timezone.now()
+        end = now + until if until else None
+        scope = f"{board}/slot:3"
+        return RightGrant.objects.create(
+            user=person, role="operator", scope=scope, until=end, given_by="alice", given_at=now
+        )
+
+    return await in_thread(give)()
+
+
+async def test_a_right_on_a_slot_opens_its_console_and_no_other_one(line: Line, visit: Visit):
+    assert await in_thread(make_slot)(line.keys.board, 4) is None
+    await grant(visit, "carol", line.keys.board)
+    page = await visit("carol", "")
+    await page.say("take")
+    await page.until_said("lease", yours=True)
+    other = await visit("carol", "", slot=4)
+    refused = await other.until_said("refused", what="attach")
+    assert refused["code"] == "unknown-slot"
+    assert await closed(other) == 4404
+    refusals = [act for act in await in_thread(acts)(line.keys.board) if act[2] == "refused"]
+    assert refusals == [("carol", "console.attached", "refused")]
+
+
+async def test_a_right_that_runs_out_closes_the_console_though_nobody_changes_anything(line: Line, visit: Visit):
+    await grant(visit, "carol", line.keys.board, timedelta(seconds=6))
+    page = await visit("carol", "")
+    await page.until_said("hello")
+    assert await closed(page, 6 + LOST_SECONDS) == 4403
+
+
+async def test_a_right_that_is_taken_away_closes_the_console(line: Line, visit: Visit):
+    right = await grant(visit, "carol", line.keys.board)
+    page = await visit("carol", "")
+    await page.until_said("hello")
+    await in_thread(right.delete)()
+    assert await closed(page) == 4403

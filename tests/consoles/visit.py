@@ -202,7 +202,8 @@ class Visitors:
         self._cookies: dict[str, str] = {}
         self._pages: list[Browser] = []
 
-    def _cookie(self, name: str, role: str) -> str:
+    def known(self, name: str, role: str) -> str:
+        """The cookie of somebody's session; they are made at the first call."""
         if name not in self._cookies:
             self.people[name] = self._make_person(name, role)
             self._cookies[name] = cookie_of(self.people[name])
@@ -211,7 +212,7 @@ class Visitors:
     async def __call__(
         self, name: str = "olga", role: str = "operator", *, slot: int = 3, resume: str = "", origin: str = ""
     ) -> Browser:
-        cookie = await in_thread(self._cookie)(name, role) if name else ""
+        cookie = await in_thread(self.known)(name, role) if name else ""
         page = Browser(self.board, slot, cookie, resume, origin)
         await page.open()
         self._pages.append(page)
