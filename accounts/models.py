@@ -244,3 +244,30 @@ class Notice(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user}: {self.text}"
+
+
+class ApiToken(models.Model):
+    """A key by which a script acts for a person or a machine, within limits. Only the digest of its secret is kept;
+    `prefix` is public and names it in the audit log. Lists are JSON lists of text: scopes are keys of
+    `operations.rights.SCOPES`, resources are scopes as in a grant, addresses are networks ("10.0.0.0/24")."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="tokens")
+    name = models.CharField(max_length=60)
+    prefix = models.CharField(max_length=8, unique=True)
+    digest = models.CharField(max_length=64)
+    scopes = models.JSONField(default=list)
+    resources = models.JSONField(default=list)
+    addresses = models.JSONField(default=list)  # empty: from anywhere
+    made_by = models.CharField(max_length=150)
+    made_at = models.DateTimeField()
+    expires_at = models.DateTimeField(null=True)
+    used_at = models.DateTimeField(null=True)  # to the minute
+    used_from = models.CharField(max_length=64, blank=True, default="")
+    revoked_at = models.DateTimeField(null=True)
+    revoked_by = models.CharField(max_length=150, blank=True, default="")
+
+    class Meta:
+        ordering = ["-made_at", "-pk"]
+
+    def __str__(self) -> str:
+        return f"{self.prefix} {self.name}"

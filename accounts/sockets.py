@@ -18,6 +18,8 @@ from django.utils import timezone
 from accounts.access import current_version
 from accounts.actors import actor_for
 from accounts.models import Session, User
+from accounts.services import tokens
+from operations.refusals import TokenRefused
 from operations.rights import next_end
 from operations.roles import Actor, may
 
@@ -26,12 +28,22 @@ log = logging.getLogger("nanoportal.sockets")
 
 
 async def actor_for_scope(scope: dict[str, Any]) -> Actor | None:
-    """The signed-in person of a socket's handshake with what they may do, or None. One query."""
+    """The signed-in person of a socket's handshake, or the token's owner, with what they may do; or None. One query,
+    three for a token. Raises TokenRefused."""
+    address = (scope.get("client") or ("", 0))[0]
+    if text := _bearer(scope):
+        return await database_sync_to_async(tokens.enter)(text, address)
     user = scope.get("user")
     if user is None or not user.is_authenticated or not user.is_active:
         return None
-    client = scope.get("client") or ("", 0)
-    return await database_sync_to_async(actor_for)(user, credential="session", address=client[0])
+    return await database_sync_to_async(actor_for)(user, credential="session", address=address)
+
+
+def _bearer(scope: dict[str, Any]) -> str:
+    """The token that the handshake carries; "" without one."""
+    said = next((value.decode("latin1") for name, value in scope["headers"] if name == b"authorization"), "")
+    kind, _, text = said.partition(" ")
+    return text.strip() if kind.lower() == "bearer" else ""
 
 
 def nobody_of(scope: dict[str, Any]) -> Actor:
@@ -121,7 +133,7 @@ def watch_rights(
     Both must return soon: others are told after them. Returns a function that ends the watch. Needs a running event
     loop.
     """
-    now = _signed_in(scope)
+    now = _by_token(scope) if _bearer(scope) else _signed_in(scope)
     return _watch.add(_Watched(now, tuple(actions), resource, held, changed, renewed))
 
 
@@ -143,6 +155,19 @@ def watch_access(
 
     held = frozenset({action})
     return watch_rights(scope, changed, actions=[action], resource=resource, held=held, renewed=renewed)
+
+
+def _by_token(scope: dict[str, Any]) -> Callable[[], Actor | None]:
+    """Asks what a token allows now; None once it may not be used any more. Blocks."""
+    text, address = _bearer(scope), (scope.get("client") or ("", 0))[0]
+
+    def now() -> Actor | None:
+        try:
+            return tokens.enter(text, address)
+        except TokenRefused:
+            return None
+
+    return now
 
 
 def _signed_in(scope: dict[str, Any]) -> Callable[[], Actor | None]:

@@ -28,6 +28,7 @@ from consoles.tail import JournalTail, tails
 from consoles.window import STALL_SECONDS
 from operations.http import record_refusal
 from operations.refusals import BadRequest, BrokerUnavailable, NotFound, NotPermitted, Refused, Unavailable
+from operations.roles import Actor
 
 # (an application may close with codes from 3000 on; those below are the protocol's own)
 NOT_ALLOWED, NO_SUCH_SLOT, STALLED, FAILED = 4403, 4404, 4408, 4500
@@ -76,13 +77,8 @@ class ConsoleConsumer:
         await self.receive()  # the connect event
         # Accepted in any case: only then a browser learns the code with which it is closed.
         await self.send({"type": "websocket.accept"})
-        actor = await actor_for_scope(self.scope)
         try:
-            if actor is None:
-                refusal = NotPermitted("Sign in to see a console.", code="not-signed-in")
-                # Not by console: whoever is nobody could fill the log by asking for more than there are.
-                await _in_thread(record_refusal, refusal, nobody_of(self.scope), "console.attached", "portal")
-                raise refusal
+            actor = await self._known()
             try:
                 self.seat = await _in_thread(attending.attach, actor, self.keys.board, self.keys.slot, self.socket)
             except Refused as refusal:
@@ -94,6 +90,18 @@ class ConsoleConsumer:
             await self._close(NO_SUCH_SLOT if isinstance(refusal, NotFound) else NOT_ALLOWED, refusal.message)
             return
         await self._attend()
+
+    async def _known(self) -> Actor:
+        """Who asks. Raises Refused, which is then on record, for nobody."""
+        try:
+            actor = await actor_for_scope(self.scope)
+            if actor is None:
+                raise NotPermitted("Sign in to see a console.", code="not-signed-in")
+        except Refused as refusal:
+            # Not by console: whoever is nobody could fill the log by asking for more than there are.
+            await _in_thread(record_refusal, refusal, nobody_of(self.scope), "console.attached", "portal")
+            raise
+        return actor
 
     async def _attend(self) -> None:
         came = time.monotonic()

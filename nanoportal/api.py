@@ -5,8 +5,11 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
-from ninja.security import SessionAuth
+from ninja.security import HttpBearer, SessionAuth
 
+from accounts.actors import address_of
+from accounts.api import router as accounts_router
+from accounts.services import tokens
 from consoles.api import router as consoles_router
 from flashing.api import router as flashing_router
 from images.api import router as images_router
@@ -14,6 +17,8 @@ from operations.api import router as operations_router
 from operations.audit_api import router as audit_router
 from operations.http import note_refusal, problem, status_of
 from operations.refusals import BadRequest, NotPermitted, Refused
+from operations.rights import PORTAL
+from operations.roles import Actor
 from reservations.api import router as reservations_router
 from slots.api import router as slots_router
 from switch.api import router as switch_router
@@ -26,16 +31,32 @@ class SignedIn(SessionAuth):
         return super().__call__(request) if request.user.is_authenticated else None
 
 
+class Token(HttpBearer):
+    """An API token, `Authorization: Bearer np_...`. A bad one is refused, even beside a good session."""
+
+    def authenticate(self, request: HttpRequest, token: str) -> Any:
+        address = address_of(request)
+        # Until it is known whose it is: what is refused here was asked for by nobody.
+        request.act = (Actor(name="", source="api", address=address), "token.use", PORTAL)  # type: ignore[attr-defined]
+        request.actor = tokens.enter(token, address)  # type: ignore[attr-defined]
+        del request.act  # type: ignore[attr-defined]
+        return request.actor  # type: ignore[attr-defined]
+
+
 api = NinjaAPI(
     title="NanoPortal",
     version="1",
-    description="Power and state of NanoCluster boards. Sign in with a session; errors are `{code, message, detail}`.",
+    description=(
+        "Power and state of NanoCluster boards. Send a token as `Authorization: Bearer np_...`, or a session with its "
+        "CSRF token; errors are `{code, message, detail}`."
+    ),
     openapi_url="/openapi.json",
     docs_url="/docs",
-    auth=SignedIn(csrf=True),
+    auth=[Token(), SignedIn(csrf=True)],
     urls_namespace="api",
 )
 api.add_router("", slots_router)
+api.add_router("", accounts_router)
 api.add_router("", reservations_router)
 api.add_router("", consoles_router)
 api.add_router("", operations_router)

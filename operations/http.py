@@ -21,6 +21,7 @@ log = logging.getLogger("nanoportal.refusals")
 
 STATUS: dict[type[Refused], int] = {
     refusals.BadRequest: 400,
+    refusals.TokenRefused: 401,
     refusals.NotPermitted: 403,
     refusals.NotFound: 404,
     refusals.TooManyTries: 429,

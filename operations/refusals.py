@@ -27,6 +27,12 @@ class NotPermitted(Refused):
     code = "not-permitted"
 
 
+class TokenRefused(Refused):
+    """The request carries an API token that is none, has ended or may not be used from there."""
+
+    code = "token-refused"
+
+
 class NotFound(Refused):
     """There is no such board, slot, operation or person."""
 

@@ -8,7 +8,7 @@ from channels.generic.websocket import AsyncJsonWebsocketConsumer
 from accounts.sockets import actor_for_scope, nobody_of, watch_access
 from operations.events import GROUP
 from operations.http import record_refusal
-from operations.refusals import NotPermitted
+from operations.refusals import NotPermitted, TokenRefused
 from operations.roles import Actor, Decision, may
 
 NOT_ALLOWED = 4403
@@ -27,8 +27,13 @@ class EventsConsumer(AsyncJsonWebsocketConsumer):
 
     async def connect(self) -> None:
         self.leave_access = None
-        self.actor = await actor_for_scope(self.scope)
-        allowed = may(self.actor, "view", "portal") if self.actor else Decision(False, "Sign in to see boards.")
+        allowed, self.actor = Decision(False, "Sign in to see boards."), None
+        try:
+            self.actor = await actor_for_scope(self.scope)
+        except TokenRefused as refusal:
+            allowed = Decision(False, refusal.message)
+        if self.actor is not None:
+            allowed = may(self.actor, "view", "portal")
         if self.actor is None or not allowed:
             who = self.actor or nobody_of(self.scope)
             await database_sync_to_async(record_refusal)(NotPermitted(allowed.reason), who, "events.attached", "portal")

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import F
 from django.utils import timezone
 
 from accounts.models import SignInTries, User
@@ -198,11 +199,10 @@ def give_back(allowance: Allowance) -> None:
     with transaction.atomic():
         for key in allowance.keys:
             rows = SignInTries.objects.filter(key=key.text)
-            row = rows.first()
-            if row is None or row.count <= 1 or key.what != "this address":
-                rows.delete()
-            else:
-                rows.update(count=row.count - 1, until=None)
+            if key.what == "this address":
+                rows.filter(count__gt=0).update(count=F("count") - 1, until=None)
+                rows = rows.filter(count=0)
+            rows.delete()
 
 
 def forgive(actor: Actor, person: User) -> None:

@@ -18,6 +18,7 @@ from tests.operations.rig import together
 
 STATUSES = {
     "BadRequest": 400,
+    "TokenRefused": 401,
     "NotPermitted": 403,
     "NotFound": 404,
     "TooManyTries": 429,
