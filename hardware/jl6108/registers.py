@@ -21,6 +21,7 @@ WATCHDOG = Register("TOP_FW_RESERVED12", 0x200068, "section 4.5", fields={"starv
 HANDS_OFF = Register("TOP_FW_RESERVED14", 0x200070, "section 4.4; 1 = the firmware leaves it alone")
 HEARTBEAT = Register("TOP_FW_RESERVED26", 0x2000A0, "section 4.4; counts while the firmware runs")
 SCRATCH = Register("SWC_SWC_SCRATCH_REG", 0x124014, "section 1.1; nobody else uses it")
+CORE_SCRATCH = Register("SWCORE_SCRATCH", 0x10000C, "section 1.1", words=2)
 # HANDS_OFF bits (section 4.4). Bit c below 11 is the link follow-up of core port c.
 ISOLATION_JOB = 1 << 16
 STORM_JOB = 1 << 17

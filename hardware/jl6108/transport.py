@@ -12,7 +12,8 @@ from hardware.contracts import I2cBus
 from hardware.errors import BusError
 from hardware.i2c import retried
 from hardware.jl6108 import catalogue
-from hardware.jl6108.registers import SCRATCH
+from hardware.jl6108.layout import Register
+from hardware.jl6108.registers import CORE_SCRATCH, SCRATCH
 
 # The bridge's registers, section 3.1.
 CMD = 0x0780  # write 1: start; read: bit 0 = busy
@@ -161,15 +162,22 @@ class I2cBridge:
         """Makes sure that the next word written goes where it is meant to.
 
         Words that a broken-off write pushed may still be in the bridge [unknown, section 25 item 2] and would then be
-        written in place of the next ones. So a register that nobody uses has to give back what was written to it.
+        written in place of the next ones. So a register that nobody uses has to give back what was written to it; that
+        either of them does is inferred (section 1.1), and one is enough.
         """
-        (kept,) = self._read(SCRATCH.address, 1, order)
+        if not any(self._gives_back(register, order) for register in (SCRATCH, CORE_SCRATCH)):
+            raise BusError(self.address, WD_H, "the switch's register bridge writes other words than it is sent")
+
+    def _gives_back(self, register: Register, order: WireMode) -> bool:
+        kept = self._read(register.address, register.words, order)
         for marker in MARKERS:
-            self._write(SCRATCH.address, (marker,), order)
-            if self._read(SCRATCH.address, 1, order) == (marker,):
-                return self._write(SCRATCH.address, (kept,), order)
+            sent = (marker,) * register.words
+            self._write(register.address, sent, order)
+            if self._read(register.address, register.words, order) == sent:
+                self._write(register.address, kept, order)
+                return True
             self._is_in_step = False
-        raise BusError(self.address, WD_H, "the switch's register bridge writes other words than it is sent")
+        return False
 
     def _write(self, address: int, words: Words, order: WireMode) -> None:
         self._is_in_step = False

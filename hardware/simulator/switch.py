@@ -153,9 +153,19 @@ class Jl6108Model:
         if self.assumptions["bridge-registers"] == "cleared":
             self._words.update({self.INFOR: 0, self.ADDR_L: 0, self.ADDR_H: 0})
         if information & 1:
-            self.memory.write(address, self._take_pushed(count))
+            self._write(address, self._take_pushed(count))
         else:
-            self._fetched = [self._damaged(word, "switch-corrupts-reads") for word in self.memory.read(address, count)]
+            self._fetched = [self._damaged(word, "switch-corrupts-reads") for word in self._read(address, count)]
+
+    def _read(self, address: int, count: int) -> list[int]:
+        if self.assumptions["burst-address"] == "stays":
+            return self.memory.read(address, 1) * count
+        return self.memory.read(address, count)
+
+    def _write(self, address: int, words: list[int]) -> None:
+        if self.assumptions["burst-address"] == "stays":
+            words = words[-1:]
+        self.memory.write(address, words)
 
     def _take_pushed(self, count: int) -> list[int]:
         """Return the words to write; raises UndeclaredAddress when there are too few, or by assumption too many."""

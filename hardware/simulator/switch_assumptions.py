@@ -20,6 +20,10 @@ class Assumption(NamedTuple):
 ASSUMPTIONS = {
     "port-numbers": Assumption("2", "inferred", ("straight", "reversed"), "do panel numbers follow the UTP order?"),
     "repeated-start": Assumption("3.2", "unknown", ("refused", "works"), "may a read follow a repeated start?"),
+    "burst-address": Assumption(
+        "3.1", "inferred", ("advances", "stays"), "does the address go on by 4 with each word?"
+    ),
+    "scratch": Assumption("1.1", "inferred", ("keeps", "ignores"), "does 0x124014 keep what is written to it?"),
     "read-advance": Assumption("25.1", "unknown", ("low", "pair"), "does reading RD_L alone fetch the next word?"),
     "bridge-registers": Assumption("25.3", "unknown", ("kept", "cleared"), "do INFOR and ADDR outlive an access?"),
     "left-over-words": Assumption(

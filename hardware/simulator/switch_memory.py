@@ -117,6 +117,8 @@ class SwitchMemory:
 
     def _write(self, address: int, place: Place, word: int) -> None:
         before = self.word(address)
+        if place.block.name == "SCRATCH" and self._assumptions["scratch"] == "ignores":
+            return
         if place.block.name == "CLEARED_BY_ONES":
             word = before & ~word
         reserved = (before ^ word) & ~place.defined

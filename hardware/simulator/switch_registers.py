@@ -103,7 +103,7 @@ _IDENTITY = (
     Block(0x202024, source="4.4 CRG_CCS_RST"),
     Block(0x204014, (0, 0), source="3.5 PMX_PIN_MUX_5, _6"),
     Block(0x124000, (1,), source="4.1 SWC_SWC_INIT_STATUS", is_writable=False),
-    Block(0x124014, source="1.1 SWC_SWC_SCRATCH_REG"),
+    Block(0x124014, source="1.1 SWC_SWC_SCRATCH_REG", name="SCRATCH"),
     Block(0x100000, source="1.1 SWCORE_CORE_VERSION", is_writable=False),
     Block(0x100004, (730,), source="14 free cells", is_writable=False),
     Block(0x100008, (0x00050019,), source="11 TICK_CONFIGURATION [vector]"),

@@ -35,7 +35,9 @@ def image(switch: Switch) -> dict[int, list[int]]:
     return {at: words for at, words in switch.model.memory.differences().items() if at not in volatile}
 
 
-@pytest.mark.parametrize("transfers", [17, 30, 70, 110, 10_000])
+@pytest.mark.parametrize(
+    "transfers", [17, 30, 70, 110, 10_000, *(pytest.param(place, marks=pytest.mark.soak) for place in range(1, 300, 3))]
+)
 @pytest.mark.parametrize("setup", [APART, LINKS, COPIES], ids=["apart", "links", "copies"])
 def test_killed_anywhere_every_word_is_as_it_was(
     home: Switch, me: Worker, administrator: Actor, monkeypatch: pytest.MonkeyPatch, setup: SwitchSetup, transfers: int

@@ -177,5 +177,24 @@ def test_a_bridge_that_cannot_be_brought_into_step_is_not_written_to(tmp_path: P
     bench.bus.write(0x5C, bytes.fromhex("078d0000"))
     with pytest.raises(BusError, match="other words than it is sent"):
         bench.chip.bring_into_step()
-    assert set(bench.bus.written) == {registers.SCRATCH.address}
+    assert set(bench.bus.written) == {registers.SCRATCH.address, 0x10000C, 0x100010}
     assert len(set(MARKERS)) == len(MARKERS)
+
+
+def test_a_scratch_register_that_keeps_nothing_is_not_needed(bench: Bench) -> None:
+    """That it keeps what is written is inferred (section 1.1); without it no broken-off write could be made good."""
+    bench.bus.stores = lambda address, word: None if address == registers.SCRATCH.at() else word
+    bench.hold(registers.CORE_SCRATCH, 0, 7 << 32 | 9)
+    nack_once(bench.bus, 5)
+    bench.chip.write_vlan(10, ENTRY)
+    assert bench.value(tables.VLAN, 10) == ENTRY.value
+    bench.chip.bring_into_step()
+    assert bench.value(registers.CORE_SCRATCH) == 7 << 32 | 9
+
+
+def test_a_bridge_that_no_scratch_register_vouches_for_is_not_written_to(bench: Bench) -> None:
+    bench.bus.stores = lambda address, word: None if address in (0x124014, 0x10000C, 0x100010) else word
+    nack_once(bench.bus, 5)
+    with pytest.raises(BusError, match="other words than it is sent"):
+        bench.chip.write_vlan(10, ENTRY)
+    assert bench.value(tables.VLAN, 10) == OPEN.value

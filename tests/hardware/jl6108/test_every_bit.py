@@ -242,7 +242,7 @@ def noisy(bench: Bench, seed: int) -> dict[int, int]:
     return dict(bench.bus.words)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.soak) for seed in range(2, 40))])
 @pytest.mark.parametrize("name", CASES)
 def test_a_change_is_made_bit_by_bit_and_nothing_else_is(bench: Bench, name: str, seed: int) -> None:
     before = noisy(bench, seed)

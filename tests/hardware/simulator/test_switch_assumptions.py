@@ -12,7 +12,7 @@ from tests.hardware.simulator.recipes import CLOSED_VID, INGRESS_FILTER, NONE, P
 
 #: Those that are about the bus, the firmware or the ports, and are tested where these are.
 ELSEWHERE = {"repeated-start", "read-advance", "bridge-registers", "left-over-words", "entry-writes", "reserved-bits"}
-ELSEWHERE |= {"web-firmware", "port-numbers", "mib-clear", "restart-bit", "range-tables"}
+ELSEWHERE |= {"burst-address", "scratch", "web-firmware", "port-numbers", "mib-clear", "restart-bit", "range-tables"}
 
 
 class Case(NamedTuple):

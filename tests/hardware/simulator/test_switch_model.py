@@ -186,3 +186,19 @@ def test_the_dump_has_the_words_that_differ_from_reset(board: InProcessBoard, ma
     assert board.board.dump("switch")["0x10000C"] == ["0x00000001", "0x89ABCDEF"]
     board.board.inject("wrong-chip", [])
     assert board.board.dump("switch")["0x20004C"] == ["0x00006107"]
+
+
+def test_a_burst_may_stay_where_it_began(board: InProcessBoard, master: Master) -> None:
+    master.write(0x1064FC, 1, 2, 3, 4)
+    board.board.switch.assumptions.assume("burst-address", "stays")
+    assert master.read(0x1064FC, 4) == [1, 1, 1, 1]
+    master.write(0x1064FC, 5, 6)
+    board.board.switch.assumptions.assume("burst-address", "advances")
+    assert master.read(0x1064FC, 4) == [6, 2, 3, 4]
+
+
+def test_a_scratch_register_may_keep_nothing(board: InProcessBoard, master: Master) -> None:
+    master.write(SCRATCH, 1)
+    board.board.switch.assumptions.assume("scratch", "ignores")
+    master.write(SCRATCH, 2)
+    assert master.read(SCRATCH, 1) == [1]
