@@ -7,7 +7,9 @@ from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from accounts.services import notices
+from operations import verifying
 from operations.http import ActorRequest
+from operations.models import AuditCheck
 from operations.roles import Actor, may
 from slots.models import Board
 from slots.services import overview, sight
@@ -53,6 +55,16 @@ class Nav:
 def navigation(request: ActorRequest) -> dict[str, Any]:
     """Context processor; a page that draws no frame pays nothing."""
     return {"nav": SimpleLazyObject(lambda: build(request))}
+
+
+def tampered(request: ActorRequest) -> dict[str, Any]:
+    """Context processor: what was last found wrong with the audit log, for whoever may verify it; one query, theirs."""
+    return {"tampered": SimpleLazyObject(lambda: _tampered(request.actor))}
+
+
+def _tampered(actor: Actor) -> AuditCheck | None:
+    check = verifying.last_check() if may(actor, "audit.verify", "portal") else None
+    return check if check is not None and check.broken_at is not None else None
 
 
 def untold(request: ActorRequest) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from django.conf import settings
 
 from flashing.services import queueing, restoring
 from images.services import inspector
-from operations import lifecycle, worker
+from operations import lifecycle, verifying, worker
 from operations.models import Operation, OperationState
 from operations.worker import Periodic
 from reservations.services import turns as reservation_turns
@@ -78,6 +78,7 @@ def _of_hardware(me: worker.Worker) -> list[Periodic]:
         Periodic("inspections", 1, inspector.start_if_needed),
         Periodic("uploads", 60, inspector.tidy_if_needed),
         Periodic("silent", 20, _sweep),
+        Periodic("audit", 5, verifying.Patrol().look),
         Periodic("reservations", 1, reservation_turns.keep),
         Periodic("flashes", 2, restoring.close_what_has_ended),
         Periodic("changes", max(0.25, 2 / scale), switch_restoring.undo_left_over),

@@ -76,6 +76,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "nanoportal.context.navigation",
                 "nanoportal.context.untold",
+                "nanoportal.context.tampered",
             ],
             "builtins": ["nanoportal.presentation"],
             "loaders": [

@@ -7,6 +7,7 @@ an entry of the chain that says up to which number and with which signature (`op
 
 import hmac
 import json
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from operations.models import AuditCheck, AuditEntry, AuditHead
 CHUNK = 2000
 WALK_SECONDS = 1.0
 RETAIN = "audit.retain"
+log = logging.getLogger("nanoportal.audit")
 ROW = ("seq", "at", "operation_id", "text", "mac", *COLUMNS)
 
 
@@ -163,6 +165,34 @@ def verify_lines(lines: Iterator[str], place: Place) -> Place | Verdict:
             return Verdict(place.checked, seq, f"entry {seq} was changed: its signature does not match")
         place = Place(seq, mac, place.began)
     return place
+
+
+# ---- All the time -------------------------------------------------------------------------------------------------
+
+PATROL_ENTRIES = 500  # a look, so that a press beside it is not kept waiting
+REST_SECONDS = 6 * 3600.0
+
+
+class Patrol:
+    """Walks along the chain a few entries at a time and, at its end, begins anew after some hours: whoever tampers is
+    found without anybody asking. For a worker's periodic thread."""
+
+    def __init__(self) -> None:
+        self._place: Place | None = None
+        self._rests_until = 0.0
+
+    def look(self) -> None:
+        """Walk on a little; keep the verdict at the end. Blocks for some milliseconds."""
+        if time.monotonic() < self._rests_until:
+            return
+        found = go_on(self._place or beginning(), PATROL_ENTRIES)
+        if isinstance(found, Place):
+            self._place = found
+            return
+        self._place, self._rests_until = None, time.monotonic() + REST_SECONDS
+        remember(found)
+        if not found.whole:
+            log.error("the audit log is broken at entry %s: %s", found.broken_at, found.problem)
 
 
 # ---- The last verdict ---------------------------------------------------------------------------------------------

@@ -197,3 +197,32 @@ def test_a_cancel_is_told_with_what_it_cancelled(db):
     say("operation.cancel", target="b1/slot:3", detail={"title": "Force off slot 3"})
     act = read(AuditEntry.objects.get())
     assert (act.words, act.place) == ("Cancel: Force off slot 3", "b1, slot 3")
+
+
+def test_a_patrol_finds_a_broken_chain_and_every_page_of_an_administrator_says_so(story, data_dir, monkeypatch, caplog):
+    monkeypatch.setattr(verifying, "PATROL_ENTRIES", 2)
+    client = person("administrator")
+    (data_dir / "audit.head").write_text(f"9 {'0' * 64}\n")
+    patrol = verifying.Patrol()
+    patrol.look()
+    assert "tampered" not in page(client, "/account/")
+    for _ in range(4):
+        patrol.look()
+    shown = text_of(page(client, "/account/"))
+    assert "The audit log is broken at entry" in shown
+    assert "DATA/audit.head remembers entry 9" in shown
+    assert "the audit log is broken" in caplog.text
+    assert "broken" not in text_of(page(person("viewer"), "/account/"))
+
+
+def test_a_patrol_that_found_everything_whole_takes_the_banner_away_and_rests(story):
+    verifying.remember(verifying.Verdict(1, 2, "entry 2 was changed"))
+    client = person("administrator")
+    assert "The audit log is broken" in page(client, "/account/")
+    patrol = verifying.Patrol()
+    patrol.look()
+    patrol.look()
+    assert "The audit log is broken" not in page(client, "/account/")
+    verifying.remember(verifying.Verdict(1, 2, "entry 2 was changed"))
+    patrol.look()
+    assert verifying.last_check().broken_at == 2, "it rests"
