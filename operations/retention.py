@@ -23,7 +23,7 @@ from operations.roles import Actor
 from operations.verifying import RETAIN, Place
 
 #: Entries of one round, which is one file, one transaction and one checkpoint: as many as can be removed while others
-#: wait for the log (ADR 19 has the figures).
+#: wait for the log (ADR 20 has the figures).
 ROUND = 20_000
 TRIGGER, TABLE = {"sqlite": "audit_no_delete", "postgresql": "audit_no_change"}, "operations_auditentry"
 

@@ -1,7 +1,7 @@
 """Filters and words of the audit log are found by indexes, and the last verdict on its chain is kept.
 
 Django would remake the table on SQLite to drop an index, and the triggers would be gone with the old one: so each index
-is dropped by itself. Words are found by FTS5 on SQLite, by a text search index on PostgreSQL (ADR 19 has the figures).
+is dropped by itself. Words are found by FTS5 on SQLite, by a text search index on PostgreSQL (ADR 20 has the figures).
 """
 
 from django.db import migrations, models
