@@ -84,12 +84,16 @@ def cookie_of(person: Any) -> str:
 
 
 class Browser:
-    """One page at one console. It checks every rule of the stream while it reads."""
+    """One page at one console, or a program with a token. It checks every rule of the stream while it reads."""
 
-    def __init__(self, board: str, slot: int = 3, cookie: str = "", resume: str = "", origin: str = "") -> None:
+    def __init__(
+        self, board: str, slot: int = 3, cookie: str = "", resume: str = "", origin: str = "", token: str = ""
+    ) -> None:
         from nanoportal.asgi import application
 
-        headers = [(b"host", b"localhost"), (b"origin", (origin or "http://localhost").encode())]
+        headers = [(b"host", b"localhost")]
+        headers += [(b"authorization", f"Bearer {token}".encode())] if token else []
+        headers += [(b"origin", (origin or "http://localhost").encode())] if origin or not token else []
         path = f"/ws/consoles/{board}/{slot}/{resume}"
         self.socket = WebsocketCommunicator(application, path, headers=[*headers, (b"cookie", cookie.encode())])
         self.data = bytearray()
@@ -210,10 +214,11 @@ class Visitors:
         return self._cookies[name]
 
     async def __call__(
-        self, name: str = "olga", role: str = "operator", *, slot: int = 3, resume: str = "", origin: str = ""
+        self, name: str = "olga", role: str = "operator", *, slot: int = 3, resume: str = "", **how: str
     ) -> Browser:
+        """`how` is `origin` or `token`."""
         cookie = await in_thread(self.known)(name, role) if name else ""
-        page = Browser(self.board, slot, cookie, resume, origin)
+        page = Browser(self.board, slot, cookie, resume, **how)
         await page.open()
         self._pages.append(page)
         return page
