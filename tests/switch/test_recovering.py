@@ -353,3 +353,11 @@ def test_the_portal_restores_what_the_document_of_the_revision_says(by_itself, a
     reset(by_itself)
     assert until_quiet() == ["switch.scan", "switch.restore"]
     assert by_itself.holds(table)
+
+
+def test_the_worker_looks_by_itself(me):
+    from nanoportal import periodic
+
+    jobs = {job.work: job.due for job in periodic._of_hardware(me)}
+    assert jobs[recovering.look] == 0, "at its start, since that may be after a loss of power"
+    assert jobs[periodic._meet_switches] > 0, "but nothing new is read in its first minute"
