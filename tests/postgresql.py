@@ -13,6 +13,8 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 SUITES = [
     "tests/operations",
+    "tests/accounts/test_at_once.py",
+    "tests/accounts/test_passkeys.py",
     "tests/images/test_at_once.py",
     "tests/images/test_tus.py",
     "tests/slots/test_at_once.py",

@@ -59,12 +59,14 @@ class Count:
 
 @dataclass(frozen=True)
 class Key:
-    """What tries are counted for. One that is not `asked` is counted, but keeps nobody waiting now."""
+    """What tries are counted for. One that is not `asked` is counted, but keeps nobody waiting now; tries under one
+    that is `shared` may have been at other accounts."""
 
     text: str
     rule: Rule
     what: str  # "this account", "this address", "this browser"
     is_asked: bool = True
+    is_shared: bool = False
 
 
 @dataclass(frozen=True)
@@ -137,9 +139,9 @@ def keys_for_password(name: str, address: str, device: str = "") -> tuple[Key, .
     network = network_of(address)
     if _is_last_administrator(name):
         pair = Key(_text("pair", f"{network} {name.lower()}"), LAST_ADMINISTRATOR, "this address")
-        return pair, Key(_text("address", network), ADDRESS, "this address", is_asked=False)
+        return pair, Key(_text("address", network), ADDRESS, "this address", is_asked=False, is_shared=True)
     account = Key(_text("account", name.lower()), ACCOUNT, "this account")
-    return account, Key(_text("address", network), ADDRESS, "this address")
+    return account, Key(_text("address", network), ADDRESS, "this address", is_shared=True)
 
 
 def keys_for_code(person: User, address: str, device: str = "") -> tuple[Key, ...]:
@@ -148,12 +150,12 @@ def keys_for_code(person: User, address: str, device: str = "") -> tuple[Key, ..
     if device:
         return (Key(_text("device code", device), ACCOUNT, "this browser"),)
     code = Key(_text("code", str(person.pk)), ACCOUNT, "this account")
-    return code, Key(_text("address", network_of(address)), ADDRESS, "this address")
+    return code, Key(_text("address", network_of(address)), ADDRESS, "this address", is_shared=True)
 
 
 def keys_for_recovery(address: str) -> tuple[Key, ...]:
     """What a recovery code, or anything else that cannot be guessed, counts for."""
-    return (Key(_text("recovery", network_of(address)), ADDRESS, "this address"),)
+    return (Key(_text("recovery", network_of(address)), ADDRESS, "this address", is_shared=True),)
 
 
 def keys_for_confirmation(person: User, address: str) -> tuple[Key, ...]:
@@ -194,12 +196,11 @@ def take(keys: Sequence[Key]) -> Allowance:
 
 
 def give_back(allowance: Allowance) -> None:
-    """The try was right: forget what was counted for the account and the browser, and this one try of the address,
-    whose other tries may have been at other accounts."""
+    """The try was right: forget what was counted for the account or the browser, and of what is shared this one."""
     with transaction.atomic():
         for key in allowance.keys:
             rows = SignInTries.objects.filter(key=key.text)
-            if key.what == "this address":
+            if key.is_shared:
                 rows.filter(count__gt=0).update(count=F("count") - 1, until=None)
                 rows = rows.filter(count=0)
             rows.delete()

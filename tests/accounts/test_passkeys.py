@@ -193,6 +193,7 @@ def test_an_answer_works_once_and_only_in_the_session_that_was_asked(client, key
     post(stranger, "/login/passkey/options/")
     assert post(stranger, "/login/passkey/", answer).status_code == 403
     assert post(client, "/login/passkey/", answer).status_code == 200
+    assert post(client, "/account/confirm/passkey/", answer).json()["code"] == "challenge-over"
     client.post("/logout/")
     assert post(client, "/login/passkey/", answer).json()["code"] == "challenge-over"
 

@@ -14,7 +14,6 @@ from operations.models import AuditEntry
 from operations.refusals import BadRequest, Conflict
 from operations.roles import Actor
 from tests.accounts.conftest import PASSWORD
-from tests.operations.rig import together
 
 pytestmark = pytest.mark.django_db
 NOW = datetime.fromisoformat("2026-11-23T14:02:15+00:00")
@@ -132,16 +131,6 @@ def test_what_is_no_code_is_none(enrolled, text):
     olga, _, _ = enrolled
     assert not second_factor.accept_code(olga, text, NOW)
     assert not second_factor.accept_recovery_code(olga, text)
-
-
-@pytest.mark.django_db(transaction=True)
-def test_of_two_who_send_the_same_code_at_once_one_gets_in(olga):
-    secret = second_factor.begin(olga, "NanoPortal").secret
-    second_factor.confirm(OLGA, olga, code_of(secret, NOW - timedelta(seconds=30)), NOW)
-    code = code_of(secret, NOW)
-    assert together(lambda _: second_factor.accept_code(olga, code, NOW), 6).count(True) == 1
-    recovery = second_factor.new_recovery_codes(OLGA, olga)[0]
-    assert together(lambda _: second_factor.accept_recovery_code(olga, recovery), 6).count(True) == 1
 
 
 def test_a_secret_sealed_with_another_key_accepts_nothing_and_can_be_set_up_anew(enrolled, settings):

@@ -1,0 +1,51 @@
+"""What several do at the same moment when they sign in; also on PostgreSQL."""
+
+from datetime import datetime, timedelta
+
+import pyotp
+import pytest
+
+from accounts.services import second_factor, throttling
+from accounts.services.throttling import ACCOUNT
+from operations.roles import Actor
+from tests.accounts.conftest import make_person
+from tests.operations.rig import together
+
+pytestmark = pytest.mark.django_db(transaction=True)
+NOW = datetime.fromisoformat("2026-11-23T14:02:15+00:00")
+OLGA = Actor("olga", "operator")
+
+
+def code_of(secret: str, at: datetime) -> str:
+    return pyotp.TOTP(secret).at(at)
+
+
+def test_many_tries_at_once_do_not_pass_as_one():
+    make_person("olga")
+    make_person("alice", "administrator")
+    keys = throttling.keys_for_password("olga", "10.0.0.7")
+
+    def take(_: int) -> str:
+        try:
+            throttling.take(keys)
+        except throttling.TooManyTries:
+            return "waits"
+        return "passes"
+
+    assert together(take, 12).count("passes") == ACCOUNT.free + 1
+
+
+def test_of_two_who_send_the_same_code_at_once_one_gets_in(olga):
+    secret = second_factor.begin(olga, "NanoPortal").secret
+    second_factor.confirm(OLGA, olga, code_of(secret, NOW - timedelta(seconds=30)), NOW)
+    code = code_of(secret, NOW)
+    assert together(lambda _: second_factor.accept_code(olga, code, NOW), 6).count(True) == 1
+    recovery = second_factor.new_recovery_codes(OLGA, olga)[0]
+    assert together(lambda _: second_factor.accept_recovery_code(olga, recovery), 6).count(True) == 1
+
+
+def test_what_was_counted_together_is_given_back_together(olga):
+    keys = throttling.keys_for_password("olga", "10.0.0.7")
+    allowances = together(lambda _: throttling.take(keys), 4)
+    together(lambda number: throttling.give_back(allowances[number]), 4)
+    assert not throttling.SignInTries.objects.filter(count__gt=1).exists()
