@@ -1,6 +1,7 @@
 """When an address was seen: what one reading of the chip tells, what two do, and what a port's counters add."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from hardware.simulator import net
 from switch.models import PortReading, Sighting
 from switch.services import addresses, rates
 from switch.services.addresses import AddressView
+from switch.views.addresses import row_of
 from tests.switch.rig import Switch
 
 MAC, OTHER = "02:00:00:00:00:04", "02:00:00:00:00:44"
@@ -183,6 +185,21 @@ def test_a_reading_that_fails_leaves_what_was_known_and_its_age(home, board, at)
     at(5)
     with pytest.raises(BusError):
         addresses.look(board)
-    found = addresses.known(board)
-    assert found.read_at == began
+    at(7)
+    found = addresses.look(board)
+    assert found.read_at == began, "nobody tries again at once, and what is known is shown meanwhile"
     assert of(found).held
+    home.clear_faults()
+    now = at(10)
+    assert addresses.look(board).read_at == now
+
+
+def test_a_page_says_to_the_second_only_what_is_known_so_well(quick, board, at):
+    began = at(0)
+    addresses.look(board)
+    send(quick, 4)
+    now = at(61)
+    loose = row_of(of(addresses.look(board)), {4: "osprey"}, now + timedelta(seconds=5))
+    assert (loose.soms, loose.seen_at, loose.within) == ("osprey", None, now - began + timedelta(seconds=5))
+    close = replace(loose.view, seen_after=now - timedelta(seconds=15))
+    assert (row_of(close, {}, now).seen_at, row_of(close, {}, now).within) == (now, None)
