@@ -86,10 +86,6 @@ class User(AbstractUser):
             models.CheckConstraint(condition=models.Q(kind__in=Kind.values), name="kind_is_known"),
         ]
 
-    @property
-    def is_administrator(self) -> bool:
-        return self.is_active and self.role == Role.ADMINISTRATOR
-
     def save(self, *, update_fields: Iterable[str] | None = None, **how: Any) -> None:
         self.is_staff = self.is_superuser = self.role == Role.ADMINISTRATOR
         if update_fields is not None and "role" in update_fields:

@@ -24,7 +24,7 @@ from operations.rights import Grant
 from operations.roles import Actor, Decision, require
 
 PEOPLE_PER_PAGE = 50
-NO_ROLE = ("", "None: only the rights below")
+NO_ROLE = ("", "None: only the rights of this page")
 
 
 def administrator_asks(request: ActorRequest, pk: int | None = None) -> Actor:
