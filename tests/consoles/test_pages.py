@@ -165,7 +165,7 @@ SETTINGS = {
     "quota_mib": "8",
     "retention_days": "7",
     "read": "viewer",
-    "write": "operator",
+    "write": "console-operator",
 }
 
 
