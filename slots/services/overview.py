@@ -9,8 +9,8 @@ from django.utils import timezone
 from hardware.budget import Budget
 from hardware.sequences import Offer, allowed_resets
 from hardware.som import PowerState, ResetType
-from operations import refusals
-from operations.models import OPEN_STATES, Claim, Operation
+from operations import refusals, reservations
+from operations.models import OPEN_STATES, Claim, Operation, Reservation
 from operations.roles import PORTAL, Actor
 from slots.models import CONTROLLER, FIRST, LAST, Board, EvidenceKind, Slot
 from slots.services import budget, power, sight
@@ -49,6 +49,7 @@ class SlotView:
     peak_watts: float
     watts_words: str
     link: EvidenceLine | None
+    held: Reservation | None = None  # who has reserved it now
 
     @property
     def is_controller(self) -> bool:
@@ -174,7 +175,9 @@ def board_view(board: Board, actor: Actor = PORTAL) -> BoardView:
     by_resource = {row.resource: row for row in reversed(operations)}
     rows = list(slot_rows().filter(board=board))
     shown = [row for row in rows if sight.sees_slot(actor, board.slug, row.number)]
-    views = [slot_view(row, by_resource.get(row.resource(board.slug))) for row in shown]
+    names = {row.pk: row.resource(board.slug) for row in shown}
+    held = reservations.held(names.values())
+    views = [slot_view(row, by_resource.get(names[row.pk]), held.get(names[row.pk])) for row in shown]
     counted = budget.board_budget(board, rows, claimed=set(by_resource))
     return BoardView(
         board=board,
@@ -187,7 +190,7 @@ def board_view(board: Board, actor: Actor = PORTAL) -> BoardView:
     )
 
 
-def slot_view(slot: Slot, operation: Operation | None = None) -> SlotView:
+def slot_view(slot: Slot, operation: Operation | None = None, held: Reservation | None = None) -> SlotView:
     som = getattr(slot, "som", None)
     look, word = look_of(slot)
     evidence = grounds_of(slot)
@@ -204,6 +207,7 @@ def slot_view(slot: Slot, operation: Operation | None = None) -> SlotView:
         peak_watts=som.som_type.peak_watts if som and counts else 0.0,
         watts_words=_watts_words(slot, operation),
         link=next((line for line in evidence if line.kind == EvidenceKind.LINK), None),
+        held=held,
     )
 
 

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.portal import Portal
+from tests.portal import Portal, wait_for
 
 pytestmark = pytest.mark.browser
 SLOT, BOOK = "/boards/demo/slots/3/", "/boards/demo/reservations/"
@@ -62,6 +63,24 @@ def test_a_slot_is_taken_queued_for_and_overridden_and_everybody_sees_it_at_once
     expect(bob.locator("#notices")).to_contain_text("Slot 3 of demo is yours until")
     bob.get_by_role("button", name="Give back").click()
     expect(bob.locator("#reservation")).to_contain_text("Nobody has it now")
+
+
+def test_a_planned_time_comes_by_itself_and_takes_the_keyboard_that_somebody_has(visit: Visit, portal: Portal) -> None:
+    page = visit("/boards/demo/slots/6/console/", "bob")
+    page.locator("#keyboard").click()
+    expect(page.locator("#keyboard")).to_have_text("Release keyboard")
+    olga = portal.session_of("olga")
+    begin = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()
+    wish = {"purpose": "class b", "seconds": 600, "starts_at": begin}
+    made = olga.post("/api/v1/boards/demo/slots/6/reservations", wish).json()
+    assert made["state"] == "planned", made
+    path = f"/api/v1/reservations/{made['id']}"
+
+    wait_for(lambda: olga.get(path).json()["state"] == "active", 20, "the worker to see that the time has come")
+    expect(page.locator("#keyboard")).to_have_attribute("title", re.compile("olga has reserved slot 6 until"))
+    expect(page.locator("#keyboard")).to_have_attribute("aria-disabled", "true")
+    assert olga.http.delete(path, headers={"X-CSRFToken": olga.csrf()}).json()["state"] == "ended"
+    expect(page.locator("#keyboard")).to_have_attribute("aria-disabled", "false")
 
 
 @pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])

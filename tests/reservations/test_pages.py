@@ -94,6 +94,14 @@ def test_breaking_the_glass_asks_for_a_reason(bobs, clock, bob):
     assert "Yours until 13:00:00" in text_of(answer.content.decode())
 
 
+def test_the_board_marks_the_slots_that_somebody_has(bobs, clock, bob):
+    reserve(bob, 2)
+    reserve(bob, 2, at=5, number=4)
+    html = page(bobs, "/boards/b1/")
+    assert html.count('class="held"') == 1
+    assert "Reserved by bob until 14:00:00" in text_of(html)
+
+
 # ---- The board's calendar
 
 
