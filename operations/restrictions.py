@@ -26,12 +26,13 @@ def restrict(resource: str, action: str, least_role: str | None, actor: Actor) -
         raise BadRequest(f"{action} needs the role {usual} everywhere; {least_role} does not have it.")
     with transaction.atomic():
         row = Restriction.objects.filter(resource=resource, action=action).first()
+        before = {"least role": row.least_role if row else None}
         if least_role is not None:
             row = row or Restriction(resource=resource, action=action)
             row.least_role = least_role
             row.save()
         elif row is not None:
             row.delete()
-        audit.record(
-            "console.restricted", actor=actor, target=resource, detail={"action": action, "least_role": least_role}
-        )
+        detail = {"action": action, "least_role": least_role}
+        after = {"least role": least_role}
+        audit.record("console.restricted", actor=actor, target=resource, before=before, after=after, detail=detail)
