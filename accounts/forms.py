@@ -12,6 +12,7 @@ from accounts import places
 from accounts.models import ConsoleRight, Kind, Role, User
 from accounts.passwords import GREATEST_LENGTH
 from accounts.services import rights
+from accounts.services.tokens import Wish
 
 INPUT = {"class": "input"}
 NAME = {**INPUT, "autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}
@@ -179,6 +180,45 @@ class GrantForm(forms.Form):
         assert isinstance(scope, forms.ChoiceField)
         scope.choices = places.choices()
         console.widget.attrs["class"] = "input"
+
+
+SCOPE_WORDS = {
+    "read": "Read: boards, slots, images, VLANs, the audit log",
+    "power": "Power: switch SOMs, say what they do",
+    "console": "Consoles: watch and type",
+    "flash": "Flash: images, profiles, flash jobs",
+    "switch": "Switch: change and commit VLANs",
+    "reserve": "Reserve slots",
+    "metrics": "Metrics alone",
+    "people": "People: rights and groups",
+}
+
+
+class TokenForm(forms.Form):
+    """What a token is for, where, from where and until when."""
+
+    name = forms.CharField(label="Name", max_length=60, widget=forms.TextInput({**INPUT, "autocomplete": "off"}))
+    scopes = forms.MultipleChoiceField(
+        label="For", choices=list(SCOPE_WORDS.items()), widget=forms.CheckboxSelectMultiple
+    )
+    resources = forms.MultipleChoiceField(label="On", widget=forms.SelectMultiple({**INPUT, "size": 5}))
+    addresses = forms.CharField(
+        label="From", required=False, max_length=500, widget=forms.TextInput({**INPUT, "placeholder": "10.0.0.0/24"})
+    )
+    until = forms.DateTimeField(required=False)  # UTC, as above
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        resources = self.fields["resources"]
+        assert isinstance(resources, forms.MultipleChoiceField)
+        resources.choices = places.choices()
+        resources.initial = ["*"]
+
+    def wish(self) -> Wish:
+        """What was asked for, once it is valid."""
+        given = self.cleaned_data
+        addresses = tuple(given["addresses"].replace(",", " ").split())
+        return Wish(given["name"], tuple(given["scopes"]), tuple(given["resources"]), addresses, given["until"])
 
 
 class GroupForm(forms.Form):

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.views import account, grants, joining, notices, others, passkeys, people, signing
+from accounts.views import account, grants, joining, notices, others, passkeys, people, signing, tokens
 
 app_name = "accounts"
 urlpatterns = [
@@ -26,6 +26,10 @@ urlpatterns = [
     path("account/passkeys/<int:pk>/remove/", passkeys.remove, name="passkey-remove"),
     path("account/sessions/end-others/", account.end_other_sessions, name="end-other-sessions"),
     path("account/sessions/<str:session>/end/", account.end_session, name="end-session"),
+    path("account/tokens/", tokens.own, name="tokens"),
+    path("tokens/<slug:prefix>/revoke/", tokens.revoke, name="revoke-token"),
+    path("people/tokens/", tokens.everybodys, name="all-tokens"),
+    path("people/<int:pk>/tokens/", tokens.of_machine, name="machine-tokens"),
     path("notices/", notices.unseen, name="notices"),
     path("notices/<int:pk>/seen", notices.see, name="see-notice"),
     path("people/", people.people, name="people"),
