@@ -85,7 +85,7 @@ def _of_hardware(me: worker.Worker) -> list[Periodic]:
         Periodic("switches", max(1, 60 / scale), switch_watching.look),
         Periodic("switch resets", max(1, 10 / scale), recovering.look),
         Periodic("new switches", max(1, 60 / scale), _meet_switches, due=time.monotonic() + 60 / scale),
-        Periodic("traffic", max(3, rates.EVERY_SECONDS / scale), rates.Watch().look),
+        Periodic("traffic", max(5, rates.EVERY_SECONDS / scale), rates.Watch().look),
     ]
 
 
