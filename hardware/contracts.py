@@ -174,6 +174,10 @@ class SwitchChip(Protocol):
 
     def set_flow_control(self, port: int, pause: "Pause | None", *, verify: bool = True) -> None: ...
 
+    def read_switched_off(self, ports: Collection[int]) -> frozenset[int]:
+        """Those of these ports that are switched off, whose links therefore say nothing of who is behind them."""
+        ...
+
     def read_link_settings(self) -> "dict[int, LinkSettings]": ...
 
     def write_link_settings(

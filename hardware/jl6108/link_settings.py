@@ -4,7 +4,7 @@ What the firmware follows up by itself is left out: the pause bits of what a por
 forces.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 
@@ -52,6 +52,10 @@ class LinkControl(Access):
                 self._bridge.give_way()
             found[port] = _settings(self._words(port), bool(mailbox >> core_port(port) & 1))
         return found
+
+    def read_switched_off(self, ports: Collection[int]) -> frozenset[int]:
+        """Those of these ports that somebody switched off, and whose link therefore says nothing: 10 transfers each."""
+        return frozenset(port for port in ports if BMCR.get(self._get(BMCR, mac_index(port)), "power_down"))
 
     def write_link_settings(
         self, port: int, wanted: LinkSettings, running: LinkSettings | None = None, *, verify: bool = True

@@ -92,11 +92,13 @@ def read_links(board: Board, hardware: HardwareBoard) -> None:
     """
     if hardware.spec.switch is None:
         return
+    ports = {number: wired.port for number, wired in hardware.spec.slots.items() if wired.port}
     try:
         links = hardware.switch.read_links()
+        off = hardware.switch.read_switched_off([port for port in ports.values() if not links[port - 1].up])
         problem = ""
     except HardwareError as error:
-        links, problem = (), str(error)
+        links, off, problem = (), frozenset(), str(error)
     now = timezone.now()
     if problem != board.switch_problem:
         board.switch_problem = problem
@@ -111,7 +113,13 @@ def read_links(board: Board, hardware: HardwareBoard) -> None:
             Board.objects.filter(pk=board.pk).update(links_read_at=now, uplink_mbps=mbps)
         if mbps != board.uplink_mbps:
             events.hint("board", board.slug)
-        _keep_links(board, {n: links[w.port - 1] for n, w in hardware.spec.slots.items() if w.port}, now)
+        _keep_links(board, {n: _link_reading(links[port - 1], port in off) for n, port in ports.items()}, now)
+
+
+def _link_reading(link: Link, is_off: bool) -> tuple[str, bool | None]:
+    """A link in words, and whether it shows a SOM that is on. A port that is switched off shows nothing: a SOM that is
+    taken for off because of it would be switched off by the press that is to switch it on."""
+    return ("switch port is off", None) if is_off else (link_words(link), link.up)
 
 
 def _is_due(written_at: datetime | None, now: datetime) -> bool:
@@ -120,20 +128,20 @@ def _is_due(written_at: datetime | None, now: datetime) -> bool:
     return written_at is None or now - written_at >= REFRESH / settings.TIME_SCALE
 
 
-def _keep_links(board: Board, links: dict[int, Link], now: datetime) -> None:
+def _keep_links(board: Board, links: dict[int, tuple[str, bool | None]], now: datetime) -> None:
     """One UPDATE for all readings that say the same as before, a write of its own for each that changed."""
     known = {e.slot.number: e for e in Evidence.objects.filter(slot__board=board, kind="link").select_related("slot")}
     slots: dict[int, Slot] | None = None
     same_up: list[int] = []
     same_down: list[int] = []
-    for number, link in links.items():
+    for number, (words, life) in links.items():
         row = known.get(number)
-        if row is not None and (row.value, row.life) == (link_words(link), link.up):
+        if row is not None and (row.value, row.life) == (words, life):
             if _is_due(row.at, now):
-                (same_up if link.up else same_down).append(row.pk)
+                (same_up if life else same_down).append(row.pk)
             continue
         slots = slots or {slot.number: slot for slot in board.slots.select_related("board")}
-        record_evidence(slots[number], EvidenceKind.LINK, link_words(link), now, life=link.up)
+        record_evidence(slots[number], EvidenceKind.LINK, words, now, life=life)
     if same_up:
         Evidence.objects.filter(pk__in=same_up).update(at=now, life_at=now)
     if same_down:

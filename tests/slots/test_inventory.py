@@ -86,6 +86,20 @@ def test_links_are_read_from_the_switch_and_become_evidence(board):
     assert Board.objects.get().uplink_mbps == 1000
 
 
+def test_a_switch_port_that_is_off_says_nothing_of_the_som_behind_it(board):
+    """It would be taken for off, and the press that is to switch it on would switch it off."""
+    board.turn_on(CM4)
+    watch.read_links()
+    switch, port = parts.hardware("demo").switch, parts.spec("demo").slots[CM4].port
+    switch.set_port_enabled(port, False)
+    watch.read_links()
+    assert (evidence(CM4, LINK).value, evidence(CM4, LINK).life) == ("switch port is off", None)
+    assert (evidence(CM5, LINK).value, evidence(CM5, LINK).life) == ("link down", False)
+    switch.set_port_enabled(port, True)
+    watch.read_links()
+    assert evidence(CM4, LINK).value.startswith("link ")
+
+
 def test_a_switch_that_does_not_answer_is_said_and_its_readings_grow_old(board):
     watch.read_links()
     before = evidence(CM4, LINK).at
