@@ -189,6 +189,7 @@ def change_view(request: ActorRequest, change: VlanChange) -> dict[str, Any]:
         "number": change.number,
         "state": state.value,
         "badge": STATES[state],
+        "restores": change.restores,
         "lines": lines(change.words),
         "checks": [line.text for line in operation.log.all()],
         "actor": operation.actor,

@@ -1,6 +1,8 @@
 """A reset of the switch chip is noticed by itself, and what was confirmed comes back, if the board says so or somebody
 asks."""
 
+import os
+
 import pytest
 
 from hardware.jl6108 import tables
@@ -8,12 +10,14 @@ from hardware.switch_setup import SwitchSetup
 from hardware.vlan import Vlan, VlanTable
 from operations import lifecycle, refusals
 from operations.models import AuditEntry, Claim, Operation, OperationState
+from slots.services import fenced
 from switch import tasks
 from switch.documents import to_document
 from switch.models import SwitchState, VlanChange, VlanRevision
 from switch.services import applying, changes, drafts, recovering, running, scanning
 from tests.switch import rig
 from tests.switch.rig import CUT, HOME, LAB, State, Switch, T, U
+from tests.switch.test_way_back import die_in, next_life
 
 LOST = ("The switch chip was reset since: it no longer holds what was confirmed.",)
 
@@ -257,6 +261,21 @@ def test_a_restore_that_fails_is_undone_and_tried_again_later(by_itself):
     assert by_itself.holds(HOME)
 
 
+def test_a_worker_killed_while_it_restores_leaves_what_its_next_life_restores(by_itself, me, monkeypatch):
+    reset(by_itself)
+    recovering.look()
+    work_off()
+    recovering.look()
+    assert die_in(by_itself, me, VlanChange.objects.get(), monkeypatch, 900)
+    new = next_life(me, monkeypatch)
+    assert VlanChange.objects.get().state == State.ROLLED_BACK
+    assert not by_itself.holds(HOME)
+    monkeypatch.setattr(recovering, "_tries", {})  # they died with it
+    assert until_quiet() == ["switch.restore"]
+    assert by_itself.holds(HOME)
+    os.close(new._lock)
+
+
 # While a change waits, or is written
 
 
@@ -322,6 +341,20 @@ def test_a_way_back_that_failed_leaves_nothing_believed(home, engineer):
         rig.commit(HOME, engineer)
     rig.scan(engineer)
     assert rig.commit(HOME, engineer).number == 2
+
+
+def test_nobody_resets_the_chip_by_its_line_while_a_change_waits(home, engineer, administrator):
+    change = rig.commit(LAB, engineer)
+    refused = []
+
+    def reset_switch():
+        with pytest.raises(refusals.Busy, match="VLAN change 1"):
+            fenced.request_switch_reset(rig.row(), administrator, reason="why not", typed=rig.SLUG)
+        refused.append(1)
+
+    rig.when_awaiting(home, change, reset_switch)
+    rig.run(change)
+    assert refused == [1]
 
 
 def test_a_deadline_put_off_at_the_last_moment_holds(home, engineer, monkeypatch):

@@ -46,6 +46,7 @@ def test_what_a_reset_took_is_put_back_by_a_button_on_the_page_of_the_vlans(lost
     answer = nina.post(f"{PANEL}/restore")
     assert (answer.status_code, answer.headers["Location"]) == (302, f"{BOARD}/")
     assert "waits for its end" in page(nina)
+    assert "Revision 1 is written to the switch again" in page(nina, f"{BOARD}/")
     assert rig.run(VlanChange.objects.get()).state == State.RESTORED
     assert lost.holds(HOME)
     assert 'id="restore-last"' not in page(nina)
