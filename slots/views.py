@@ -21,7 +21,7 @@ from operations.http import ActorRequest, begin_act
 from operations.models import Operation
 from operations.progress import progress_of
 from operations.refusals import Refused
-from operations.roles import may, may_somewhere
+from operations.roles import may, may_by_grant, may_somewhere
 from reservations.services import showing
 from slots import questions
 from slots.forms import BoardForm, FencedForm, ResetForm, SeveralForm, SomForm, SomTypeForm
@@ -89,6 +89,11 @@ def render_board(request: ActorRequest, board: Board) -> HttpResponse:
     context: dict[str, Any] = {"board": board, "may_power": may_somewhere(request.actor, "power", board.slug)}
     if panel in ("", "board"):
         context["view"] = overview.board_view(board, request.actor)
+        context["may_pick"] = [
+            slot.number
+            for slot in context["view"].slots
+            if may_by_grant(request.actor, "power", f"{board.slug}/slot:{slot.number}")
+        ]
     if panel in ("", "running"):
         operations = sight.seen(request.actor, overview.open_operations(board.slug))
         context["operations"] = [(operation, progress_of(operation)) for operation in operations]

@@ -160,3 +160,16 @@ def test_the_switch_is_seen_by_whoever_has_a_right_on_the_whole_board(carol):
     RightGrant.objects.update(scope="demo")
     assert {carol.get(f"/boards/demo/{page}").status_code for page in pages} == {200}
     assert "/boards/demo/switch/" in carol.get("/").content.decode()
+
+
+def test_only_slots_that_somebody_may_power_can_be_selected_for_an_act_on_several(carol):
+    User.objects.filter(username="carol").update(role="viewer")
+    page = carol.get("/boards/demo/").content.decode()
+    assert f'id="pick-{THEIRS}"' in page
+    assert f'id="open-{OTHER}"' in page
+    assert f'id="pick-{OTHER}"' not in page
+    both = {"slots": f"{THEIRS} {OTHER}", "verb": "start"}
+    answer = carol.post("/boards/demo/several", both)
+    assert answer.status_code == 403
+    assert "Switching slot 4 needs the role operator there" in answer.content.decode()
+    assert not Operation.objects.exists()
