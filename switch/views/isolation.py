@@ -92,7 +92,6 @@ def render_isolation(request: ActorRequest, board: Board) -> HttpResponse:
         "apart": len(setup.apart),
         "form": MirrorForm(columns=columns, setup=setup),
         "mirror_words": shown.sentence(wording.mirroring(setup.mirror, wiring)) if setup.mirror else "",
-        "mirror_is_changed": held is not None and held.mirror != setup.mirror,
     }
     return render(request, "switch/_isolation.html" if panel_of(request) else "switch/isolation.html", context)
 

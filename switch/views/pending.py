@@ -41,6 +41,7 @@ def pending(request: ActorRequest, board: Board, wiring: Wiring) -> Pending:
         "why_not_edit": why_not,
         "is_editable": bool(may_edit) and not why_not,
         "draft": draft if is_draft else None,
+        "mode": "draft" if is_draft else "running" if now.setup else "to begin with",
         "draft_lines": shown.lines(words),
         "change": shown.change_view(request, change) if change else None,
     }

@@ -49,11 +49,13 @@ class PortRow:
     column: grid.Column
     now: PortNow
     spark: Spark
-    setup: PortSetup
+    setup: PortSetup | None  # None: there is no draft, and what the switch holds is no setup of ours
     was: PortSetup | None  # what it is on the switch, where the draft differs
 
     @property
     def setup_words(self) -> str:
+        if self.setup is None:
+            return "not known"
         return "as usual" if self.setup == PortSetup() else wording.link(self.setup)
 
     @property
@@ -118,7 +120,8 @@ def render_ports(request: ActorRequest, board: Board) -> HttpResponse:
     draft = pending(request, board, wiring)
     rows = []
     for one in grid.columns(wiring, shown.som_names(board)) if read else ():
-        setup, held = draft.setup.ports[one.port], draft.held.ports[one.port] if draft.held else None
+        held = draft.held.ports[one.port] if draft.held else None
+        setup = draft.setup.ports[one.port] if draft.context["draft"] or held else None
         was = held if held != setup else None
         rows.append(PortRow(one, now[one.port - 1], spark(minutes(hour, one.port)), setup, was))
     context = draft.context | page_context(request, draft) | {"read_at": read_at, "rows": rows}

@@ -99,6 +99,12 @@ def test_a_link_that_cannot_be_is_refused_in_one_sentence(nina, home, board, fie
     assert drafts.get(board) is None
 
 
+def test_what_nobody_has_read_is_not_shown_as_if_it_were_known(vera, switch):
+    rates.Watch().look()
+    assert ask(vera, "ports/", "ports").count('<span class="grow">not known') == 8
+    assert "Isolation, to begin with" in text(vera.get(f"{PAGE}isolation/"))
+
+
 def test_there_is_no_eighth_slot(nina, home):
     assert nina.get(f"{PAGE}ports/8").status_code == 404
     send(nina, "ports/9", "ports", 404, **USUAL_LINK)
