@@ -16,7 +16,7 @@ SLOT_2, SLOT_4, UPLINK = 6, 4, 8  # the switch's ports
 EVERYBODY = [(f"slot {slot}", []) for slot in range(1, 8)] + [("switch", []), ("uplink", [])]
 #: What goes where in the first story's VLANs.
 BUILD, OUTSIDE = [("slot 5", []), ("uplink", ["20"])], [("slot 1", []), ("switch", [])]
-CLOSING_MS = 120_000  # the first change closes 4,096 entries, one after the other
+CLOSING_MS = 300_000  # the first change closes 4,096 entries, one after the other
 
 
 def cell(page: Page, vid: int, place: object) -> Any:
