@@ -34,7 +34,10 @@ def _why_not(board: Board) -> str:
         return now.why_no_access
     if open_change:
         return f"Change {open_change.number} is not over; restoring waits for its end."
-    return "First the switch's VLAN table has to be read as a whole." if now.needs_scan else ""
+    busy = overview.open_operation(running.resource(board))
+    if busy:
+        return f"{busy.title} is not over; restoring waits for its end."
+    return "First the switch's VLAN table has to be read as a whole, on the tab VLANs." if now.needs_scan else ""
 
 
 @require_GET
