@@ -29,8 +29,9 @@ def reserve(page: Page, purpose: str, button: str = "#reserve") -> None:
 def test_a_slot_is_taken_queued_for_and_overridden_and_everybody_sees_it_at_once(
     visit: Visit, picture: Picture
 ) -> None:
-    olga, bob = visit(SLOT, "olga"), visit(SLOT, "bob")
+    olga, bob, board = visit(SLOT, "olga"), visit(SLOT, "bob"), visit("/boards/demo/", "bob", "desktop", "dark")
     reserve(olga, "swap the SSD")
+    expect(board.locator("#slot-3 .held")).to_be_visible()
     expect(olga.locator("#reservation")).to_contain_text("Yours until")
     expect(olga.locator(".page-h")).to_contain_text("Yours until")
 
