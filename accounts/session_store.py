@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
+from accounts.actors import address_of
 from accounts.models import Session, User
 
 # What a session says of its own beginning; it stays when the key changes.
@@ -59,6 +60,6 @@ def note_beginning(sender: Any, request: HttpRequest, user: User, **more: Any) -
     request.session[BEGAN] = {
         "at": timezone.now().isoformat(),
         "means": getattr(request, "sign_in_means", "password"),
-        "address": str(request.META.get("REMOTE_ADDR") or "")[:64],
+        "address": address_of(request)[:64],
         "agent": str(request.META.get("HTTP_USER_AGENT") or "")[:200],
     }
