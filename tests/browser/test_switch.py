@@ -208,7 +208,7 @@ def test_a_watcher_on_a_phone_sees_the_grid_and_nothing_to_press(visit, picture)
     phone.get_by_role("link", name="Addresses", exact=True).click()
     expect(phone.locator("#addresses table, #addresses .empty")).to_be_visible(timeout=60_000)
     assert phone.evaluate("document.documentElement.scrollWidth") <= 375
-    for name, heading in (("Mirror and isolation", "Isolation"), ("Reset", "After a reset")):
+    for name, heading in (("Mirror and isolation", "Isolation, running"), ("Reset", "After a reset")):
         phone.get_by_role("link", name=name, exact=True).click()
         expect(phone.get_by_role("heading", name=heading, exact=True)).to_be_visible()
         assert phone.evaluate("document.documentElement.scrollWidth") <= 375
