@@ -351,7 +351,7 @@ def queries(client: Client, path: str) -> int:
     return len(captured)
 
 
-@pytest.mark.parametrize(("path", "most"), [("/boards", 7), ("/boards/demo", 9), ("/boards/demo/slots/3", 7)])
+@pytest.mark.parametrize(("path", "most"), [("/boards", 7), ("/boards/demo", 10), ("/boards/demo/slots/3", 7)])
 def test_the_number_of_queries_is_small_and_does_not_grow_with_boards(viewer, path, most):
     alone = queries(viewer, path)
     cm5 = SomType.objects.get(name="CM5")
