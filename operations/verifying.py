@@ -69,7 +69,7 @@ def newest_checkpoint() -> tuple[int, str]:
 
 
 def verify() -> Verdict:
-    """Walk the whole chain and say where it first breaks. Blocks for half a minute a million entries on a fast machine."""
+    """Walk the whole chain and say where it first breaks. Blocks, for half a minute with a million entries."""
     found: Place | Verdict = beginning()
     while isinstance(found, Place):
         found = go_on(found)
