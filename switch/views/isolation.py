@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from hardware.switch_setup import SwitchSetup
 from operations import refusals
@@ -21,7 +21,7 @@ from switch.views import grid, shown
 from switch.views.grid import Column
 from switch.views.looking import viewer
 from switch.views.pending import pending
-from switch.views.vlans import change_setup
+from switch.views.vlans import change_setup, dialog
 
 APART, TOGETHER = "apart", "together"
 #: What a button makes of all pairs at once.
@@ -90,7 +90,6 @@ def render_isolation(request: ActorRequest, board: Board) -> HttpResponse:
         "columns": columns,
         "matrix": matrix(columns, setup, held),
         "apart": len(setup.apart),
-        "form": MirrorForm(columns=columns, setup=setup),
         "mirror_words": shown.sentence(wording.mirroring(setup.mirror, wiring)) if setup.mirror else "",
     }
     return render(request, "switch/_isolation.html" if panel_of(request) else "switch/isolation.html", context)
@@ -129,13 +128,15 @@ def edit_whole(request: ActorRequest, board: str, key: str) -> HttpResponse:
     return after_act(request, row)
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 @viewer
 def edit_mirror(request: ActorRequest, board: str) -> HttpResponse:
     """Where copies go, and of what."""
     row = overview.find_board(board)
-    columns = grid.columns(running.wiring(row), shown.som_names(row))
-    said = MirrorForm(request.POST, columns=columns, setup=drafts.begun(row))
+    columns, setup = grid.columns(running.wiring(row), shown.som_names(row)), drafts.begun(row)
+    if request.method == "GET":
+        return dialog(request, "switch/_mirror.html", row, form=MirrorForm(columns=columns, setup=setup))
+    said = MirrorForm(request.POST, columns=columns, setup=setup)
     valid(said)
     change_setup(request, row, said.apply)
     return after_act(request, row)

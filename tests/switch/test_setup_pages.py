@@ -167,7 +167,7 @@ def test_copies_are_asked_for_by_slot_and_ended_again(nina, home, board):
     assert "Slot 5 gets copies of what enters at slot 3, and of what leaves at the uplink" in said
     mirror = drafts.get(board).setup.mirror
     assert mirror == Mirror(USUAL.port(5), frozenset({SLOT3}), frozenset({UPLINK}))
-    page = ask(nina, "isolation/", "isolation")
+    page = ask(nina, "mirror")
     assert re.search(r'<option value="5" selected', page)
     assert 'name="entering-3" id="id_entering-3" checked' in page
     assert "Nothing is mirrored." in send(nina, "mirror", "isolation", to="")
