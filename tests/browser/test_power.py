@@ -30,7 +30,7 @@ def test_a_click_becomes_an_edge_and_the_page_shows_on_once_it_is_observed(chrom
     expect(page.locator("#state")).to_contain_text("Observed since")
     assert portal.board.levels(2)[before:] == [0, 1], "one pulse, low then high"
     assert portal.board.power(2) == "On"
-    page.get_by_role("main").get_by_role("link", name="demo").click()
+    page.get_by_role("main").get_by_role("link", name="demo", exact=True).click()
     expect(bay.locator(".badge")).to_have_text("On")
     page.context.close()
 
