@@ -37,8 +37,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     running = Portal(tmp_path_factory.mktemp("portal"))
     try:
         running.start()
-        for name, role in PEOPLE:
-            running.add_person(name, role)
+        running.add_people(PEOPLE)
         yield running
     finally:
         running.close()

@@ -41,8 +41,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory, far: Som) -> Iterator[Porta
     try:
         panic_last_night(running)
         running.start()
-        for name, role in (("alice", "administrator"), ("olga", "operator"), ("vera", "viewer")):
-            running.add_person(name, role)
+        running.add_people((("alice", "administrator"), ("olga", "operator"), ("vera", "viewer")))
         client = running.sign_in("alice")
         client.reset(HERON, "On")
         client.wait_state(HERON, "On")

@@ -30,8 +30,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     running = Portal(folder, board=SimulatedBoard(folder / "board", scale=10.0, peers={HERON: "u-boot"}))
     try:
         running.start()
-        for name, role in (("alice", "administrator"), ("olga", "flasher"), ("vera", "viewer")):
-            running.add_person(name, role)
+        running.add_people((("alice", "administrator"), ("olga", "flasher"), ("vera", "viewer")))
         yield running
     finally:
         running.close()

@@ -17,6 +17,7 @@ EXAMPLES = [
     errors.ChipRefused("its firmware is not up"),
     switch_errors.RegistersDiffer((switch_errors.RegisterDifference("SWCORE_VLAN_TABLE[10]", 0x10654C, 0x204, 0x7FF),)),
     switch_errors.VlanTableInvalid("VLAN 10 is in the table twice."),
+    switch_errors.SetupInvalid("Slot 3 cannot be kept apart from itself."),
     switch_errors.AddressTableFull("The switch has no room for 02:50:b6:11:22:33."),
     switch_errors.VlanTableRefused((switch_errors.Refusal("both-ways", 10, (7, 8), "It is", "that"),)),
     errors.BoardFileError("b1.toml", "i2c.bus", "is missing"),
