@@ -19,6 +19,9 @@ PACKAGES  := $(patsubst %/__init__.py,%,$(wildcard accounts/__init__.py consoles
              images/__init__.py nanoportal/__init__.py operations/__init__.py reservations/__init__.py slots/__init__.py switch/__init__.py))
 TEMPLATES  = $(shell find templates $(PACKAGES) -name '*.html' 2>/dev/null)
 
+# Compiled Python is kept, whatever the shell says: else every process of the portal compiles the whole project anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Unset, the portal's own variables (or their defaults) hold.
 ifdef BIND
 run: export NANOPORTAL_BIND := $(BIND)
