@@ -92,4 +92,6 @@ export function startPasskeys() {
     return;
   }
   document.addEventListener("submit", begin, true);
+  // Until now they were disabled: sent without us, such a form would load the page anew and do nothing.
+  for (const button of document.querySelectorAll("form[data-passkey] button")) button.disabled = false;
 }

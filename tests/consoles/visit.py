@@ -18,7 +18,7 @@ from consoles.journal import Cursor, Epoch, Keys, new_epoch_name
 from consoles.markers import Marker
 from slots.models import Board, Slot
 
-SOON = 5.0
+SOON = 15.0  # a busy machine takes its time; what must be quick has limits of its own
 
 
 class Line:
