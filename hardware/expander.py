@@ -76,7 +76,12 @@ class Pca9557:
             entry = self._ledger.read()
             if entry is None:
                 return None
-            return entry.power_lost or entry.shows_power_loss(self._get(CONFIGURATION))
+            configuration = self._get(CONFIGURATION)
+            settled = entry.settled(configuration)
+            if settled != entry:  # on disk, or a loss after this look would not show
+                with contextlib.suppress(RecordUnwritable):
+                    self._ledger.write(settled, durable=True)
+            return settled.power_lost or settled.shows_power_loss(configuration)
 
     def forget(self) -> None:
         with self._lock.held():
@@ -94,7 +99,7 @@ class Pca9557:
         wanted_outputs = _with_bit(outputs, line, level)
         wanted_configuration = _with_bit(configuration, line, Level.LOW)
         turns = wanted_configuration != configuration
-        known = self._ledger.read() or LedgerEntry()
+        known = (self._ledger.read() or LedgerEntry()).settled(configuration)
         lost = known.shows_power_loss(configuration)
         if not lost:
             foreign += known.foreign_changes(outputs, configuration)

@@ -18,7 +18,8 @@ class LedgerEntry:
     """Register bytes, bit n for line n; None where we have not been yet.
 
     `pending_line` is the line that was about to be driven: if its process died there, nobody knows which value that
-    line's bits have. `power_lost` stays set from when a loss was noticed until it has been dealt with.
+    line's bits have; `turning` says that it was no output of ours before. `power_lost` stays set from when a loss was
+    noticed until it has been dealt with.
     """
 
     made_outputs: int = 0
@@ -26,6 +27,7 @@ class LedgerEntry:
     configuration: int | None = None
     pending_line: int | None = None
     power_lost: bool = False
+    turning: bool = False
 
     @classmethod
     def parsed(cls, text: str) -> Self:
@@ -39,6 +41,17 @@ class LedgerEntry:
         if not all(value is None or (isinstance(value, int) and 0 <= value <= 0xFF) for value in registers):
             raise ValueError("a register is not a byte")
         return entry
+
+    def settled(self, configuration: int) -> "LedgerEntry":
+        """The entry without the doubt that a process left which died while it made a line an output: that line is ours
+        if the chip has it as one. Else the chip looks as after a loss of power, and there was none."""
+        if not self.turning or self.pending_line is None:
+            return self
+        made = self.made_outputs if not configuration >> self.pending_line & 1 else self._without(self.pending_line)
+        return replace(self, made_outputs=made, turning=False)
+
+    def _without(self, line: int) -> int:
+        return self.made_outputs & ~(1 << line)
 
     def shows_power_loss(self, configuration: int) -> bool:
         """Whether the chip has come up afresh: after power-up every line is an input (NXP PCA9557, register 3)."""
@@ -62,11 +75,12 @@ class LedgerEntry:
             configuration=configuration,
             pending_line=line,
             power_lost=self.power_lost or lost,
+            turning=not self.made_outputs >> line & 1,
         )
 
     def left_at(self, outputs: int, configuration: int) -> "LedgerEntry":
         """The entry once the drive has been read back."""
-        return replace(self, outputs=outputs, configuration=configuration, pending_line=None)
+        return replace(self, outputs=outputs, configuration=configuration, pending_line=None, turning=False)
 
 
 class LineLedger:

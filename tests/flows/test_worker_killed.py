@@ -132,7 +132,7 @@ def assert_interrupted(act: Act) -> None:
     assert (row["state"], row["code"]) == ("interrupted", "interrupted")
     assert row["message"] == "The worker died while this ran. It is not repeated."
     assert scene.rows.audit(act.operation) == ["requested", "interrupted"]
-    assert scene.client.state(act.slot)[0] == "Unknown"  # by the command's end, or by a look at the board since then
+    assert scene.client.state(act.slot) == ("Unknown", "commanded")
     assert scene.rows.claims() == []
 
 

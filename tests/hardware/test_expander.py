@@ -1,5 +1,6 @@
 """The PCA9557 driver against the register model: the traps of the chip, one by one."""
 
+import contextlib
 import errno
 import threading
 from pathlib import Path
@@ -265,6 +266,40 @@ def test_a_process_that_dies_between_ledger_and_write_is_not_taken_for_a_strange
         rig.smbus.after_transfer = lambda number: None
         rig.new_expander().drive(5, Level.HIGH)
     assert rig.foreign == []
+
+
+@pytest.mark.parametrize("releases", [False, True])
+@pytest.mark.parametrize("transfers_until_death", range(9))  # as many as the first drive of a cold chip takes
+def test_a_process_that_dies_in_the_first_drive_of_a_cold_board_is_no_loss_of_power(
+    rig: Rig, transfers_until_death: int, releases: bool
+) -> None:
+    def die(number: int) -> None:
+        if number == transfers_until_death:
+            raise KeyboardInterrupt
+
+    rig.smbus.after_transfer = die
+    with contextlib.suppress(KeyboardInterrupt):
+        if transfers_until_death:
+            rig.expander.drive(3, Level.LOW)
+    rig.smbus.after_transfer = lambda number: None
+    survivor = rig.new_expander()
+    if releases:  # as the next start does, before anything else
+        survivor.drive(3, Level.HIGH)
+    assert survivor.power_lost() is False
+    survivor.drive(5, Level.HIGH)
+    assert survivor.power_lost() is False
+    rig.board.cycle_mains()
+    assert survivor.power_lost() is True, "and a real one is noticed afterwards"
+
+
+def test_a_line_that_a_dead_process_made_an_output_shows_the_next_loss_of_power(rig: Rig) -> None:
+    with pytest.MonkeyPatch.context() as dying:
+        dying.setattr(rig.expander, "_registers", lambda: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            rig.expander.drive(3, Level.LOW)
+    assert rig.new_expander().power_lost() is False
+    rig.board.cycle_mains()
+    assert rig.new_expander().power_lost() is True
 
 
 def test_a_drive_that_was_announced_and_never_made_is_not_taken_for_a_stranger(
