@@ -15,6 +15,7 @@ import pytest
 from django.conf import settings
 
 from tests.postgresql import PostgresqlRun
+from tests.prepared import PASSWORD
 from tests.turns import Turns
 
 # Before Django reads its settings: the suite's own data directory, and time that runs fast enough to wait for.
@@ -164,9 +165,6 @@ def make_person(db: None) -> Callable[[str, str], object]:
     from accounts.models import User
 
     return lambda name, role: User.objects.create_user(username=name, password=PASSWORD, role=role)
-
-
-PASSWORD = "seven-slots-and-a-switch"
 
 
 def _actor(name: str, role: str):  # type: ignore[no-untyped-def]

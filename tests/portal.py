@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import signal
 import socket
 import subprocess
@@ -14,9 +13,8 @@ from typing import Any
 
 import httpx
 
+from tests.prepared import PASSWORD, People, add_people_code, copy_prepared
 from tests.simulated import PROJECT, SimulatedBoard
-
-PASSWORD = "seven-slots-and-a-switch"
 
 
 def free_port() -> int:
@@ -40,11 +38,20 @@ class Portal:
     """`python -m nanoportal.supervisor` on its own data directory and port.
 
     The simulated board runs outside, as hardware does: it survives whatever happens to the portal. `scale` divides
-    every wait of board and portal.
+    every wait of board and portal. With `people` it was set up before, with these names and roles; without, its first
+    start is a first start.
     """
 
-    def __init__(self, data: Path, *, scale: float = 10.0, board: SimulatedBoard | None = None, **environment: str):
-        self.data, self.scale = data, scale
+    def __init__(
+        self,
+        data: Path,
+        *,
+        scale: float = 10.0,
+        board: SimulatedBoard | None = None,
+        people: People = (),
+        **environment: str,
+    ) -> None:
+        self.data, self.scale, self.people = data, scale, people
         self.board = board or SimulatedBoard(data / "board", scale=scale)
         self.board.write_board_file(data / "boards")
         self.port = free_port()
@@ -64,6 +71,8 @@ class Portal:
 
     def start(self, *, ready: bool = True) -> "Portal":
         """Start it; with `ready`, return once every component is there."""
+        if self.people and not (self.data / "var" / "portal.sqlite3").exists():
+            copy_prepared(self.people, self.data / "var")
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "nanoportal.supervisor"],
@@ -87,12 +96,6 @@ class Portal:
     def log(self) -> str:
         return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
 
-    def setup_path(self) -> str:
-        """The path of the newest set-up link that was printed."""
-        found = re.findall(r"(/setup/[\w-]+/)", self.log())
-        assert found, self.log()
-        return str(found[-1])
-
     def manage(self, *words: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "manage.py", *words],
@@ -109,15 +112,7 @@ class Portal:
 
     def add_people(self, people: Iterable[tuple[str, str]]) -> None:
         """Several in one go, since a command takes seconds to start."""
-        rows = list(people)
-        code = (
-            "from accounts.models import User;"
-            f"[User.objects.create_user(username=name, password={PASSWORD!r}, role=role) for name, role in {rows!r}];"
-            # whoever looked whether they exist, by signing in, has failed; ten such would keep this address waiting
-            "from accounts.models import SignInTries;"
-            "SignInTries.objects.all().delete()"
-        )
-        self.manage("shell", "-c", code)
+        self.manage("shell", "-c", add_people_code(tuple(people)))
 
     def sign_in(self, name: str = "alice", role: str = "administrator") -> "Client":
         """A signed-in client; the person is made at the first call."""

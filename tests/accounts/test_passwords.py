@@ -7,7 +7,7 @@ from django.core.management import call_command
 
 from accounts.models import User
 from operations.models import AuditEntry
-from tests.conftest import PASSWORD as SUITE
+from tests.prepared import PASSWORD as SUITE
 
 GOOD = [
     "correct horse battery",

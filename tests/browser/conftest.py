@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
-from tests.portal import PASSWORD, Portal
+from tests.portal import Portal
+from tests.prepared import PASSWORD, PEOPLE
 
 pytestmark = pytest.mark.browser
 IMAGES = Path(__file__).resolve().parents[2] / "docs" / "images"
@@ -28,16 +29,12 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-PEOPLE = (("alice", "administrator"), ("olga", "flasher"), ("nora", "network-engineer"), ("vera", "viewer"))
-
-
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     """A running portal with alice (administrator), olga (flasher), nora (network engineer) and vera (viewer)."""
-    running = Portal(tmp_path_factory.mktemp("portal"))
+    running = Portal(tmp_path_factory.mktemp("portal"), people=PEOPLE)
     try:
         running.start()
-        running.add_people(PEOPLE)
         yield running
     finally:
         running.close()

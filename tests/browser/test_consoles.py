@@ -14,6 +14,7 @@ from consoles.markers import STAGE, Marker
 from consoles.recordings.writer import RecordingWriter
 from tests.consoles.rig import Som
 from tests.portal import Portal, wait_for
+from tests.prepared import PEOPLE
 from tests.simulated import SimulatedBoard
 
 pytestmark = pytest.mark.browser
@@ -37,11 +38,10 @@ def portal(tmp_path_factory: pytest.TempPathFactory, far: Som) -> Iterator[Porta
     folder = tmp_path_factory.mktemp("portal")
     board = SimulatedBoard(folder / "board", scale=10.0)
     board.uarts[LINE] = str(far.path)
-    running = Portal(folder, board=board)
+    running = Portal(folder, board=board, people=PEOPLE)
     try:
         panic_last_night(running)
         running.start()
-        running.add_people((("alice", "administrator"), ("olga", "operator"), ("vera", "viewer")))
         client = running.sign_in("alice")
         client.reset(HERON, "On")
         client.wait_state(HERON, "On")

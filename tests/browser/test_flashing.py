@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 from tests.bootable import make_bootable
 from tests.browser.uploading import MIB, SLOW, begin, choose_again, listed, send_at
 from tests.portal import Portal, wait_for
+from tests.prepared import PEOPLE
 from tests.simulated import SimulatedBoard
 
 pytestmark = [pytest.mark.browser, pytest.mark.qemu]
@@ -27,10 +28,10 @@ Visit = Callable[..., Page]
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     """A portal on whose board heron boots with a real boot loader; kestrel's system is played."""
     folder = tmp_path_factory.mktemp("portal")
-    running = Portal(folder, board=SimulatedBoard(folder / "board", scale=10.0, peers={HERON: "u-boot"}))
+    board = SimulatedBoard(folder / "board", scale=10.0, peers={HERON: "u-boot"})
+    running = Portal(folder, board=board, people=PEOPLE)
     try:
         running.start()
-        running.add_people((("alice", "administrator"), ("olga", "flasher"), ("vera", "viewer")))
         yield running
     finally:
         running.close()

@@ -63,6 +63,7 @@ def test_whoever_is_given_one_slot_finds_that_slot_and_loses_it_again(visit, new
     picture(alice, "person")
     alice.get_by_role("button", name="Take away operator on slot 3 of demo").click()
     expect(alice.get_by_text("carol is no longer operator on slot 3 of demo")).to_be_visible()
+    expect(carol.get_by_role("heading", name="Not here")).to_be_visible()  # the open page goes by itself
     assert carol.goto(f"{portal.url}/boards/demo/").status == 404
     carol.goto(f"{portal.url}/account/rights/")
     expect(carol.get_by_text("No board yet")).to_be_visible()

@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 from consoles.markers import DAEMON_AWAY, STAGE, Marker
 from consoles.recordings.writer import RecordingWriter
 from tests.portal import Portal
+from tests.prepared import PEOPLE
 
 pytestmark = pytest.mark.browser
 WREN, MERLIN = 6, 5
@@ -44,7 +45,7 @@ def stage(seconds: float, name: str) -> tuple[float, Marker]:
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     """A portal whose slot 5 panicked yesterday after hours of silence, and whose slot 6 printed an attack."""
-    running = Portal(tmp_path_factory.mktemp("portal"))
+    running = Portal(tmp_path_factory.mktemp("portal"), people=PEOPLE)
     booted: list[tuple[float, bytes | Marker]] = [
         (0, b"U-Boot 2023.01 (Jan 01 2026)\r\n"),
         stage(0, "boot-loader"),
@@ -61,7 +62,6 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
         record(running, MERLIN, booted)
         record(running, WREN, [(0, b"before\r\n"), (1, ATTACK), (2, b"after\r\n")])
         running.start()
-        running.add_person("vera", "viewer")
         yield running
     finally:
         running.close()

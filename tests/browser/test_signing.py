@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser.conftest import WIDTHS
-from tests.portal import PASSWORD
+from tests.prepared import PASSWORD
 
 pytestmark = pytest.mark.browser
 

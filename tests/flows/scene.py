@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from tests.portal import PASSWORD, Client, Portal, wait_for
+from tests.prepared import ALICE
 
 EXPANDER = "0x18"
 OUTPUT, CONFIGURATION = "01", "03"  # registers of the expander, as the trace shows them
@@ -123,7 +124,7 @@ class Scene:
     """One portal and its board, somebody signed in, and what they leave behind."""
 
     def __init__(self, folder: Path, *, scale: float = 10.0, **environment: str) -> None:
-        self.portal = Portal(folder, scale=scale, **environment)
+        self.portal = Portal(folder, scale=scale, people=ALICE, **environment)
         self.data = folder / "var"
         self.trace = Trace(self.portal.board.trace_file)
         self.rows = Rows(self.data / "portal.sqlite3")

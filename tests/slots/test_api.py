@@ -14,7 +14,7 @@ from accounts.models import Session
 from operations import lifecycle
 from operations.models import AuditEntry, Operation, OperationState
 from slots.models import Board, EvidenceKind, Slot, Som, SomType
-from tests.conftest import PASSWORD
+from tests.prepared import PASSWORD
 from tests.slots.rig import OFF, ON, SLUG, believe, held, saw
 
 CM4, CM5 = 2, 3
