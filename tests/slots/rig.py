@@ -141,7 +141,7 @@ class Board(SimulatedBoard):
         self._skip += len(self.trace())
 
     def press_past_the_portal(self, number: int) -> None:
-        """A press of a second, which is no part of the trace."""
+        """A press of a second by somebody else."""
         bus = self.smbus()
         bus.open(self.address)
         for register, value in [(1, 0xFF), (3, 0x00), (1, 0xFF & ~(1 << number))]:
@@ -149,4 +149,3 @@ class Board(SimulatedBoard):
         time.sleep(1.0 / SCALE)
         bus.write_byte_data(EXPANDER, 1, 0xFF)
         bus.close()
-        self._skip += len(self.trace())
