@@ -25,7 +25,7 @@ from hardware.errors import (
     WriteError,
 )
 from hardware.flash.disks import DiskIdentity
-from hardware.flash.ssh import Session, SessionEnded, connect
+from hardware.flash.ssh import CLOSE_SECONDS, Session, SessionEnded, connect
 from hardware.flash.sshkeys import RemoteAddress, SshKeys, plain
 
 BLOCK_BYTES = 4096  # all that is sent or asked for starts and ends at a multiple, or at the disk's end
@@ -201,8 +201,15 @@ class RemoteTarget:
         try:
             yield
         except SessionEnded as ended:
-            offset = self._owed[0] if self._owed else self._written_to
-            raise _refusal(self.identity, ended) or WriteError(self.name, offset, ended.reason) from ended
+            raise _refusal(self.identity, ended) or WriteError(self.name, self._unanswered(), ended.reason) from ended
+
+    def _unanswered(self) -> int:
+        """Where the first write begins that the far side did not take. It may have ended while we were sending, before
+        its earlier answers were looked at."""
+        with contextlib.suppress(SessionEnded):
+            while self._owed and self._session.line(CLOSE_SECONDS) == "ok":
+                self._owed.popleft()
+        return self._owed[0] if self._owed else self._written_to
 
 
 class _Stream:

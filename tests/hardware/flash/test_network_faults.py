@@ -193,6 +193,20 @@ def test_a_disk_that_cannot_take_it_is_named_with_where_and_why(bench: Bench, tm
             target.close()
 
 
+def test_what_was_taken_before_the_disk_was_full_counts_even_if_nobody_had_looked_yet(
+    bench: Bench, disk: Disks, tmp_path: Path
+) -> None:
+    """The far side takes one piece, fails with the next, and is gone before we send a third."""
+    full = "echo \"dd: error writing 'standard output': No space left on device\" >&2; exit 1"
+    first_only = f"case $* in *bs={MIB}*) sleep 0.2; mkdir {tmp_path}/taken 2>/dev/null || {{ {full}; }} ;; esac"
+    bench.som.configure(instead(tmp_path / "fills", "dd", f'{first_only}; exec /usr/bin/dd "$@"'))
+    target = bench.open(disk())
+    target.write(0, memoryview(noise(2 * MIB)))
+    bench.som.processes[-1].wait(10)
+    with pytest.raises(WriteError, match=r"failed at 1,048,576 bytes: No space left on device\.$"):
+        target.write(2 * MIB, memoryview(noise(2 * MIB)))
+
+
 def test_a_disk_that_cannot_be_read_back_is_named_with_where_and_why(bench: Bench, disk: Disks, shelf: Path) -> None:
     target = bench.open(disk())
     os.truncate(shelf / "disk1", 3 * MIB)
