@@ -54,10 +54,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((at for at, start in enumerate(LONG) if item.nodeid.startswith(start)), len(LONG))
 
     items.sort(key=place)
-    for item in items:
-        # Whole portals whose lines move by the clock; those with QEMU behind a line wait for what it says.
-        if item.nodeid.startswith("tests/flows/") and not item.get_closest_marker("qemu"):
-            item.add_marker("quiet")
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:

@@ -7,6 +7,8 @@ import pytest
 from tests.flows.broker import Broker
 from tests.flows.scene import Scene
 
+pytestmark = pytest.mark.quiet
+
 
 def assert_refused_within(scene: Scene, seconds: float) -> None:
     """A command is refused in words, and neither done nor kept for later."""

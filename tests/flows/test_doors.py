@@ -15,6 +15,8 @@ from tests.flows.broker import Broker
 from tests.flows.scene import Scene
 from tests.portal import Client
 
+pytestmark = pytest.mark.quiet
+
 SOON_SECONDS = 20.0
 
 

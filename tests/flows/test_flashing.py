@@ -193,6 +193,7 @@ def test_what_had_not_begun_is_done_once_by_the_next_worker(flashes: Flashes) ->
 # Around it
 
 
+@pytest.mark.quiet  # it measures how quick others are
 def test_a_long_flash_is_in_nobodys_way_and_nobody_is_in_its(flashes: Flashes) -> None:
     """While one slot is written: a power command elsewhere is as quick as ever, the web server and the broker die, a
     second run begins on another slot, and a cancel ends the first alone."""

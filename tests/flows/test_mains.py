@@ -2,7 +2,11 @@
 
 import time
 
+import pytest
+
 from tests.flows.scene import Scene
+
+pytestmark = pytest.mark.quiet
 
 
 def test_after_a_loss_of_power_all_is_unknown_no_latch_is_left_and_what_ran_is_interrupted(scene: Scene) -> None:

@@ -10,6 +10,8 @@ import pytest
 from tests.flows.broker import Broker
 from tests.flows.scene import Scene
 
+pytestmark = pytest.mark.quiet
+
 EXPIRY_SECONDS = 60.0
 
 

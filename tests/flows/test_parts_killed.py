@@ -8,6 +8,8 @@ import pytest
 
 from tests.flows.scene import Scene, running
 
+pytestmark = pytest.mark.quiet
+
 SLOT = 6  # an LM3H: its button is held for 8 s to force it off
 
 

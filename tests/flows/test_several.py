@@ -3,7 +3,11 @@
 import time
 from datetime import datetime, timedelta
 
+import pytest
+
 from tests.flows.scene import Scene
+
+pytestmark = pytest.mark.quiet
 
 STAGGER_SECONDS = 2.0  # between the end of one member and the turn of the next
 

@@ -4,7 +4,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
+import pytest
+
 from tests.flows.scene import LONG, Scene
+
+pytestmark = pytest.mark.quiet
 
 SWITCH, CONTROLLER = 0, 1  # lines
 # What each slot is asked for, one after the other, and the levels that this makes of its line.

@@ -12,6 +12,8 @@ import pytest
 
 from tests.flows.scene import Scene
 
+pytestmark = pytest.mark.quiet
+
 SLOW_SECONDS = 0.3  # of the board's time, for each transfer
 RELEASED_WITHIN_SECONDS = 2.0  # of real time, from the kill
 LEVEL, BUTTON, HOLD = (2, "ForceRestart"), (3, "PushPowerButton"), (6, "ForceOff")
