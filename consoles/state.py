@@ -100,8 +100,10 @@ class StateKeeper:
             self._urgent.set()
 
     def set_typist(self, typist: Typist | None) -> None:
-        """The keyboard has just changed hands through us."""
+        """The keyboard has just changed hands through us. It may have done so once more before we heard of it, and the
+        hint of that have come first: so it is looked at again."""
         self._handed_over += 1
+        self.heed({"typist"})
         self._set(replace(self.state, typist=typist))
 
     def broker_is_away(self) -> None:
@@ -137,7 +139,7 @@ class StateKeeper:
         if gone:
             await self.client.hdel(self.keys.present, *gone)
         if self._handed_over != handed_over:
-            return self._stale.set()  # what was read of the keyboard may be from before
+            return  # what was read of the keyboard may be from before, and is read again
         said = {"reach": OK, **json.loads(port)} if port else DAEMON_IS_AWAY
         self._set(ConsoleState(said, Typist.from_json(typist), tuple(here)))
 
@@ -154,7 +156,7 @@ class StateKeeper:
                 await presence.announce(self.client, self.keys, here, time.time(), news=bool(come))
             if due:
                 await self._keep_keyboard()
-        except (RedisError, OSError):
+        except (RedisError, OSError, asyncio.CancelledError):  # (cancelled: the goodbye names those who have gone)
             self._come |= come & self._here.keys()
             self._gone |= gone
             raise

@@ -229,7 +229,7 @@ async def test_everybody_sees_who_is_here_and_who_types(line: Line, visit: Visit
     await vera.until(seen)
     await olga.close()
     await vera.until(lambda: [p["person"] for p in vera.of("presence")[-1]["people"]] == ["vera"])
-    await vera.until(lambda: vera.of("lease")[-1]["typist"] is None)
+    await vera.until_said("lease", typist=None)
 
 
 NONSENSE = {

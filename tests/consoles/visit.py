@@ -18,7 +18,7 @@ from consoles.journal import Cursor, Epoch, Keys, new_epoch_name
 from consoles.markers import Marker
 from slots.models import Board, Slot
 
-SOON = 15.0  # a busy machine takes its time; what must be quick has limits of its own
+SOON = 5.0
 
 
 class Line:
@@ -135,7 +135,8 @@ class Browser:
         self.said.append(row)
         if row["type"] == "hello":
             self.epoch = row["epoch"]
-            self.said.append({"type": "port", **row["port"]})
+            # What a hello says of port and people is not said once more, unless it changes.
+            self.said += [{"type": "port", **row["port"]}, {"type": "presence", "people": row["present"]}]
             if self.epoch is not None:
                 assert self.cursor is None or row["start"] <= self.cursor.offset
                 self.cursor = (
