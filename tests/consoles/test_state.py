@@ -1,4 +1,4 @@
-"""What a web process knows of a console beside its bytes, when news overtake each other or somebody leaves meanwhile."""
+"""What a web process knows of a console beside its bytes when news overtake each other or somebody leaves meanwhile."""
 
 import asyncio
 import contextlib
