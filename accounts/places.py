@@ -1,18 +1,35 @@
-"""Where rights can hold: the boards and their slots. The app above, which knows them, says so when it starts."""
+"""Which boards and slots there are, to give rights on and to reserve. The app above, which knows them, says so when it
+starts: those below speak of places only."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from operations.refusals import BadRequest
-from operations.rights import EVERYWHERE, board_of
+from operations import refusals
+from operations.refusals import BadRequest, NotFound
+from operations.rights import EVERYWHERE, board_of, slot_of
 
 
 @dataclass(frozen=True)
-class Slot:
-    """A slot by number and name ("kestrel", "controller", "empty")."""
+class Place:
+    """A slot by its resource (`b1/slot:3`) and name ("kestrel", "controller", "empty"); a controller's is nobody's to
+    reserve."""
 
-    number: int
+    resource: str
     name: str
+    reservable: bool
+
+    @property
+    def board(self) -> str:
+        return board_of(self.resource)
+
+    @property
+    def number(self) -> int:
+        return slot_of(self.resource) or 0
+
+    @property
+    def words(self) -> str:
+        """`slot 3 of demo`"""
+        return f"slot {self.number} of {self.board}"
 
 
 @dataclass(frozen=True)
@@ -21,20 +38,36 @@ class Board:
 
     slug: str
     name: str
-    slots: tuple[Slot, ...]
+    slots: tuple[Place, ...]
 
 
-_look_up: list[Callable[[], list[Board]]] = []
+_look_up: list[Callable[[str], list[Board]]] = []
 
 
-def register(look_up: Callable[[], list[Board]]) -> None:
-    """Let `look_up()` say which boards there are, in order."""
+def register(look_up: Callable[[str], list[Board]]) -> None:
+    """Let `look_up(slug)` say which boards there are, in order: all for "", else the one of that name or none."""
     _look_up[:] = [look_up]
 
 
 def boards() -> list[Board]:
     """Every board there is, with its slots. A query or two, whatever their number."""
-    return _look_up[0]() if _look_up else []
+    return _look_up[0]("") if _look_up else []
+
+
+def of_board(slug: str) -> tuple[Place, ...]:
+    """The slots of a board, in order. Raises `NotFound` for an unknown board. A query or two."""
+    found = _look_up[0](slug) if _look_up and slug else []
+    if not found:
+        raise refusals.no_board(slug)
+    return found[0].slots
+
+
+def find(slug: str, number: int) -> Place:
+    """One slot. Raises `NotFound` for an unknown board or slot."""
+    for place in of_board(slug):
+        if place.number == number:
+            return place
+    raise NotFound(f"There is no slot {number}: a board has slots 1 to 7.", code="unknown-slot")
 
 
 def choices() -> list[tuple[str, str]]:
@@ -42,17 +75,14 @@ def choices() -> list[tuple[str, str]]:
     found = [(EVERYWHERE, "Everything")]
     for board in boards():
         found.append((board.slug, f"Board {board.slug}, whole"))
-        found += [
-            (f"{board.slug}/slot:{slot.number}", f"{board.slug}, slot {slot.number} {slot.name}")
-            for slot in board.slots
-        ]
+        found += [(slot.resource, f"{board.slug}, slot {slot.number} {slot.name}") for slot in board.slots]
     return found
 
 
 def scope_of(text: str) -> str:
     """The scope written like that. Raises BadRequest for one that is nowhere."""
-    board = next((board for board in boards() if board.slug == board_of(text)), None)
-    known = [] if board is None else [board.slug, *(f"{board.slug}/slot:{slot.number}" for slot in board.slots)]
+    found = _look_up[0](board_of(text)) if _look_up and board_of(text) else []
+    known = {scope for board in found for scope in (board.slug, *(slot.resource for slot in board.slots))}
     if text != EVERYWHERE and text not in known:
         raise BadRequest(
             f"There is no {text!r} to give a right on: write * for everything, a board's name, or its name and a slot "

@@ -5,13 +5,13 @@ from typing import Any, Literal
 
 from ninja import Field, Query, Router, Schema, Status
 
+from accounts import places
 from accounts.models import Notice
 from accounts.services import notices
 from operations import rights, roles
 from operations.api import Problem
 from operations.http import ActorRequest, begin_act
 from operations.models import Reservation
-from reservations import places
 from reservations.services import booking, showing
 from reservations.services.booking import Wish
 

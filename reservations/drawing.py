@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
+from accounts.places import Place
 from operations.models import Reservation, ReservationState
 from reservations.periods import Period
-from reservations.places import Place
 
 HEAD, LINE, BAR = 18, 22, 18  # pixels: the days' names, a slot, what is drawn in it
 

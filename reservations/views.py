@@ -12,13 +12,13 @@ from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from accounts import places
+from accounts.places import Place
 from operations import rights, roles
 from operations.http import ActorRequest, begin_act
 from operations.models import Reservation
 from operations.refusals import BadRequest
-from reservations import places
 from reservations.forms import BreakForm, ExtendForm, ReserveForm, SpanForm
-from reservations.places import Place
 from reservations.services import booking, showing
 from reservations.services.booking import Wish
 

@@ -6,11 +6,8 @@ class SlotsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from accounts import places as right_places
-        from reservations import places
+        from accounts import places
         from slots import checks  # noqa: F401  registers the system checks
-        from slots.services import grantable
-        from slots.services.places import of_board
+        from slots.services.places import boards
 
-        places.register(of_board)
-        right_places.register(grantable.boards)
+        places.register(boards)

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from accounts.places import Place
 from operations import claims, roles
 from operations.models import OPEN_RESERVATIONS, Reservation, ReservationState
 from operations.refusals import BadRequest, Conflict, NotFound, NotPermitted
 from operations.reservations import moment
 from operations.roles import Actor
 from reservations.periods import FARTHEST, LONGEST, SHORTEST, Period
-from reservations.places import Place
 from reservations.services import book
 from reservations.services.book import Page, period_of
 

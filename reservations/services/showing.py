@@ -8,13 +8,13 @@ from itertools import groupby
 from django.db.models import Q
 from django.utils import timezone
 
+from accounts.places import Place
 from operations import rights, roles
 from operations.models import OPEN_RESERVATIONS, Reservation
 from operations.roles import Actor, Decision
 from reservations import drawing
 from reservations.drawing import Calendar
 from reservations.periods import Period
-from reservations.places import Place
 from reservations.services import book
 
 ORDER = (book.ACTIVE, book.PLANNED, book.WAITING)

@@ -1,17 +1,25 @@
-"""Which slots a board has, for the app below that lets people reserve them."""
+"""Which boards and slots there are, for the apps below that keep rights and reservations."""
 
-from operations import refusals
-from reservations.places import Place
+from django.db.models import Prefetch
+
+from accounts import places
+from accounts.places import Place
 from slots.models import Board, Slot
 
 
-def of_board(board: str) -> list[Place]:
-    """The slots of a board, in order. Raises `NotFound` for an unknown board. One query, two if it has no slots."""
-    slots = Slot.objects.filter(board__slug=board, board__present=True).select_related("som").order_by("number")
-    places = [place_of(slot, board) for slot in slots]
-    if not places and not Board.objects.filter(slug=board, present=True).exists():
-        raise refusals.no_board(board)
-    return places
+def boards(slug: str = "") -> list[places.Board]:
+    """Every present board with its slots, or the one of that name. Two queries, whatever their number."""
+    slots = Prefetch("slots", Slot.objects.select_related("som").order_by("number"))
+    rows = Board.objects.filter(present=True).prefetch_related(slots)
+    rows = rows.filter(slug=slug) if slug else rows
+    return [
+        places.Board(row.slug, row.name, tuple(place_of(slot, row.slug) for slot in row.slots.all())) for row in rows
+    ]
+
+
+def place_of(slot: Slot, board: str) -> Place:
+    """A slot as a place."""
+    return Place(slot.resource(board), _name(slot), reservable=not slot.is_controller)
 
 
 def _name(slot: Slot) -> str:
@@ -19,8 +27,3 @@ def _name(slot: Slot) -> str:
         return "controller"
     som = getattr(slot, "som", None)
     return "empty" if som is None else som.name or f"slot {slot.number}"
-
-
-def place_of(slot: Slot, board: str) -> Place:
-    """A slot as a place."""
-    return Place(slot.resource(board), _name(slot), reservable=not slot.is_controller)

@@ -18,12 +18,12 @@ from operations.rights import Grant
 from operations.roles import Actor, may
 from tests.accounts.conftest import PASSWORD, make_person
 
-DEMO = places.Board("demo", "Demo", tuple(places.Slot(number, "") for number in range(1, 8)))
+DEMO = places.Board("demo", "Demo", tuple(places.Place(f"demo/slot:{number}", "", True) for number in range(1, 8)))
 
 
 @pytest.fixture(autouse=True)
 def one_board(monkeypatch):
-    monkeypatch.setattr(places, "_look_up", [lambda: [DEMO]])
+    monkeypatch.setattr(places, "_look_up", [lambda slug: [DEMO] if slug in ("", "demo") else []])
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from typing import Any
 
 from django.utils import timezone
 
+from accounts import places
 from accounts.actors import actor_for
 from accounts.models import Notice, User
+from accounts.places import Place
 from operations.models import AuditEntry, Reservation
 from operations.roles import Actor
-from reservations import places
-from reservations.places import Place
 from reservations.services import booking, turns
 from reservations.services.booking import Wish
 from slots.models import Board, Slot
