@@ -15,8 +15,8 @@ from flashing.api import router as flashing_router
 from images.api import router as images_router
 from operations.api import router as operations_router
 from operations.audit_api import router as audit_router
-from operations.http import note_refusal, problem, status_of
-from operations.refusals import BadRequest, NotPermitted, Refused
+from operations.http import note_refusal, problem, record_refusal, status_of
+from operations.refusals import BadRequest, NotPermitted, Refused, TokenRefused
 from operations.rights import PORTAL
 from operations.roles import Actor
 from reservations.api import router as reservations_router
@@ -36,10 +36,11 @@ class Token(HttpBearer):
 
     def authenticate(self, request: HttpRequest, token: str) -> Any:
         address = address_of(request)
-        # Until it is known whose it is: what is refused here was asked for by nobody.
-        request.act = (Actor(name="", source="api", address=address), "token.use", PORTAL)  # type: ignore[attr-defined]
-        request.actor = tokens.enter(token, address)  # type: ignore[attr-defined]
-        del request.act  # type: ignore[attr-defined]
+        try:
+            request.actor = tokens.enter(token, address)  # type: ignore[attr-defined]
+        except TokenRefused as refusal:  # whose it is, is not known: nobody asked
+            record_refusal(refusal, Actor(name="", source="api", address=address), "token.use", PORTAL)
+            raise
         return request.actor  # type: ignore[attr-defined]
 
 

@@ -1,15 +1,17 @@
-"""Operations over REST."""
+"""Operations over REST, and what the lists, edits and refusals of all apps have in common."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, TypeVar
 from uuid import UUID
 
+from django.db.models import QuerySet
 from django.utils import timezone
-from ninja import Field, Router, Schema, Status
+from ninja import Field, Header, Query, Router, Schema, Status
 
 from operations import lifecycle, refusals, roles
 from operations.http import ActorRequest, begin_act
-from operations.models import Operation, OperationLogLine
+from operations.models import OPEN_STATES, Operation, OperationLogLine
 
 router = Router(tags=["operations"])
 
@@ -23,6 +25,31 @@ class Problem(Schema):
 
 
 ERRORS = dict.fromkeys((400, 401, 403, 404, 409), Problem)
+ACT_ERRORS = {**ERRORS, **dict.fromkeys((422, 503), Problem)}  # of what hardware or a worker is asked for
+EDIT_ERRORS = {**ERRORS, 412: Problem}
+IF_MATCH: Any = Header(  # type: ignore[type-arg]
+    "", alias="If-Match", max_length=400, description="The ETag that was read; without one, whatever is."
+)
+KEY: Any = Header(  # type: ignore[type-arg]
+    "",
+    alias="Idempotency-Key",
+    max_length=200,
+    description="Of one's own choice. With the same key and body the same answer for 24 hours, and nothing done twice.",
+)
+Row = TypeVar("Row")
+
+
+class Page(Schema):
+    """Which part of a list."""
+
+    offset: int = Field(0, ge=0, le=1_000_000, description="How many to leave out.")
+    limit: int = Field(50, ge=1, le=200, description="How many at most.")
+
+
+def cut(rows: QuerySet[Any] | Sequence[Row], page: Page) -> tuple[int, list[Any]]:
+    """How many rows there are, and those of the page. A query each for a query set."""
+    count = rows.count() if isinstance(rows, QuerySet) else len(rows)
+    return count, list(rows[page.offset : page.offset + page.limit])
 
 
 class LogLine(Schema):
@@ -58,6 +85,21 @@ class OperationDetail(OperationOut):
     log: list[LogLine]
 
 
+class OperationList(Schema):
+    count: int
+    operations: list[OperationOut]
+
+
+class Asked(Page):
+    """Which operations; all that are given must fit."""
+
+    board: str = Field("", max_length=60, examples=["demo"])
+    slot: int | None = Field(None, ge=1, le=7, description="With `board`.")
+    kind: str = Field("", max_length=40, examples=["power.reset"])
+    state: Literal["", "open", "ended"] = Field("", description="Open: it waits, is queued or runs.")
+    group: UUID | None = Field(None, description="Those of one act on several slots.")
+
+
 def operation_out(operation: Operation) -> dict[str, Any]:
     """An operation as the API shows it; a late one is Expired even before anybody wrote so."""
     shown = {name: getattr(operation, name) for name in OperationOut.model_fields}
@@ -70,6 +112,29 @@ def find_operation(actor: roles.Actor, operation_id: UUID) -> Operation:
     if operation is None or not roles.may(actor, "view", operation.resource):
         raise refusals.NotFound(f"There is no operation {operation_id}.", code="unknown-operation")
     return operation
+
+
+@router.get("/operations", response={200: OperationList, **ERRORS})
+def list_operations(request: ActorRequest, asked: Query[Asked]) -> dict[str, Any]:
+    """What was asked for on boards that you see, the newest first."""
+    roles.require(request.actor, "view", "portal")
+    found = narrowed(Operation.objects.order_by("-created_at", "pk"), asked)
+    seen = roles.seen_boards(request.actor)
+    if seen is not None:
+        found = found.filter(resource__in=roles.seen_resources(request.actor, seen))
+    count, page = cut(found, asked)
+    return {"count": count, "operations": [operation_out(operation) for operation in page]}
+
+
+def narrowed(operations: QuerySet[Operation], asked: Asked) -> QuerySet[Operation]:
+    """Those of `operations` that fit what is asked for. A slot's console counts as the slot."""
+    wanted: dict[str, Any] = {name: value for name in ("board", "kind", "group") if (value := getattr(asked, name))}
+    if asked.slot is not None:
+        wanted["resource__in"] = [f"{asked.board}/{kind}:{asked.slot}" for kind in ("slot", "uart")]
+    if asked.state:
+        ended = asked.state == "ended"
+        operations = operations.exclude(state__in=OPEN_STATES) if ended else operations.filter(state__in=OPEN_STATES)
+    return operations.filter(**wanted)
 
 
 @router.get("/operations/{uuid:operation_id}", response={200: OperationDetail, **ERRORS})

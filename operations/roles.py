@@ -5,7 +5,7 @@ more than the usual role (`operations.restrictions`), and a slot may be somebody
 (`operations.reservations`).
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -160,6 +160,13 @@ def seen_boards(actor: Actor) -> frozenset[str] | None:
     if granted is None or limited is None:
         return limited if granted is None else granted
     return granted & limited
+
+
+def seen_resources(actor: Actor, boards: Iterable[str]) -> list[str]:
+    """Of what there is on these boards (themselves, their switches, slots and consoles) that which the actor may see,
+    for queries."""
+    parts = ["", "/switch", *(f"/{kind}:{number}" for kind in ("slot", "uart") for number in range(1, 8))]
+    return [name for board in boards for part in parts if may(actor, "view", name := f"{board}{part}")]
 
 
 def _boards(scopes: Collection[str]) -> frozenset[str] | None:

@@ -10,7 +10,7 @@ from django.db import transaction
 
 from hardware.sequences import switch_reset_sequence
 from hardware.som import ResetType
-from operations import audit, lifecycle, refusals, roles
+from operations import audit, idempotency, lifecycle, refusals, roles
 from operations.models import Operation, OperationState
 from operations.roles import Actor
 from slots.models import Board, PowerDetails
@@ -23,29 +23,36 @@ SWITCH_RESET_CONSEQUENCE = (
 )
 
 
-def request_switch_reset(board: Board, actor: Actor, *, reason: str, typed: str) -> Operation:
-    """Queue a 100 ms reset of the switch chip. Raises `NotPermitted`, `BadRequest` (reason or typed name missing),
-    `Busy`, `BrokerUnavailable`."""
+def request_switch_reset(board: Board, actor: Actor, *, reason: str, typed: str, key: str = "") -> Operation:
+    """Queue a 100 ms reset of the switch chip; if `key` was used for the same before, what came of it then. Raises
+    `NotPermitted`, `BadRequest` (reason or typed name missing), `Busy`, `IdempotencyMismatch`, `BrokerUnavailable`."""
     roles.require(actor, "switch.reset", f"{board.slug}/switch")
     _confirmed(board, reason, typed)
+    body = {"reset": f"{board.slug}/switch", "reason": reason}
+    operation, new = idempotency.once(key, actor, body, lambda: _queue(board, actor, reason))
+    if new:
+        power.hand_over([operation])
+    return operation
+
+
+def _queue(board: Board, actor: Actor, reason: str) -> Operation:
+    """Inside the request's transaction."""
     plan = switch_reset_sequence().to_json()
     resource = f"{board.slug}/switch"
-    with transaction.atomic():
-        operation = lifecycle.queue("switch.reset", "Reset the switch chip", resource, actor, plan, reason=reason)
-        PowerDetails.objects.create(
-            operation=operation, reset_type=ResetType.FORCE_RESTART, believed="", generation=operation.claim.pk
-        )
-        lifecycle.changed(operation)
-        audit.record(
-            "switch.reset",
-            actor=actor,
-            target=resource,
-            outcome="requested",
-            reason=reason,
-            operation_id=operation.pk,
-            detail={"title": operation.title, "plan": operation.plan},
-        )
-    power.hand_over([operation])
+    operation = lifecycle.queue("switch.reset", "Reset the switch chip", resource, actor, plan, reason=reason)
+    PowerDetails.objects.create(
+        operation=operation, reset_type=ResetType.FORCE_RESTART, believed="", generation=operation.claim.pk
+    )
+    lifecycle.changed(operation)
+    audit.record(
+        "switch.reset",
+        actor=actor,
+        target=resource,
+        outcome="requested",
+        reason=reason,
+        operation_id=operation.pk,
+        detail={"title": operation.title, "plan": operation.plan},
+    )
     return operation
 
 

@@ -4,11 +4,9 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import transaction
-
 from hardware.sequences import Sequence
 from hardware.som import PowerState, ResetType
-from operations import refusals, roles
+from operations import idempotency, refusals, roles
 from operations.models import Operation, OperationState
 from operations.roles import Actor
 from slots.models import Board, Slot
@@ -28,22 +26,33 @@ class Member:
     sequence: Sequence
 
 
-def request_several(board: Board, numbers: list[int], verb: str, actor: Actor, reason: str = "") -> list[Operation]:
-    """Queue `verb` ("start", "stop" gracefully, "restart") for the slots in the given order.
+def request_several(
+    board: Board, numbers: list[int], verb: str, actor: Actor, reason: str = "", *, key: str = ""
+) -> list[Operation]:
+    """Queue `verb` ("start", "stop" gracefully, "restart") for the slots in the given order; if `key` was used for the
+    same before, what came of it then.
 
     All or nothing at the request: raises the first refusal, naming its slot, before anything is queued. Afterwards
     each member runs, fails and is cancelled alone; its 60 s count from its turn.
     """
     require_power(board, numbers, actor)
-    group = uuid.uuid4()
-    with transaction.atomic():
-        power.one_at_a_time(board)
-        members = plan_several(board, numbers, verb, reason)
-        made = [_create(member, actor, group, place) for place, member in enumerate(members)]
-        for operation, member in zip(made, members, strict=True):
-            power.record_request(operation, member.ask, actor)
-    power.hand_over(made)
+    body = {"several": verb, "board": board.slug, "slots": numbers, "reason": reason}
+    first, new = idempotency.once(key, actor, body, lambda: _queue(board, numbers, verb, actor, reason))
+    made = list(Operation.objects.filter(group=first.group).order_by("position"))
+    if new:
+        power.hand_over(made)
     return made
+
+
+def _queue(board: Board, numbers: list[int], verb: str, actor: Actor, reason: str) -> Operation:
+    """Inside the request's transaction; the first of the group."""
+    group = uuid.uuid4()
+    power.one_at_a_time(board)
+    members = plan_several(board, numbers, verb, reason)
+    made = [_create(member, actor, group, place) for place, member in enumerate(members)]
+    for operation, member in zip(made, members, strict=True):
+        power.record_request(operation, member.ask, actor)
+    return made[0]
 
 
 def require_power(board: Board, numbers: list[int], actor: Actor) -> None:

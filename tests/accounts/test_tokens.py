@@ -230,12 +230,12 @@ def test_tokens_are_listed_to_their_owner_and_revoked_over_rest(olga, alice, mak
     token, text = made(olga)
     other = Client()
     other.force_login(make_person("bert", "operator"))
-    assert other.get("/api/v1/tokens").json() == []
+    assert other.get("/api/v1/tokens").json() == {"count": 0, "tokens": []}
     assert other.delete(f"/api/v1/tokens/{token.prefix}").status_code == 404
     assert other.get("/api/v1/tokens?everybody=true").status_code == 403
     mine = Client()
     mine.force_login(olga)
-    (shown,) = mine.get("/api/v1/tokens").json()
+    (shown,) = mine.get("/api/v1/tokens").json()["tokens"]
     assert (shown["prefix"], shown["owner"], "token" in shown) == (token.prefix, "olga", False)
     assert mine.delete(f"/api/v1/tokens/{token.prefix}").status_code == 204
     assert get(text).status_code == 401

@@ -20,6 +20,7 @@ OWN = {
             "audit_api",
             "claims",
             "dispatch",
+            "etags",
             "events",
             "exporting",
             "http",
@@ -31,7 +32,7 @@ OWN = {
         *("searching", "verifying", "wishes", "worker"),
     },
     "accounts": {"access", "actors", "passwords", "places", "recent", "session_store", "sockets"},
-    "reservations": {"drawing", "periods", "places"},
+    "reservations": {"drawing", "periods"},
     "slots": {"questions"},
     "images": {"checksums", "fitting", "store", "tus"},
     "flashing": {"guidance", "sealing"},
@@ -152,7 +153,7 @@ def test_only_one_module_knows_http_statuses_of_refusals():
         if isinstance(node, ast.Constant) and node.value in numbers and not isinstance(node.value, bool)
     }
     # (the API's modules list the statuses of their description, they choose none)
-    assert knowing == {"operations/http.py", "operations/api.py", "slots/api.py", "images/api.py"}
+    assert knowing == {"operations/http.py", "operations/api.py", "slots/api/records.py", "images/api.py"}
 
 
 def test_no_som_type_is_asked_for_by_name():

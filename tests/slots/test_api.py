@@ -146,9 +146,8 @@ def test_a_list_is_read_in_pages_within_its_limits(viewer):
         Board.objects.create(slug=f"lab-{number}", name=f"lab-{number}")
     body = viewer.get(f"{API}/boards?offset=4&limit=1").json()
     assert (body["count"], [row["slug"] for row in body["boards"]]) == (6, ["lab-3"])
-    assert len(viewer.get(f"{API}/boards?limit=0").json()["boards"]) == 1
-    assert len(viewer.get(f"{API}/boards?offset=-3&limit=100000").json()["boards"]) == 6
-    assert problem(viewer.get(f"{API}/boards?limit=many"))[:2] == (400, "invalid")
+    for wrong in ("limit=0", "limit=201", "offset=-3", "limit=many"):
+        assert problem(viewer.get(f"{API}/boards?{wrong}"))[:2] == (400, "invalid")
 
 
 # Resetting

@@ -1,22 +1,21 @@
-"""Boards, slots and power over REST."""
+"""Boards and slots as they are, and resetting a SOM."""
 
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse
-from ninja import Field, Header, Router, Schema, Status
+from ninja import Field, Query, Router, Schema, Status
 
 from operations import reservations, roles
-from operations.api import OperationOut, Problem, operation_out
+from operations.api import ACT_ERRORS, ERRORS, KEY, OperationOut, Page, cut, operation_out
 from operations.http import ActorRequest, begin_act
 from operations.models import Reservation
 from slots.models import Slot
 from slots.services import overview, power, sight
 from slots.services.power import Ask
 
-router = Router(tags=["boards"])
-ERRORS = dict.fromkeys((400, 401, 403, 404, 409, 422, 503), Problem)
+router = Router()
 
 
 class EvidenceOut(Schema):
@@ -124,14 +123,13 @@ def slot_json(slot: Slot, operation: Any = None, held: Reservation | None = None
 
 
 @router.get("/boards", response={200: BoardList, **ERRORS})
-def list_boards(request: ActorRequest, offset: int = 0, limit: int = 50) -> dict[str, Any]:
-    """All boards, `limit` (1 to 200) at a time."""
+def list_boards(request: ActorRequest, page: Query[Page]) -> dict[str, Any]:
+    """The boards that you see, by name."""
     roles.require(request.actor, "view", "portal")
-    boards = sight.boards(request.actor)
-    page = list(boards[max(0, offset) :][: min(max(1, limit), 200)])
-    rows = overview.fleet(page, request.actor)
+    count, found = cut(sight.boards(request.actor), page)
+    rows = overview.fleet(found, request.actor)
     return {
-        "count": boards.count(),
+        "count": count,
         "boards": [
             {
                 "slug": row.board.slug,
@@ -178,14 +176,36 @@ def get_slot(request: ActorRequest, board: str, number: int) -> dict[str, Any]:
     return slot_json(slot, operations.get(slot.resource(board)), reservations.holder(slot.resource(board)))
 
 
-@router.post("/boards/{board}/slots/{int:number}/reset", response={202: OperationOut, **ERRORS})
+class ChangeOut(Schema):
+    at: datetime
+    state: str
+    basis: str
+    words: str
+    tone: str = Field(description="info, good, warn or bad")
+
+
+class HistoryOut(Schema):
+    count: int
+    changes: list[ChangeOut]
+
+
+@router.get("/boards/{board}/slots/{int:number}/history", response={200: HistoryOut, **ERRORS})
+def get_history(request: ActorRequest, board: str, number: int, page: Query[Page]) -> dict[str, Any]:
+    """What was believed of a slot, on what basis, the newest first; 500 at most are kept. Its operations are at
+    `/operations?board=...&slot=...`."""
+    roles.require(request.actor, "view", f"{board}/slot:{number}")
+    count, changes = cut(power.find_slot(board, number).history.all(), page)
+    return {"count": count, "changes": changes}
+
+
+@router.post("/boards/{board}/slots/{int:number}/reset", response={202: OperationOut, **ACT_ERRORS})
 def reset_slot(
     request: ActorRequest,
     response: HttpResponse,
     board: str,
     number: int,
     body: ResetIn,
-    idempotency_key: str = Header("", alias="Idempotency-Key"),
+    idempotency_key: str = KEY,
 ) -> Any:
     """Ask for a reset; 202 with the operation, which a worker runs within 60 s or lets expire."""
     actor = begin_act(request, "power.reset", f"{board}/slot:{number}")
