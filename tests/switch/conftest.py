@@ -5,16 +5,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
+from accounts.models import User
 from hardware.switch_setup import SwitchSetup
 from operations import worker
+from operations.rights import NETWORK_ENGINEER
 from operations.roles import Actor
 from slots.models import Board
 from slots.services import catalogue, parts
 from switch.documents import to_document
 from switch.models import VlanRevision
 from switch.services import running
+from tests.slots.pages import person
 from tests.switch import rig
 from tests.switch.rig import Switch
 
@@ -32,6 +36,21 @@ def data_dir(settings, tmp_path) -> Iterator[Path]:
 def engineer() -> Actor:
     """Whoever may change VLANs without overriding anything."""
     return Actor(name="olga", role="network-engineer", credential="session", address="127.0.0.1")
+
+
+@pytest.fixture
+def nina(board) -> Client:
+    """A browser in which a network engineer has signed in."""
+    user, _ = User.objects.get_or_create(username="nina", defaults={"role": NETWORK_ENGINEER})
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def vera(board) -> Client:
+    """A browser in which a viewer has signed in."""
+    return person("viewer")
 
 
 @pytest.fixture

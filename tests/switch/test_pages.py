@@ -1,6 +1,5 @@
 """The pages of the switch: what each shows to whom, what a touch of the grid keeps, what is refused in which words."""
 
-import html
 import re
 from datetime import timedelta
 from typing import Any
@@ -10,39 +9,19 @@ from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import User
 from hardware.switch_setup import SwitchSetup
 from hardware.vlan import Tagging
 from operations.models import AuditEntry
-from operations.rights import NETWORK_ENGINEER
 from slots.models import Board
 from switch import editing, wording
 from switch.documents import USUAL, to_document
 from switch.models import PortReading, SwitchDraft, VlanChange, VlanRevision
 from switch.services import changes, drafts, rates
-from tests.slots.pages import person, text_of
+from tests.slots.pages import person
 from tests.switch import rig
+from tests.switch.pages import PAGE, text
 
-PAGE = f"/boards/{rig.SLUG}/switch/"
 PANEL = {"HX-Request": "true", "HX-Target": "switch"}
-
-
-@pytest.fixture
-def nina(board) -> Client:
-    """A browser in which a network engineer has signed in."""
-    user, _ = User.objects.get_or_create(username="nina", defaults={"role": NETWORK_ENGINEER})
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-@pytest.fixture
-def vera(board) -> Client:
-    return person("viewer")
-
-
-def text(answer: HttpResponse) -> str:
-    return html.unescape(text_of(answer.content.decode()))
 
 
 def send(client: Client, path: str, status: int = 200, **fields: Any) -> str:

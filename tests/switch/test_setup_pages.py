@@ -1,45 +1,23 @@
 """Links, isolation and mirror in the draft: what each touch keeps, what it says of the switch, who may."""
 
-import html
 import re
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
-from accounts.models import User
 from hardware.switch_setup import FlowControl, Mirror, PortSetup
-from operations.rights import NETWORK_ENGINEER
 from slots.models import Board
 from switch.documents import USUAL, to_document
 from switch.models import VlanChange, VlanRevision
 from switch.services import changes, drafts, rates
-from tests.slots.pages import person, text_of
+from tests.slots.pages import person
 from tests.switch import rig
+from tests.switch.pages import PAGE, text
 
-PAGE = f"/boards/{rig.SLUG}/switch/"
 SLOT2, SLOT3, SLOT4, UPLINK = USUAL.port(2), USUAL.port(3), USUAL.port(4), USUAL.uplink
 USUAL_LINK = {"enabled": "on", "link": "auto", "flow_control": "auto"}
-
-
-@pytest.fixture
-def nina(board) -> Client:
-    """A browser in which a network engineer has signed in."""
-    user, _ = User.objects.get_or_create(username="nina", defaults={"role": NETWORK_ENGINEER})
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-@pytest.fixture
-def vera(board) -> Client:
-    return person("viewer")
-
-
-def text(answer: HttpResponse) -> str:
-    return html.unescape(text_of(answer.content.decode()))
 
 
 def send(client: Client, path: str, into: str, status: int = 200, **fields: Any) -> str:
