@@ -280,7 +280,7 @@ async def test_a_stalled_viewer_is_bounded_then_closed_and_delays_nobody(line: L
     stalled.acknowledges = False
     for page in (stalled, prompt):
         await page.until_said("hello")
-    for _ in range(50):
+    for _ in range(25):
         line.write(b"x" * 4096)
         await prompt.until_data(line.sent)
     await stalled.until(lambda: stalled.code)

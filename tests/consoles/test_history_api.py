@@ -47,9 +47,7 @@ def board(db, settings, tmp_path: Path) -> Board:
 
 
 @pytest.fixture
-def client_of(make_person, settings) -> Callable[[str], Client]:
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-
+def client_of(make_person) -> Callable[[str], Client]:
     def sign_in(role: str) -> Client:
         client = Client()
         client.force_login(make_person(f"{role} person", role))

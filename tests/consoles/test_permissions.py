@@ -6,12 +6,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from accounts import places
 from accounts.actors import actor_for
 from accounts.models import RightGrant, Session
 from operations.models import AuditEntry
 from operations.restrictions import restrict
 from operations.roles import Actor
-from reservations import places
 from reservations.services import booking
 from tests.consoles.visit import Line, Visit, in_thread, make_slot
 
@@ -72,6 +72,7 @@ async def test_losing_the_right_to_see_closes_the_console(line: Line, visit: Vis
     assert await other.quiet()
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("how", ["sign out", "switch off"])
 async def test_whoever_leaves_the_portal_leaves_its_consoles(line: Line, visit: Visit, how: str):
     page = await visit()
@@ -88,6 +89,7 @@ async def test_whoever_leaves_the_portal_leaves_its_consoles(line: Line, visit: 
     assert await closed(page) == 4403
 
 
+@pytest.mark.usefixtures("eager")
 async def test_losing_the_right_to_type_takes_the_keyboard_and_leaves_the_view(line: Line, visit: Visit):
     page = await visit()
     await page.say("take")
@@ -107,6 +109,7 @@ async def test_losing_the_right_to_type_takes_the_keyboard_and_leaves_the_view(l
     await page.until_said("lease", LOST_SECONDS, may_type=True, why="You may type here now.")
 
 
+@pytest.mark.usefixtures("eager")
 async def test_a_reservation_takes_the_keyboard_from_others_and_its_end_gives_it_back(line: Line, visit: Visit):
     page, mine = await visit("olga"), await visit("bob")
     await page.say("take")
@@ -209,13 +212,25 @@ async def test_a_right_on_a_slot_opens_its_console_and_no_other_one(line: Line, 
     assert refusals == [("carol", "console.attached", "refused")]
 
 
-async def test_a_right_that_runs_out_closes_the_console_though_nobody_changes_anything(line: Line, visit: Visit):
-    await grant(visit, "carol", line.keys.board, timedelta(seconds=6))
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize("hours", [1, 3])
+async def test_a_right_closes_the_console_when_it_runs_out_though_nobody_changes_anything(
+    line: Line, visit: Visit, monkeypatch, hours: int
+):
+    await grant(visit, "carol", line.keys.board, timedelta(hours=2))
     page = await visit("carol", "")
     await page.until_said("hello")
-    assert await closed(page, 6 + LOST_SECONDS) == 4403
+    later = timezone.now() + timedelta(hours=hours)
+    monkeypatch.setattr(timezone, "now", lambda: later)
+    if hours < 2:
+        await asyncio.sleep(0.3)
+        line.write(b"still here")
+        await page.until_data(b"still here")
+    else:
+        assert await closed(page) == 4403
 
 
+@pytest.mark.usefixtures("eager")
 async def test_a_right_that_is_taken_away_closes_the_console(line: Line, visit: Visit):
     right = await grant(visit, "carol", line.keys.board)
     page = await visit("carol", "")

@@ -41,6 +41,7 @@ async def test_a_token_for_consoles_attaches_without_an_origin_and_types(line: L
     await page.until(lambda: bytes(page.data) == b"login: ")
 
 
+@pytest.mark.usefixtures("eager")
 async def test_a_revoked_token_closes_its_open_console(line: Line, visit: Visit, token: Maker):
     page = await visit("", token=await token("console"))
     await page.until_said("hello")
