@@ -16,7 +16,8 @@ PIP  := $(PY) -m pip install --quiet --quiet --disable-pip-version-check
 
 # Only what a checkout has: an empty or absent package is not a complaint.
 PACKAGES  := $(patsubst %/__init__.py,%,$(wildcard accounts/__init__.py consoles/__init__.py flashing/__init__.py hardware/__init__.py \
-             images/__init__.py nanoportal/__init__.py operations/__init__.py reservations/__init__.py slots/__init__.py switch/__init__.py))
+             images/__init__.py nanoportal/__init__.py operations/__init__.py reservations/__init__.py slots/__init__.py switch/__init__.py \
+             client/nanoportal_client/__init__.py))
 TEMPLATES  = $(shell find templates $(PACKAGES) -name '*.html' 2>/dev/null)
 
 # Compiled Python is kept, whatever the shell says: else every process of the portal compiles the whole project anew.
@@ -85,7 +86,7 @@ $(VENV)/peers/linux: hardware/simulator/linux_image.py | $(PY)
 	@$(PY) -m hardware.simulator.linux_image
 
 # The stamps say what is installed, so that an installed environment starts at once. pip's errors are shown, its progress is not.
-$(VENV)/.portal: requirements.txt | $(PY)
+$(VENV)/.portal: requirements.txt client/pyproject.toml | $(PY)
 	@echo "Installing Python packages into $(VENV) (once; about half a minute)"
 	@$(PIP) --requirement requirements.txt
 	@touch $@

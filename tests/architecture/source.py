@@ -6,7 +6,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 APPS = ("operations", "accounts", "reservations", "slots", "consoles", "images", "flashing", "switch")
-PACKAGES = (*APPS, "hardware", "nanoportal")
+PACKAGES = (*APPS, "hardware", "nanoportal", "client")
 
 
 def modules(*packages: str) -> Iterator[Path]:

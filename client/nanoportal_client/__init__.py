@@ -1,0 +1,3 @@
+"""The command line of NanoPortal, over its REST API and its WebSockets. Imports nothing of the portal."""
+
+__version__ = "0.1.0"

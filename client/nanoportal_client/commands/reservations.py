@@ -1,0 +1,103 @@
+"""`reserve`, `reservations` and what can be done with one."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+
+from nanoportal_client.invocation import Invocation, Length, with_options
+from nanoportal_client.problems import Exit, Problem
+from nanoportal_client.words import moment, read_moment, table, zulu
+
+
+def _time(text: str) -> datetime:
+    try:
+        return read_moment(text, datetime.now(UTC))
+    except ValueError as error:
+        raise Problem(Exit.USAGE, f"{error}.") from error
+
+
+@click.command()
+@click.argument("slot")
+@click.option("--for", "seconds", required=True, type=Length(), help="For how long: 30m, 2h, 3d.")
+@click.option("-p", "--purpose", required=True, help="What for; everybody sees it.")
+@click.option("--at", default="", metavar="TIME", help="From then on: 18:00, or 2026-11-24 18:00; without, now.")
+@click.option("--queue", is_flag=True, help="Join the queue if somebody has it.")
+@with_options
+def reserve(invocation: Invocation, slot: str, seconds: float, purpose: str, at: str, queue: bool) -> None:
+    """Take SLOT for a time: nobody else powers, flashes or types there meanwhile."""
+    board, number = invocation.slot(slot)
+    body = {"purpose": purpose, "seconds": round(seconds), "queue": queue, "starts_at": zulu(_time(at)) if at else None}
+    row = invocation.portal.act("POST", f"/boards/{board}/slots/{number}/reservations", body)
+    invocation.show(row, lambda: _words(row))
+
+
+def _words(row: dict[str, Any]) -> str:
+    where = f"Slot {row['slot']} of {row['board']}"
+    if row["state"] == "waiting":
+        return f"{where}: number {row['turn']} in the queue, expected at {moment(row['expected_at'])} ({row['id']})."
+    if row["state"] in ("ended", "broken"):
+        return f"{where}: reservation {row['id']} is over. {row['ended_why']}".rstrip()
+    begins = "yours" if row["state"] == "active" else f"yours from {moment(row['starts_at'])}"
+    return f"{where} is {begins} until {moment(row['ends_at'])} (reservation {row['id']})."
+
+
+@click.command()
+@click.option("--mine", is_flag=True, help="Only your own, on all boards.")
+@with_options
+def reservations(invocation: Invocation, mine: bool) -> None:
+    """Who has reserved what on the board, and who waits."""
+    path = "/reservations" if mine else f"/boards/{invocation.board}/reservations"
+    rows = invocation.portal.rows(path, "reservations")
+    heads = ("ID", "SLOT", "WHO", "STATE", "FROM", "UNTIL", "WHAT FOR")
+    cells = [
+        (
+            *(row["id"], f"{row['board']}/{row['slot']}", row["holder"], row["state"]),
+            *(moment(row["starts_at"] or row["expected_at"]), moment(row["ends_at"]), row["purpose"]),
+        )
+        for row in rows
+    ]
+    invocation.show(rows, table(heads, cells, "Nothing is reserved."))
+
+
+@click.command()
+@click.argument("reservation", type=int)
+@with_options
+def release(invocation: Invocation, reservation: int) -> None:
+    """Give a slot back, give up a plan, or leave the queue."""
+    row = invocation.portal.act("DELETE", f"/reservations/{reservation}")
+    invocation.show(row, lambda: _words(row))
+
+
+@click.command()
+@click.argument("reservation", type=int)
+@click.option("--for", "seconds", type=Length(), help="So much longer than its end is now.")
+@click.option("--until", default="", metavar="TIME")
+@with_options
+def extend(invocation: Invocation, reservation: int, seconds: float | None, until: str) -> None:
+    """Move the end of one of your reservations."""
+    if bool(until) == bool(seconds):
+        raise Problem(Exit.USAGE, "Say either --for or --until.")
+    portal = invocation.portal
+    if seconds:
+        row = portal.get(f"/reservations/{reservation}")
+        if row["ends_at"] is None:
+            raise Problem(Exit.REFUSED, f"Reservation {reservation} waits: it has no end that could be moved.")
+        end = datetime.fromisoformat(row["ends_at"].replace("Z", "+00:00")) + timedelta(seconds=seconds)
+    else:
+        end = _time(until)
+    row = portal.act("PATCH", f"/reservations/{reservation}", {"ends_at": zulu(end)})
+    invocation.show(row, lambda: _words(row))
+
+
+@click.command(name="break-glass")
+@click.argument("reservation", type=int)
+@click.option("-r", "--reason", required=True, help="Its holder is told.")
+@with_options
+def break_glass(invocation: Invocation, reservation: int, reason: str) -> None:
+    """Override somebody's reservation; administrators."""
+    row = invocation.portal.act("POST", f"/reservations/{reservation}/break", {"reason": reason})
+    invocation.show(row, lambda: _words(row))
+
+
+COMMANDS = (reserve, reservations, release, extend, break_glass)

@@ -1,0 +1,216 @@
+"""`vlan`: the switch's setup as a file, its plan, and a commit that undoes itself unless it is confirmed."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from nanoportal_client import waiting
+from nanoportal_client.invocation import Invocation, Length, with_options
+from nanoportal_client.portal import new_key
+from nanoportal_client.problems import Exit, Problem
+from nanoportal_client.waiting import Patience
+from nanoportal_client.words import moment, table
+
+
+@click.group()
+def vlan() -> None:
+    """The switch: who hears whom."""
+
+
+@vlan.command()
+@click.option("--draft", is_flag=True, help="What is desired, instead of what the switch holds.")
+@with_options
+def show(invocation: Invocation, draft: bool) -> None:
+    """The VLANs as the switch holds them, and a change that waits to be confirmed."""
+    path = f"/boards/{invocation.board}/switch"
+    found = invocation.portal.get(f"{path}/vlans" if draft else path)
+    document = found if draft else found["running"]
+    if draft:
+        invocation.show(found, lambda: _document(document))
+        return
+    lines = [_document(document) if document else "What the switch holds was not set up here."]
+    lines += [found["why_no_access"]] if found["why_no_access"] else []
+    lines += [f"Differs from revision {found['revision']}: {words}" for words in found["drift"]]
+    lines += [_change_words(found["change"])] if found["change"] else []
+    invocation.show(found, "\n".join(lines))
+
+
+def _document(document: dict[str, Any]) -> str:
+    rows = [
+        (row["vid"], row.get("name", ""), _places(row, "untagged"), _places(row, "tagged")) for row in document["vlans"]
+    ]
+    more = [f"Management is in VLAN {document['management_vid']}."]
+    if isolation := document.get("isolation"):
+        pairs = isolation if isinstance(isolation, str) else "; ".join(f"{a} and {b}" for a, b in isolation)
+        more.append(f"Kept apart: {pairs}.")
+    if mirror := document.get("mirror"):
+        more.append(f"Copies go to {mirror['to']}.")
+    return "\n".join([table(("VID", "NAME", "UNTAGGED", "TAGGED"), rows, "There is no VLAN."), *more])
+
+
+def _places(row: dict[str, Any], name: str) -> str:
+    return ", ".join(map(str, row.get(name, ())))
+
+
+def _change_words(change: dict[str, Any]) -> str:
+    """A change as it stands, and what to say about it."""
+    until = f" It undoes itself at {moment(change['deadline_at'])}." if change["deadline_at"] else ""
+    return f"Change {change['number']} is {change['state']}.{until} `vlan confirm` keeps it, `vlan revert` ends it."
+
+
+@vlan.command(name="export")
+@with_options
+def export_file(invocation: Invocation) -> None:
+    """The desired setup as YAML, on standard output."""
+    answer = invocation.portal.send("GET", f"/boards/{invocation.board}/switch/vlans.yaml")
+    click.echo(answer.text, nl=False)
+
+
+@vlan.command(name="import")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
+@with_options
+def import_file(invocation: Invocation, file: Path) -> None:
+    """Make FILE (YAML, - for standard input) the desired setup. Nothing of it reaches the switch before a commit."""
+    text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+    path = f"/boards/{invocation.board}/switch/vlans.yaml"
+    saved = invocation.portal.send("PUT", path, content=text, acts=True).json()
+    invocation.show(saved, lambda: _document(saved))
+
+
+@vlan.command()
+@with_options
+def discard(invocation: Invocation) -> None:
+    """Throw the desired setup away."""
+    invocation.portal.act("DELETE", f"/boards/{invocation.board}/switch/vlans")
+    invocation.show({"discarded": True}, "The draft is gone.")
+
+
+@vlan.command()
+@with_options
+def plan(invocation: Invocation) -> None:
+    """What a commit would do now. Reads the switch, changes nothing."""
+    found = invocation.portal.act("POST", f"/boards/{invocation.board}/switch/plan")
+    invocation.show(found, lambda: _plan_words(found))
+
+
+def _plan_words(found: dict[str, Any]) -> str:
+    lines = list(found["words"]) or ["Nothing would change."]
+    if found["isolated"]:
+        lines.append(f"Cut off meanwhile: {', '.join(map(str, found['isolated']))}.")
+    for one in found["unsafe"]:
+        way = f"--override {one['code']}" if one["can_be_overridden"] else "cannot be overridden"
+        lines.append(f"UNSAFE: {one['words']} ({way})")
+    return "\n".join([*lines, f"Fingerprint: {found['fingerprint']}"])
+
+
+@vlan.command()
+@click.option("--fingerprint", default="", help="Of the plan that is meant; without, it is planned and shown now.")
+@click.option("--revert-after", default="2m", type=Length(), show_default=True, help="Unless it is confirmed by then.")
+@click.option(
+    "--override", multiple=True, metavar="CODE", help="What is unsafe and meant nevertheless; administrators."
+)
+@click.option("--keep", is_flag=True, help="Confirm it as soon as it is written, if the portal is reached then.")
+@click.option("--yes", is_flag=True, help="Without being asked.")
+@click.option("-r", "--reason", default="", help="Why, for the audit log.")
+@click.option("--key", default="", help="Idempotency-Key: asking twice with the same one does it once.")
+@with_options
+def commit(
+    invocation: Invocation,
+    fingerprint: str,
+    revert_after: float,
+    override: tuple[str, ...],
+    keep: bool,
+    yes: bool,
+    reason: str,
+    key: str,
+) -> None:
+    """Write the desired setup to the switch. Unless `vlan confirm` follows in time, it undoes itself."""
+    portal, path = invocation.portal, f"/boards/{invocation.board}/switch"
+    if not fingerprint:
+        found = portal.act("POST", f"{path}/plan")
+        invocation.say(_plan_words(found))
+        fingerprint = found["fingerprint"]
+        if not yes:
+            if not invocation.asks:
+                raise Problem(Exit.USAGE, "Nobody is there to be asked: say --yes, or --fingerprint of a plan.")
+            click.confirm("Do that?", abort=True, err=True)
+    body = {
+        **{"fingerprint": fingerprint, "revert_after_seconds": round(revert_after)},
+        **{"overrides": list(override), "reason": reason},
+    }
+    change = portal.act("POST", f"{path}/commit", body, key=key or new_key())
+    written = _until(invocation, path, change, "queued", "applying")
+    if written["state"] != "awaiting":
+        raise _undone(written)
+    if keep:
+        _keep(invocation, path)
+    else:
+        invocation.show(written, lambda: _change_words(written))
+
+
+def _until(invocation: Invocation, path: str, change: dict[str, Any], *states: str) -> dict[str, Any]:
+    """The change once it is in none of these states any more. Ctrl-C leaves it alone, and it undoes itself."""
+    patience, found = Patience(), change
+    try:
+        while found["state"] in states:
+            patience.rest(f"Change {change['number']}")
+            read = patience.look(lambda: invocation.portal.get(f"{path}/changes/{change['number']}"))
+            found = read or found
+    except KeyboardInterrupt:
+        words = f"Change {change['number']} goes on without you, and undoes itself unless it is confirmed."
+        raise Problem(Exit.INTERRUPTED, words) from None
+    return found
+
+
+def _undone(change: dict[str, Any]) -> Problem:
+    why = change["operation"]["message"] or change["rolled_back_because"] or "its operation says no more"
+    words = f"Change {change['number']} is {change['state'].replace('-', ' ')}: {why}"
+    return Problem(Exit.FAILED, words, code=change["operation"]["code"] or change["state"], detail=change)
+
+
+def _keep(invocation: Invocation, path: str) -> None:
+    revision = invocation.portal.act("POST", f"{path}/confirm")
+    invocation.show(revision, f"Kept as revision {revision['number']}.")
+
+
+@vlan.command()
+@with_options
+def confirm(invocation: Invocation) -> None:
+    """Keep what was written. For whoever committed it: being able to say so proves that they reach the portal."""
+    _keep(invocation, f"/boards/{invocation.board}/switch")
+
+
+@vlan.command()
+@click.option("--by", default="2m", type=Length(), show_default=True, help="From now.")
+@with_options
+def extend(invocation: Invocation, by: float) -> None:
+    """Have more time to confirm."""
+    change = invocation.portal.act("POST", f"/boards/{invocation.board}/switch/extend", {"seconds": round(by)})
+    invocation.show(change, lambda: _change_words(change))
+
+
+@vlan.command()
+@with_options
+def revert(invocation: Invocation) -> None:
+    """Have the switch put back to what it held before the change that is open."""
+    path = f"/boards/{invocation.board}/switch"
+    change = _until(invocation, path, invocation.portal.act("POST", f"{path}/rollback"), "awaiting", "rolling-back")
+    if change["state"] != "rolled-back":
+        raise _undone(change)
+    invocation.show(change, f"Change {change['number']} is rolled back.")
+
+
+@vlan.command()
+@click.option("--key", default="", help="Idempotency-Key: asking twice with the same one does it once.")
+@with_options
+def scan(invocation: Invocation, key: str) -> None:
+    """Read the switch's whole VLAN table: needed once, and after each reset of the chip."""
+    operation = invocation.portal.act("POST", f"/boards/{invocation.board}/switch/scan", key=key or new_key())
+    (ended,) = waiting.wait_for(invocation, [operation["id"]])
+    invocation.show(ended, ended["message"] or ended["state"])
+    waiting.end_of([ended])
+
+
+COMMANDS = (vlan,)

@@ -1,0 +1,121 @@
+"""What every command works with: the portal, the board that is meant, and how things are shown."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, wraps
+from typing import Any, TypeVar
+
+import click
+
+from nanoportal_client import access, words
+from nanoportal_client.access import Access
+from nanoportal_client.portal import SECONDS, Portal
+from nanoportal_client.problems import Exit, Problem, printable
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+@dataclass
+class Invocation:
+    """One run of the program. Nothing is read or opened before a command needs it."""
+
+    url: str = ""
+    ca: str = ""
+    config: str = ""
+    seconds: float = SECONDS
+    board_asked: str = ""
+    json: bool = False
+    open_portal: Callable[..., Portal] = Portal
+    environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    @cached_property
+    def access(self) -> Access:
+        return access.find(self.environ, url=self.url, ca=self.ca, config=self.config)
+
+    @cached_property
+    def portal(self) -> Portal:
+        return self.open_portal(self.access, seconds=self.seconds)
+
+    @cached_property
+    def board(self) -> str:
+        """The board that is meant where none is named: the option's, the configured one, the only one. Raises
+        `Problem`."""
+        if named := self.board_asked or self.access.board:
+            return named
+        slugs = [row["slug"] for row in self.portal.rows("/boards", "boards")]
+        if len(slugs) == 1:
+            return str(slugs[0])
+        if not slugs:
+            raise Problem(Exit.NOT_THERE, "There is no board that this token may see.", code="no-board")
+        raise Problem(Exit.USAGE, f"Which board? There are {', '.join(slugs)}: say --board, or {slugs[0]}/3.")
+
+    def slots(self, named: Sequence[str]) -> list[tuple[str, int]]:
+        """The slots of a command line, each with its board. Raises `Problem`."""
+        try:
+            found = words.read_slots(named)
+        except ValueError as error:
+            raise Problem(Exit.USAGE, f"{error}.") from error
+        return [(board or self.board, number) for board, number in found]
+
+    def slot(self, named: str) -> tuple[str, int]:
+        """The one slot that is meant. Raises `Problem`."""
+        found = self.slots([named])
+        if len(found) != 1:
+            raise Problem(Exit.USAGE, f"{named!r} names {len(found)} slots; this is for one.")
+        return found[0]
+
+    # Showing
+
+    def show(self, data: Any, text: str | Callable[[], str]) -> None:
+        """The result: `data` as one JSON document with --json, else `text`."""
+        if self.json:
+            click.echo(json.dumps(data, indent=2))
+        else:
+            click.echo(text if isinstance(text, str) else text())
+
+    def say(self, text: str) -> None:
+        """A word beside the result, on standard error; lines stay as they are."""
+        click.echo("\n".join(printable(line) for line in text.split("\n")), err=True)
+
+    @property
+    def asks(self) -> bool:
+        """Whether somebody is there to answer a question."""
+        return sys.stdin.isatty() and sys.stderr.isatty()
+
+    @property
+    def draws(self) -> bool:
+        """Whether progress can be drawn over itself."""
+        return sys.stderr.isatty() and not self.json
+
+
+def with_options(command: F) -> F:
+    """`--json` and `--board` for a command, which gets the `Invocation` first."""
+
+    @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+    @click.option("-b", "--board", default="", metavar="NAME", help="The board, where several are there.")
+    @click.pass_context
+    @wraps(command)
+    def called(context: click.Context, /, *args: Any, as_json: bool, board: str, **more: Any) -> Any:
+        invocation: Invocation = context.obj
+        invocation.json = invocation.json or as_json
+        invocation.board_asked = board or invocation.board_asked
+        return context.invoke(command, invocation, *args, **more)
+
+    return called  # type: ignore[return-value]
+
+
+class Length(click.ParamType[float]):
+    """A length of time, in seconds."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, int | float):
+            return float(value)
+        try:
+            return words.read_length(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
