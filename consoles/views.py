@@ -16,15 +16,13 @@ from django.views.decorators.http import require_GET, require_http_methods
 from consoles.forms import PortForm, RuleForm, WhoForm
 from consoles.models import StageRule
 from consoles.recordings.reading import Contents
-from consoles.services import history, places, ports
+from consoles.services import access, history, places, ports
 from consoles.services import stages as rules
 from consoles.services.places import Place
-from operations import refusals, restrictions, roles
+from operations import refusals, roles
 from operations.http import ActorRequest, begin_act
-from operations.models import Restriction
-from operations.rights import roles_with
 
-READ, WRITE, EDIT = "console.read", "console.write", "console.edit"
+READ, EDIT = "console.read", "console.edit"
 LAST_LINES = 8  # in the panel of a slot's page
 SHOWN_MARKERS = ("stage", "port-away", "daemon-away", "recording-stopped", "overrun", "dropped", "taken-over")
 
@@ -185,18 +183,13 @@ def settings(request: ActorRequest, board: str, number: int) -> HttpResponse:
     context = place_of(request, board, number)
     slot = ports.find(board, number)
     locked = not context["may_edit"]
-    asked = {row.action: row.least_role for row in Restriction.objects.filter(resource=resource)}
-    least = {action: roles_with(action)[0] for action in (READ, WRITE)}  # where nothing is written down
-    usual = {"read": asked.get(READ, least[READ]), "write": asked.get(WRITE, least[WRITE])}
+    usual = access.least_roles(slot)
     form = PortForm(request.POST or None, instance=ports.port_of(slot), locked=locked)
     who = WhoForm(request.POST or None, initial=usual, locked=locked)
     if request.method == "POST" and form.is_valid() and who.is_valid():
         if form.has_changed():
             ports.save_port(form.save(commit=False), request.actor)
-        for name, action in (("read", READ), ("write", WRITE)):
-            role = who.cleaned_data[name]
-            if role != usual[name]:
-                restrictions.restrict(resource, action, role if role != least[action] else None, request.actor)
+        access.let(slot, request.actor, read=who.cleaned_data["read"], write=who.cleaned_data["write"])
         messages.success(request, f"The settings of slot {number}'s console are kept.")
         return redirect("consoles:settings", board=board, number=number)
     context |= {"form": form, "who": who, "slot": slot, "in_force": ports.settings_of(slot)}

@@ -3,26 +3,25 @@
 from collections.abc import Callable
 from datetime import datetime
 from functools import wraps
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from django.http import HttpRequest, HttpResponse
 from django.utils.http import http_date
-from ninja import Field, Router, Schema, Status
+from ninja import Field, Query, Router, Schema, Status
 from ninja.decorators import decorate_view
 
 from images import tus
 from images.models import FirmwareImage, Upload
 from images.services import importing, library, space, uploads
 from operations import refusals, roles
-from operations.api import ERRORS as USUAL_ERRORS
-from operations.api import Problem
+from operations.api import ACT_ERRORS, EDIT_ERRORS, ERRORS, IF_MATCH, Page, Problem, cut
+from operations.etags import etag, unchanged
 from operations.http import ActorRequest, begin_act
 from slots.models import SomType
 
 router = Router(tags=["images"])
-ERRORS = {**USUAL_ERRORS, **dict.fromkeys((410, 412, 415, 422, 460, 503), Problem)}
-MOST_LISTED = 200
+UPLOAD_ERRORS = {**ACT_ERRORS, **dict.fromkeys((410, 412, 415, 460), Problem)}
 
 
 class PartitionOut(Schema):
@@ -84,6 +83,7 @@ class UploadOut(Schema):
 
 
 class UploadList(Schema):
+    count: int
     uploads: list[UploadOut]
 
 
@@ -98,6 +98,18 @@ class ImportIn(Schema):
     sha256: str = Field("", max_length=65_536, description="A hash, or the text of a checksum file.")
 
 
+class Asked(Page):
+    q: str = Field("", max_length=200, description="A part of the name, or the beginning of the hash.")
+    som_type: str = Field("", max_length=30, examples=["CM4"])
+    state: Literal["", "usable", "retired"] = ""
+
+
+def edited(image: FirmwareImage) -> dict[str, Any]:
+    """What of an image can be edited here: its ETag is of this."""
+    types = sorted(som_type.name for som_type in image.som_types.all())
+    return {"name": image.name, "notes": image.notes, "som_types": types}
+
+
 def image_json(image: FirmwareImage) -> dict[str, Any]:
     plain = {name: getattr(image, name) for name in ImageOut.model_fields if hasattr(image, name)}
     types = sorted(som_type.name for som_type in image.som_types.all())
@@ -105,15 +117,13 @@ def image_json(image: FirmwareImage) -> dict[str, Any]:
 
 
 @router.get("/images", response={200: ImageList, **ERRORS})
-def list_images(
-    request: ActorRequest, q: str = "", som_type: str = "", state: str = "", offset: int = 0, limit: int = 50
-) -> dict[str, Any]:
-    """Images by name or beginning of the hash, SOM type and state (`usable` or `retired`), the newest first."""
+def list_images(request: ActorRequest, asked: Query[Asked]) -> dict[str, Any]:
+    """The image library, the newest first, and how much room it has."""
     roles.require(request.actor, "image.view", "portal")
-    found, room = library.search(q, som_type, state), space.measure()
-    page = found[max(0, offset) :][: min(max(1, limit), MOST_LISTED)]
+    room = space.measure()
+    count, page = cut(library.search(asked.q, asked.som_type, asked.state), asked)
     return {
-        "count": found.count(),
+        "count": count,
         "quota_bytes": room.quota,
         "used_bytes": room.used,
         "disk_free_bytes": room.disk_free,
@@ -121,7 +131,7 @@ def list_images(
     }
 
 
-@router.post("/images/import", response={202: UploadOut, **ERRORS})
+@router.post("/images/import", response={202: UploadOut, **ACT_ERRORS})
 def import_image(request: ActorRequest, body: ImportIn) -> Any:
     """Have a file that lies in the portal's import directory copied, inspected and kept."""
     actor = begin_act(request, "image.import", "portal")
@@ -130,12 +140,15 @@ def import_image(request: ActorRequest, body: ImportIn) -> Any:
 
 
 @router.get("/images/{uuid:image_id}", response={200: ImageOut, **ERRORS})
-def get_image(request: ActorRequest, image_id: UUID) -> dict[str, Any]:
+def get_image(request: ActorRequest, response: HttpResponse, image_id: UUID) -> dict[str, Any]:
+    """One image: what was found in it, and what people say of it. The ETag is for PATCH."""
     roles.require(request.actor, "image.view", "portal")
-    return image_json(library.find(image_id))
+    image = library.find(image_id)
+    response["ETag"] = etag(edited(image))
+    return image_json(image)
 
 
-@router.get("/images/{uuid:image_id}/bmap", response={200: None, **ERRORS})
+@router.get("/images/{uuid:image_id}/bmap", response={200: None, **ACT_ERRORS})
 def get_block_map(request: ActorRequest, image_id: UUID) -> HttpResponse:
     """The block map as a bmap 2.0 file."""
     roles.require(request.actor, "image.view", "portal")
@@ -144,16 +157,20 @@ def get_block_map(request: ActorRequest, image_id: UUID) -> HttpResponse:
     return HttpResponse(library.block_map(image).to_bmap(), content_type="application/xml", headers=headers)
 
 
-@router.patch("/images/{uuid:image_id}", response={200: ImageOut, **ERRORS})
-def edit_image(request: ActorRequest, image_id: UUID, body: ImageIn) -> dict[str, Any]:
+@router.patch("/images/{uuid:image_id}", response={200: ImageOut, **EDIT_ERRORS})
+def edit_image(
+    request: ActorRequest, response: HttpResponse, image_id: UUID, body: ImageIn, if_match: str = IF_MATCH
+) -> dict[str, Any]:
     """Change the name, the notes, or which SOM types it is for; what is left out stays."""
     image = library.find(image_id)
     actor = begin_act(request, "image.edit", image.resource)
+    roles.require(actor, "image.edit", "portal")
     name = image.name if body.name is None else body.name
     notes = image.notes if body.notes is None else body.notes
     types = None if body.som_types is None else named_types(body.som_types)
-    library.describe(image, actor, name=name, notes=notes, som_types=types)
-    return image_json(library.find(image_id))
+    with unchanged(if_match, FirmwareImage.objects.filter(pk=image_id), lambda: edited(library.find(image_id))):
+        library.describe(image, actor, name=name, notes=notes, som_types=types)
+    return get_image(request, response, image_id)
 
 
 def named_types(names: list[str]) -> list[SomType]:
@@ -174,6 +191,7 @@ def retire_image(request: ActorRequest, image_id: UUID) -> dict[str, Any]:
 
 @router.post("/images/{uuid:image_id}/bring-back", response={200: ImageOut, **ERRORS})
 def bring_back_image(request: ActorRequest, image_id: UUID) -> dict[str, Any]:
+    """Offer a retired image again."""
     image = library.find(image_id)
     library.bring_back(image, begin_act(request, "image.bring-back", image.resource))
     return image_json(library.find(image_id))
@@ -211,11 +229,12 @@ def resume_headers(upload: Upload) -> dict[str, str]:
     return {"Upload-Offset": str(upload.received_bytes), "Upload-Expires": http_date(upload.expires_at.timestamp())}
 
 
-@router.get("/images/uploads", response={200: UploadList, **ERRORS})
-def list_uploads(request: ActorRequest) -> dict[str, Any]:
+@router.get("/images/uploads", response={200: UploadList, **UPLOAD_ERRORS})
+def list_uploads(request: ActorRequest, page: Query[Page]) -> dict[str, Any]:
     """What is on its way: arriving, being copied or inspected, or refused and not yet put away."""
     roles.require(request.actor, "image.view", "portal")
-    return {"uploads": list(Upload.objects.all())}
+    count, found = cut(Upload.objects.all(), page)
+    return {"count": count, "uploads": found}
 
 
 @router.api_operation(["OPTIONS"], "/images/uploads", auth=None, response={204: None})
@@ -227,7 +246,7 @@ def describe_protocol(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204, headers=headers)
 
 
-@router.post("/images/uploads", response={201: None, **ERRORS})
+@router.post("/images/uploads", response={201: None, **UPLOAD_ERRORS})
 @decorate_view(resumable)
 def create_upload(request: ActorRequest) -> HttpResponse:
     """tus: begin. `Upload-Length` and `Upload-Metadata` with `filename`, and `sha256` (a hash, or a checksum file's
@@ -240,7 +259,7 @@ def create_upload(request: ActorRequest) -> HttpResponse:
     return HttpResponse(status=201, headers={"Location": upload_url(upload.pk), **resume_headers(upload)})
 
 
-@router.api_operation(["HEAD"], "/images/uploads/{uuid:upload_id}", response={200: None, **ERRORS})
+@router.api_operation(["HEAD"], "/images/uploads/{uuid:upload_id}", response={200: None, **UPLOAD_ERRORS})
 @decorate_view(resumable)
 def upload_offset(request: ActorRequest, upload_id: UUID) -> HttpResponse:
     """tus: where to go on. An upload that has become an image is whole."""
@@ -254,7 +273,7 @@ def upload_offset(request: ActorRequest, upload_id: UUID) -> HttpResponse:
     return HttpResponse(headers={**headers, **resume_headers(upload)})
 
 
-@router.get("/images/uploads/{uuid:upload_id}", response={200: UploadOut, **ERRORS})
+@router.get("/images/uploads/{uuid:upload_id}", response={200: UploadOut, **UPLOAD_ERRORS})
 def get_upload(request: ActorRequest, upload_id: UUID) -> Upload:
     """How an upload stands. One that has become an image is not here any more: the image has its id."""
     roles.require(request.actor, "image.view", "portal")
@@ -264,7 +283,7 @@ def get_upload(request: ActorRequest, upload_id: UUID) -> Upload:
     return upload
 
 
-@router.patch("/images/uploads/{uuid:upload_id}", response={204: None, **ERRORS})
+@router.patch("/images/uploads/{uuid:upload_id}", response={204: None, **UPLOAD_ERRORS})
 @decorate_view(resumable)
 def append_chunk(request: ActorRequest, upload_id: UUID) -> HttpResponse:
     """tus: a chunk of at most 8 MiB at `Upload-Offset`, with `Upload-Checksum` if it is to be compared. After the last
@@ -287,7 +306,7 @@ def append_chunk(request: ActorRequest, upload_id: UUID) -> HttpResponse:
     return HttpResponse(status=204, headers=resume_headers(upload))
 
 
-@router.put("/images/uploads/{uuid:upload_id}/bmap", response={204: None, **ERRORS})
+@router.put("/images/uploads/{uuid:upload_id}/bmap", response={204: None, **UPLOAD_ERRORS})
 def give_block_map(request: ActorRequest, upload_id: UUID) -> Any:
     """The file's block map (bmap 2.0), before its last byte; without one it is built."""
     roles.require(request.actor, "image.upload", "portal")
@@ -295,7 +314,7 @@ def give_block_map(request: ActorRequest, upload_id: UUID) -> Any:
     return Status(204, None)
 
 
-@router.delete("/images/uploads/{uuid:upload_id}", response={204: None, **ERRORS})
+@router.delete("/images/uploads/{uuid:upload_id}", response={204: None, **UPLOAD_ERRORS})
 @decorate_view(resumable)
 def terminate_upload(request: ActorRequest, upload_id: UUID) -> HttpResponse:
     """tus: give it up, or put away the word of a refused one."""

@@ -20,12 +20,13 @@ def etag(shown: Any) -> str:
 
 
 @contextlib.contextmanager
-def unchanged(if_match: str, row: QuerySet[Any], shown: Callable[[], Any]) -> Iterator[None]:
-    """A transaction for an edit of `row`, which is locked for its length. Raises Outdated, before anything is done,
-    unless one of the ETags in `if_match` is that of `shown()`; "" and "*" stand for whatever there is."""
+def unchanged(if_match: str, lock: QuerySet[Any], shown: Callable[[], Any]) -> Iterator[None]:
+    """A transaction for an edit. Raises Outdated, before anything is done, unless one of the ETags in `if_match` is
+    that of `shown()`; "" and "*" stand for whatever there is. `lock` is the row that the edit itself locks first:
+    nobody else edits between the look and the edit."""
     with transaction.atomic():
-        row.select_for_update().first()
-        named = [tag.strip().removeprefix("W/") for tag in if_match.split(",")]
-        if if_match.strip() not in ("", "*") and etag(shown()) not in named:
-            raise Outdated("It is not what you have read any more: read it again, and change it then.")
+        if if_match.strip() not in ("", "*"):
+            lock.select_for_update().first()
+            if etag(shown()) not in [tag.strip().removeprefix("W/") for tag in if_match.split(",")]:
+                raise Outdated("It is not what you have read any more: read it again, and change it then.")
         yield

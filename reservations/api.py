@@ -3,20 +3,21 @@
 from datetime import datetime
 from typing import Any, Literal
 
+from django.http import HttpResponse
 from ninja import Field, Query, Router, Schema, Status
 
 from accounts import places
 from accounts.models import Notice
 from accounts.services import notices
 from operations import rights, roles
-from operations.api import Problem
+from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, Page, cut
+from operations.etags import etag, unchanged
 from operations.http import ActorRequest, begin_act
 from operations.models import Reservation
 from reservations.services import booking, showing
 from reservations.services.booking import Wish
 
 router = Router(tags=["reservations"])
-ERRORS = dict.fromkeys((400, 401, 403, 404, 409), Problem)
 
 
 class ReservationOut(Schema):
@@ -71,13 +72,11 @@ class NoticeList(Schema):
     notices: list[NoticeOut]
 
 
-class Span(Schema):
+class Span(Page):
     """Which reservations, and which page of them."""
 
     mine: bool = False
     slot: int | None = Field(None, ge=1, le=7)
-    offset: int = Field(0, ge=0, le=1_000_000)
-    limit: int = Field(50, ge=1, le=200)
 
 
 def reservation_json(shown: showing.Shown) -> dict[str, Any]:
@@ -99,8 +98,8 @@ def _shown(request: ActorRequest, row: Reservation) -> dict[str, Any]:
 
 def _page(found: list[showing.Shown], span: Span) -> dict[str, Any]:
     kept = [one for one in found if (one.mine or not span.mine) and span.slot in (None, one.number)]
-    page = kept[span.offset : span.offset + span.limit]
-    return {"count": len(kept), "reservations": [reservation_json(one) for one in page]}
+    count, page = cut(kept, span)
+    return {"count": count, "reservations": [reservation_json(one) for one in page]}
 
 
 @router.get("/boards/{board}/reservations", response={200: ReservationList, **ERRORS})
@@ -132,17 +131,30 @@ def reserve_slot(request: ActorRequest, board: str, number: int, body: ReserveIn
 
 
 @router.get("/reservations/{int:reservation_id}", response={200: ReservationOut, **ERRORS})
-def get_reservation(request: ActorRequest, reservation_id: int) -> dict[str, Any]:
-    """One reservation, also after it is over."""
-    return _shown(request, booking.find(reservation_id, request.actor))
+def get_reservation(request: ActorRequest, response: HttpResponse, reservation_id: int) -> dict[str, Any]:
+    """One reservation, also after it is over. The ETag is for PATCH."""
+    row = booking.find(reservation_id, request.actor)
+    response["ETag"] = etag(edited(row))
+    return _shown(request, row)
 
 
-@router.patch("/reservations/{int:reservation_id}", response={200: ReservationOut, **ERRORS})
-def change_reservation(request: ActorRequest, reservation_id: int, body: ChangeIn) -> dict[str, Any]:
+def edited(row: Reservation) -> dict[str, Any]:
+    """What of a reservation can be edited here: its ETag is of this."""
+    return {"id": row.pk, "state": row.state, "ends_at": row.ends_at}
+
+
+@router.patch("/reservations/{int:reservation_id}", response={200: ReservationOut, **EDIT_ERRORS})
+def change_reservation(
+    request: ActorRequest, response: HttpResponse, reservation_id: int, body: ChangeIn, if_match: str = IF_MATCH
+) -> dict[str, Any]:
     """Move the end of one's own reservation; 409 while somebody waits, or has planned to have the slot then."""
     row = _asked(request, reservation_id, "reservation.extend")
     ends_at = booking.with_zone(body.ends_at) or body.ends_at
-    return _shown(request, booking.change_end(row.pk, ends_at, request.actor))
+    with unchanged(
+        if_match, Reservation.objects.filter(pk=row.pk), lambda: edited(booking.find(row.pk, request.actor))
+    ):
+        booking.change_end(row.pk, ends_at, request.actor)
+    return get_reservation(request, response, row.pk)
 
 
 @router.delete("/reservations/{int:reservation_id}", response={200: ReservationOut, **ERRORS})
@@ -173,10 +185,10 @@ def _asked(request: ActorRequest, reservation_id: int, action: str) -> Reservati
 
 
 @router.get("/notices", response={200: NoticeList, **ERRORS}, tags=["notices"])
-def list_notices(request: ActorRequest) -> dict[str, Any]:
-    """What one has to be told and has not put away yet, the oldest first; 50 at most."""
-    found = notices.unseen(request.actor.user_id)
-    return {"count": found.count(), "notices": list(found[:50])}
+def list_notices(request: ActorRequest, page: Query[Page]) -> dict[str, Any]:
+    """What one has to be told and has not put away yet, the oldest first."""
+    count, found = cut(notices.unseen(request.actor.user_id), page)
+    return {"count": count, "notices": found}
 
 
 @router.post("/notices/{int:notice_id}/seen", response={200: NoticeOut, **ERRORS}, tags=["notices"])

@@ -19,7 +19,7 @@ from accounts.api.shown import (
     right_json,
     with_zone,
 )
-from accounts.models import RightGrant
+from accounts.models import AccessVersion, RightGrant
 from accounts.services import groups, rights
 from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, Page, cut
 from operations.etags import etag, unchanged
@@ -132,7 +132,7 @@ def put_group(
                 raise Outdated("There is no such group any more.")
             group = groups.add(actor, name)
         grave_if_it_administers(request, group)
-        with unchanged(if_match, Group.objects.filter(pk=group.pk), lambda: edited(group_by(name))):
+        with unchanged(if_match, AccessVersion.objects.all(), lambda: edited(group_by(name))):
             groups.set_members(actor, group, members)
     response["ETag"] = etag(edited(group))
     return group_json(group)
@@ -146,7 +146,7 @@ def rename_group(
     actor = administrator_asks(request, "group.rename", f"group:{name}")
     group = group_by(name)
     grave_if_it_administers(request, group)
-    with unchanged(if_match, Group.objects.filter(pk=group.pk), lambda: edited(group_by(name))):
+    with unchanged(if_match, AccessVersion.objects.all(), lambda: edited(group_by(name))):
         groups.rename(actor, group, body.name)
     response["ETag"] = etag(edited(group))
     return group_json(group)

@@ -3,6 +3,7 @@
 Request and execution meet in rows only: a `FlashRun`, and for each slot an operation with its claim.
 """
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from uuid import UUID
@@ -14,13 +15,24 @@ from flashing.services.methods import MethodOffer, offers
 from hardware.flash.plan import MAX_TARGETS
 from images.models import FirmwareImage
 from images.services import library
-from operations import idempotency, refusals, roles
+from operations import idempotency, lifecycle, refusals, roles
 from operations.models import OPEN_STATES, Operation, OperationState
 from operations.roles import Actor
 from slots.models import Board, Slot
 from slots.services import budget, power
 
-__all__ = ["Ask", "MethodOffer", "Review", "TargetAsk", "images_for", "offers", "request_flash", "retry", "review"]
+__all__ = [
+    "Ask",
+    "MethodOffer",
+    "Review",
+    "TargetAsk",
+    "cancel_all",
+    "images_for",
+    "offers",
+    "request_flash",
+    "retry",
+    "review",
+]
 
 
 @dataclass(frozen=True)
@@ -291,7 +303,7 @@ def _create_job(run: FlashRun, job: ReviewJob, actor: Actor, reason: str) -> Fla
     )
 
 
-def retry(job: FlashJob, actor: Actor, typed: str) -> FlashRun:
+def retry(job: FlashJob, actor: Actor, typed: str, key: str = "") -> FlashRun:
     """The same once more for one slot, from the start. Raises as `request_flash`, and `Conflict` if it has not ended,
     went well, or its image is gone."""
     run, operation = job.run, job.operation
@@ -306,4 +318,15 @@ def retry(job: FlashJob, actor: Actor, typed: str) -> FlashRun:
         raise refusals.Conflict(f"The profile {run.profile_name} has been deleted.", code="no-profile")
     target = TargetAsk(job.number, job.method, job.medium, job.address if job.method == Method.NETWORK else "")
     ask = Ask(run.image_id, (target,), run.profile_id, run.unverified_reason, operation.reason, {job.number: typed})
-    return request_flash(Board.objects.get(slug=run.board), ask, actor)
+    return request_flash(Board.objects.get(slug=run.board), ask, actor, key=key)
+
+
+def cancel_all(run: FlashRun, actor: Actor) -> None:
+    """Ask all jobs of `run` that have not ended to end; one that ends meanwhile is left as it is. Raises
+    `NotPermitted`, before any is asked, if one is not theirs to end."""
+    still_open = [job.operation for job in run.jobs.all() if job.operation.is_open]
+    for operation in still_open:
+        roles.require(actor, lifecycle.right_to(operation), operation.resource)
+    for operation in still_open:
+        with contextlib.suppress(refusals.Conflict):  # it ended while somebody decided
+            lifecycle.cancel(operation, actor)

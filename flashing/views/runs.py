@@ -14,9 +14,9 @@ from flashing.models import FlashJob, FlashRun
 from flashing.services import boot_mode, history, requests
 from flashing.services.history import Line
 from flashing.views import drawing, shown, stepper
-from flashing.views.shown import RunView, Target
+from flashing.views.shown import RunView
 from images.views import leave_for
-from operations import lifecycle, refusals, roles
+from operations import lifecycle, refusals
 from operations.http import ActorRequest, begin_act
 from operations.roles import may, may_somewhere
 from slots.models import Slot
@@ -201,17 +201,8 @@ def cancel_all(request: ActorRequest, board: str, run_id: UUID) -> HttpResponse:
     still_open = [target for target in shown.view_of(run).targets if target.is_open]
     if request.method == "GET":
         return render(request, "flashing/_cancel_all.html", {"board_slug": board, "run": run, "targets": still_open})
-    actor = begin_act(request, "operation.cancel", board)
-    for target in still_open:
-        cancel_if_open(target, actor)
+    requests.cancel_all(run, begin_act(request, "operation.cancel", board))
     return after_act(request, board, run_id)
-
-
-def cancel_if_open(target: Target, actor: roles.Actor) -> None:
-    try:
-        lifecycle.cancel(target.operation, actor)
-    except refusals.Conflict:
-        return  # it ended while somebody decided
 
 
 @require_http_methods(["GET", "POST"])

@@ -3,8 +3,9 @@
 from datetime import datetime
 from typing import Any
 
-from ninja import Field, Header, Router, Schema, Status
+from ninja import Field, Router, Schema, Status
 
+from operations.api import KEY
 from operations.http import ActorRequest
 from slots.models import Board
 from slots.services import power
@@ -58,7 +59,7 @@ def restore_last(
     request: ActorRequest,
     board: str,
     body: RestoreIn,
-    idempotency_key: str = Header("", alias="Idempotency-Key", max_length=200),
+    idempotency_key: str = KEY,
 ) -> Any:
     """Put what was confirmed last on the switch again. Waits for no confirmation: somebody has given it."""
     row, actor = acting(request, board, changes.RESTORE_KIND)

@@ -1,4 +1,4 @@
-"""The desired table over REST: its plan, commit and confirmation, and revisions.
+"""The desired table over REST: its plan, commit and confirmation.
 
 A port is a slot's number or "uplink". A commit undoes itself unless whoever made it confirms it in time.
 """
@@ -8,25 +8,24 @@ from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from django.http import HttpResponse
-from ninja import Field, Header, Router, Schema, Status
+from ninja import Field, Router, Schema, Status
 from pydantic import ConfigDict
 
 from accounts.recent import require_recent
 from hardware.switch_setup import FlowControl
 from hardware.vlan import Accepts
 from operations import refusals, roles
-from operations.api import ERRORS as USUAL_ERRORS
-from operations.api import OperationOut, Problem, operation_out
+from operations.api import ACT_ERRORS, EDIT_ERRORS, IF_MATCH, KEY, OperationOut, operation_out
 from operations.http import ActorRequest, begin_act
 from slots.models import Board
 from slots.services import overview, power
 from switch.documents import Duplex, Place, to_document
 from switch.models import VlanChange
-from switch.services import changes, drafts, files, revisions, running, scanning
+from switch.services import changes, drafts, files, running, scanning
 from switch.services.changes import LONGEST_SECONDS, SHORTEST_SECONDS, USUAL_SECONDS
 
 router = Router()
-ERRORS = {**USUAL_ERRORS, **dict.fromkeys((412, 422, 503), Problem)}
+ERRORS = {**ACT_ERRORS, **EDIT_ERRORS}
 YAML = "application/yaml; charset=utf-8"
 
 
@@ -139,10 +138,6 @@ class RevisionOut(Schema):
     confirmed_at: datetime
 
 
-class RevisionList(Schema):
-    revisions: list[RevisionOut]
-
-
 class SwitchOut(Schema):
     running: dict[str, Any] | None = Field(description="The setup that the switch holds; null if it is none of ours.")
     read_at: datetime | None
@@ -212,7 +207,7 @@ def put_vlans(
     response: HttpResponse,
     board: str,
     body: VlansIn,
-    if_match: str = Header("", alias="If-Match", max_length=40),
+    if_match: str = IF_MATCH,
 ) -> dict[str, Any]:
     """Say anew what is desired. Nothing of it reaches the switch before a commit."""
     row, actor = acting(request, board, "switch.edit")
@@ -281,7 +276,7 @@ def commit_vlans(
     request: ActorRequest,
     board: str,
     body: CommitIn,
-    idempotency_key: str = Header("", alias="Idempotency-Key", max_length=200),
+    idempotency_key: str = KEY,
 ) -> Any:
     """Carry out what was planned. It undoes itself after `revert_after_seconds` unless you confirm it."""
     row, actor = acting(request, board, changes.KIND)
@@ -328,31 +323,20 @@ def get_change(request: ActorRequest, board: str, number: int) -> dict[str, Any]
     return change_json(changes.find(find_board(request, board), number))
 
 
+@router.post("/boards/{board}/switch/changes/{int:number}/acknowledge", response={200: ChangeOut, **ERRORS})
+def acknowledge_change(request: ActorRequest, board: str, number: int) -> dict[str, Any]:
+    """Take note that rolling back failed; 409 if there is nothing to take note of."""
+    row, actor = acting(request, board, "switch.acknowledge")
+    changes.acknowledge(changes.find(row, number), actor)
+    return change_json(changes.find(row, number))
+
+
 @router.post("/boards/{board}/switch/scan", response={202: OperationOut, **ERRORS})
 def scan_switch(
     request: ActorRequest,
     board: str,
-    idempotency_key: str = Header("", alias="Idempotency-Key", max_length=200),
+    idempotency_key: str = KEY,
 ) -> Any:
     """Read all 4,096 entries of the VLAN table: needed once, and after each reset of the chip."""
     row, actor = acting(request, board, scanning.KIND)
     return Status(202, operation_out(scanning.request_scan(row, actor, idempotency_key)))
-
-
-# Revisions
-
-
-@router.get("/boards/{board}/switch/revisions", response={200: RevisionList, **ERRORS})
-def list_revisions(request: ActorRequest, board: str, offset: int = 0, limit: int = 50) -> dict[str, Any]:
-    """The tables that were confirmed, the newest first, `limit` (1 to 200) at a time."""
-    found = revisions.of(find_board(request, board))
-    return {"revisions": list(found[max(0, offset) :][: min(max(1, limit), 200)])}
-
-
-@router.post("/boards/{board}/switch/revisions/{int:number}/restore", response={200: VlansIn, **ERRORS})
-def restore_revision(request: ActorRequest, response: HttpResponse, board: str, number: int) -> dict[str, Any]:
-    """Make a revision the desired table again; plan and commit it like any other."""
-    row, actor = acting(request, board, "switch.edit")
-    saved = revisions.restore(revisions.find(row, number), actor)
-    response["ETag"] = f'"{saved.version}"'
-    return to_document(saved.setup, running.wiring(row))

@@ -153,7 +153,7 @@ def test_only_one_module_knows_http_statuses_of_refusals():
         if isinstance(node, ast.Constant) and node.value in numbers and not isinstance(node.value, bool)
     }
     # (the API's modules list the statuses of their description, they choose none)
-    assert knowing == {"operations/http.py", "operations/api.py", "slots/api/records.py", "images/api.py"}
+    assert knowing == {"operations/http.py", "operations/api.py", "slots/api/records.py"}
 
 
 def test_no_som_type_is_asked_for_by_name():

@@ -116,7 +116,7 @@ def test_a_viewer_reads_runs_and_changes_none(olga, vera, image):
 
 def test_numbers_beyond_any_database_are_no_fault(olga, image):
     run = olga.send("/boards/demo/slots/3/flash", wish(image) | aim("kestrel"))
-    assert olga.get(f"/flash-runs?board=demo&offset={10**30}")["runs"] == []
+    assert olga.get(f"/flash-runs?board=demo&offset={10**30}", 400)["code"] == "invalid"
     assert olga.get(f"/flash-runs/{run['id']}?after={10**30}")["log"] == []
 
 
@@ -189,10 +189,14 @@ def test_the_description_names_every_address_of_flashing(olga):
         "/boards/{board}/flash-runs",
         "/boards/{board}/slots/{number}/flash",
         "/boards/{board}/slots/{number}/flash-methods",
+        "/boards/{board}/slots/{number}/flash-network",
+        "/boards/{board}/slots/{number}/flash-network/disks",
+        "/boards/{board}/slots/{number}/flash-network/trust",
         "/flash-jobs/{job_id}/holding",
         "/flash-jobs/{job_id}/retry",
         "/flash-profiles",
         "/flash-profiles/{profile_id}",
         "/flash-runs",
         "/flash-runs/{run_id}",
+        "/flash-runs/{run_id}/cancel",
     ]

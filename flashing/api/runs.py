@@ -1,4 +1,4 @@
-"""Flashing over REST: what can be flashed how, runs, their jobs and log.
+"""What can be flashed how, runs, their jobs and log.
 
 A job's id is its operation's, so `/operations/{id}/cancel` cancels it.
 """
@@ -7,22 +7,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ninja import Field, Header, Router, Schema, Status
+from ninja import Field, Query, Router, Schema, Status
 
 from flashing.models import FlashJob, FlashRun
-from flashing.services import boot_mode, history, profiles, requests
-from flashing.services.profiles import Wish
+from flashing.services import boot_mode, history, requests
 from flashing.services.requests import Ask, TargetAsk
 from operations import refusals, roles
-from operations.api import ERRORS as USUAL_ERRORS
-from operations.api import OperationOut, Problem, operation_out
+from operations.api import ACT_ERRORS, ERRORS, KEY, OperationOut, Page, cut, operation_out
 from operations.http import ActorRequest, begin_act
 from slots.services import overview, power
 
-router = Router(tags=["flashing"])
-ERRORS = {**USUAL_ERRORS, **dict.fromkeys((422, 503), Problem)}
-MOST_LISTED = 200
-MOST_SKIPPED = 2**31  # what any database takes
+router = Router()
 
 
 class MethodOut(Schema):
@@ -34,6 +29,7 @@ class MethodOut(Schema):
 
 
 class MethodList(Schema):
+    count: int
     methods: list[MethodOut]
 
 
@@ -111,6 +107,10 @@ class RunList(Schema):
     runs: list[RunOut]
 
 
+class OfBoard(Page):
+    board: str = Field(max_length=60, examples=["demo"])
+
+
 class RunLine(Schema):
     number: int = Field(description="Only grows, with gaps: `after=` reads on from it.")
     at: datetime
@@ -140,16 +140,17 @@ def run_json(run: FlashRun) -> dict[str, Any]:
 def list_methods(request: ActorRequest, board: str, number: int) -> dict[str, Any]:
     """The ways by which a slot's storage can be reached, those that cannot be taken now with the reason."""
     roles.require(request.actor, "view", f"{board}/slot:{number}")
-    return {"methods": requests.offers(power.find_slot(board, number))}
+    found = requests.offers(power.find_slot(board, number))
+    return {"count": len(found), "methods": found}
 
 
-@router.post("/boards/{board}/slots/{int:number}/flash", response={202: RunOut, **ERRORS})
+@router.post("/boards/{board}/slots/{int:number}/flash", response={202: RunOut, **ACT_ERRORS})
 def flash_slot(
     request: ActorRequest,
     board: str,
     number: int,
     body: FlashIn,
-    idempotency_key: str = Header("", alias="Idempotency-Key", max_length=200),
+    idempotency_key: str = KEY,
 ) -> Any:
     """Flash one slot: a run of one. Answers when it is queued; with the same Idempotency-Key, the run from before."""
     actor = begin_act(request, "flash.request", f"{board}/slot:{number}")
@@ -158,12 +159,12 @@ def flash_slot(
     return Status(202, run_json(requests.request_flash(overview.find_board(board), ask, actor, key=idempotency_key)))
 
 
-@router.post("/boards/{board}/flash-runs", response={202: RunOut, **ERRORS})
+@router.post("/boards/{board}/flash-runs", response={202: RunOut, **ACT_ERRORS})
 def flash_several(
     request: ActorRequest,
     board: str,
     body: RunIn,
-    idempotency_key: str = Header("", alias="Idempotency-Key", max_length=200),
+    idempotency_key: str = KEY,
 ) -> Any:
     """Flash one image onto several slots at once; it is read and expanded once for all of them."""
     actor = begin_act(request, "flash.request", board)
@@ -178,12 +179,11 @@ def ask_of(body: WishIn, targets: tuple[TargetAsk, ...], typed: dict[int, str]) 
 
 
 @router.get("/flash-runs", response={200: RunList, **ERRORS})
-def list_runs(request: ActorRequest, board: str, offset: int = 0, limit: int = 50) -> dict[str, Any]:
-    """The runs of a board, the newest first, `limit` (1 to 200) at a time."""
-    roles.require(request.actor, "view", board)
-    found = history.runs(overview.find_board(board).slug, request.actor)
-    page = found[min(max(0, offset), MOST_SKIPPED) :][: min(max(1, limit), MOST_LISTED)]
-    return {"count": found.count(), "runs": [run_json(run) for run in page]}
+def list_runs(request: ActorRequest, asked: Query[OfBoard]) -> dict[str, Any]:
+    """The runs of a board, the newest first."""
+    roles.require(request.actor, "view", asked.board)
+    count, page = cut(history.runs(overview.find_board(asked.board).slug, request.actor), asked)
+    return {"count": count, "runs": [run_json(run) for run in page]}
 
 
 @router.get("/flash-runs/{uuid:run_id}", response={200: RunDetail, **ERRORS})
@@ -202,7 +202,7 @@ def find_job(actor: roles.Actor, operation_id: UUID) -> FlashJob:
     return job
 
 
-@router.post("/flash-jobs/{uuid:job_id}/holding", response={202: JobOut, **ERRORS})
+@router.post("/flash-jobs/{uuid:job_id}/holding", response={202: JobOut, **ACT_ERRORS})
 def say_holding(request: ActorRequest, job_id: UUID) -> Any:
     """Say that BOOT is being held now: the slot's line is pressed at once."""
     job = find_job(request.actor, job_id)
@@ -210,78 +210,17 @@ def say_holding(request: ActorRequest, job_id: UUID) -> Any:
     return Status(202, job_json(find_job(request.actor, job_id)))
 
 
-@router.post("/flash-jobs/{uuid:job_id}/retry", response={202: RunOut, **ERRORS})
-def retry_job(request: ActorRequest, job_id: UUID, body: RetryIn) -> Any:
+@router.post("/flash-jobs/{uuid:job_id}/retry", response={202: RunOut, **ACT_ERRORS})
+def retry_job(request: ActorRequest, job_id: UUID, body: RetryIn, idempotency_key: str = KEY) -> Any:
     """The same once more from the start, as a run of its own."""
     job = find_job(request.actor, job_id)
     actor = begin_act(request, "flash.request", job.operation.resource)
-    return Status(202, run_json(requests.retry(job, actor, body.typed)))
+    return Status(202, run_json(requests.retry(job, actor, body.typed, key=idempotency_key)))
 
 
-# ---- First-boot profiles -----------------------------------------------------------------------------------------
-
-
-class ProfileIn(Schema):
-    """What a profile says. Secrets are only ever written: left out they stay as they are, "" removes them."""
-
-    name: str = Field(max_length=60)
-    hostname_template: str = Field("", max_length=63, examples=["{board}-{slot}"])
-    user: str = Field("", max_length=32)
-    ssh_keys: str = Field("", max_length=20_000, description="One public key a line.")
-    timezone: str = Field("", max_length=64, examples=["Europe/Berlin"])
-    password: str | None = Field(None, max_length=200, description="Secret; kept as a hash.")
-    network: str | None = Field(None, max_length=20_000, description="Secret; a netplan document.")
-    user_data: str | None = Field(None, max_length=100_000, description="Secret; cloud-init user-data, used as it is.")
-
-
-class ProfileOut(Schema):
-    id: int
-    name: str
-    hostname_template: str
-    user: str
-    has_password: bool
-    ssh_keys: list[str]
-    timezone: str
-    has_network: bool
-    has_user_data: bool
-    changed_at: datetime
-    changed_by: str
-
-
-class ProfileList(Schema):
-    profiles: list[ProfileOut]
-
-
-@router.get("/flash-profiles", response={200: ProfileList, **ERRORS})
-def list_profiles(request: ActorRequest) -> dict[str, Any]:
-    """All first-boot profiles by name; of their secrets only whether they are there."""
-    roles.require(request.actor, "profile.view", "portal")
-    return {"profiles": [profiles.described(profile) for profile in profiles.usable()]}
-
-
-@router.post("/flash-profiles", response={201: ProfileOut, **ERRORS})
-def create_profile(request: ActorRequest, body: ProfileIn) -> Any:
-    actor = begin_act(request, "profile.create", f"profile:{body.name}"[:100])
-    return Status(201, profiles.described(profiles.create(Wish(**body.dict()), actor)))
-
-
-@router.get("/flash-profiles/{int:profile_id}", response={200: ProfileOut, **ERRORS})
-def get_profile(request: ActorRequest, profile_id: int) -> dict[str, Any]:
-    roles.require(request.actor, "profile.view", "portal")
-    return profiles.described(profiles.find(profile_id))
-
-
-@router.put("/flash-profiles/{int:profile_id}", response={200: ProfileOut, **ERRORS})
-def edit_profile(request: ActorRequest, profile_id: int, body: ProfileIn) -> dict[str, Any]:
-    """Say anew what a profile says; secrets that are left out stay."""
-    profile = profiles.find(profile_id)
-    actor = begin_act(request, "profile.edit", f"profile:{profile.name}"[:100])
-    return profiles.described(profiles.edit(profile, Wish(**body.dict()), actor))
-
-
-@router.delete("/flash-profiles/{int:profile_id}", response={204: None, **ERRORS})
-def delete_profile(request: ActorRequest, profile_id: int) -> Any:
-    """Delete a profile that no flash under way uses."""
-    profile = profiles.find(profile_id)
-    profiles.delete(profile, begin_act(request, "profile.delete", f"profile:{profile.name}"[:100]))
-    return Status(204, None)
+@router.post("/flash-runs/{uuid:run_id}/cancel", response={202: RunOut, **ACT_ERRORS})
+def cancel_run(request: ActorRequest, run_id: UUID) -> Any:
+    """End all of a run that has not ended; what was being written is then unknown."""
+    run = history.run(run_id, request.actor)
+    requests.cancel_all(run, begin_act(request, "operation.cancel", run.board))
+    return Status(202, run_json(history.run(run_id, request.actor)))

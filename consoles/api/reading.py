@@ -10,12 +10,11 @@ from consoles.recordings.reading import Contents
 from consoles.services import history, live, ports
 from consoles.state import ConsoleState
 from operations import roles
-from operations.api import Problem
+from operations.api import ERRORS, Page, cut
 from operations.http import ActorRequest, begin_act
 from slots.models import Slot
 
-router = Router(tags=["consoles"])
-ERRORS = dict.fromkeys((400, 401, 403, 404), Problem)
+router = Router()
 FROM, SLOTS = Query(None, alias="from"), Query([])
 
 
@@ -48,6 +47,7 @@ class ConsoleOut(Schema):
 
 
 class ConsoleList(Schema):
+    count: int
     consoles: list[ConsoleOut]
 
 
@@ -129,11 +129,11 @@ def timeline_json(contents: Contents) -> dict[str, Any]:
 
 
 @router.get("/boards/{board}/consoles", response={200: ConsoleList, **ERRORS})
-def list_consoles(request: ActorRequest, board: str) -> dict[str, Any]:
+def list_consoles(request: ActorRequest, board: str, page: Query[Page]) -> dict[str, Any]:
     """The consoles of a board that you may read, as they are now."""
-    numbers = history.readable(request.actor, board)
+    count, numbers = cut(history.readable(request.actor, board), page)
     states, slots = live.states(board, numbers), ports.of_board(board)
-    return {"consoles": [console_json(request, slots[number], states[number]) for number in numbers]}
+    return {"count": count, "consoles": [console_json(request, slots[number], states[number]) for number in numbers]}
 
 
 @router.get("/boards/{board}/slots/{int:number}/console", response={200: ConsoleOut, **ERRORS})
