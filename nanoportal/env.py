@@ -10,6 +10,7 @@ import socket
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -63,7 +64,7 @@ class Env:
     redis_url: str | None
     journal_url: str | None
     allowed_hosts: tuple[str, ...]
-    trusted_proxies: tuple[str, ...]
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...]
     image_quota_bytes: int | None
     import_dir: Path
     switch_scan: str
@@ -95,7 +96,7 @@ def load_env(environ: Mapping[str, str] | None = None) -> Env:
         redis_url=_secret(env, "REDIS_URL") or None,
         journal_url=_secret(env, "NANOPORTAL_JOURNAL_URL") or None,
         allowed_hosts=_allowed_hosts(env),
-        trusted_proxies=tuple(filter(None, env.get("NANOPORTAL_TRUSTED_PROXIES", "").replace(",", " ").split())),
+        trusted_proxies=_trusted_proxies(env),
         image_quota_bytes=_bytes(env, "NANOPORTAL_IMAGE_QUOTA"),
         import_dir=Path(env.get("NANOPORTAL_IMPORT") or data / "import").expanduser().absolute(),
         switch_scan=_switch_scan(env),
@@ -225,6 +226,23 @@ def _allowed_hosts(env: Mapping[str, str]) -> tuple[str, ...]:
     name = socket.gethostname()
     addresses = [f"[{a}]" if ":" in a else a for a in own_addresses()]
     return tuple(dict.fromkeys(["localhost", "127.0.0.1", "[::1]", name, f"{name}.local", *addresses]))
+
+
+def _trusted_proxies(env: Mapping[str, str]) -> tuple[IPv4Network | IPv6Network, ...]:
+    found = []
+    for word in env.get("NANOPORTAL_TRUSTED_PROXIES", "").replace(",", " ").split():
+        try:
+            network = ip_network(word)
+        except ValueError as error:
+            raise EnvironmentProblem(
+                f"NANOPORTAL_TRUSTED_PROXIES holds {word!r}; it takes addresses and networks, as 10.0.0.0/24."
+            ) from error
+        if network.prefixlen == 0:
+            raise EnvironmentProblem(
+                f"NANOPORTAL_TRUSTED_PROXIES holds {word!r}, which would believe everybody; name the proxies."
+            )
+        found.append(network)
+    return tuple(found)
 
 
 def secret_key(data: Path, environ: Mapping[str, str] | None = None) -> str:

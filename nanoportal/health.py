@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.utils import timezone
+from django.views.decorators.http import require_safe
 
 from consoles.services.lock import daemon_is_alive
 from flashing.services import queueing
@@ -17,6 +18,7 @@ from operations.models import Operation, OperationState
 FLASH_PATIENCE = timedelta(seconds=30)  # the flash worker starts when a flash is queued; this long it may take
 
 
+@require_safe
 def healthz(request: HttpRequest) -> JsonResponse:
     """200 when all components answer, else 503; blocks for at most about a second."""
     checks: dict[str, Callable[[], bool]] = {

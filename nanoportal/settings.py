@@ -27,6 +27,7 @@ SECRET_KEY = environment.secret_key(DATA_DIR)
 AUDIT_KEY = environment.key_file(DATA_DIR, "audit.key")
 DEBUG = ENV.debug
 ALLOWED_HOSTS = list(ENV.allowed_hosts)
+TRUSTED_PROXIES = ENV.trusted_proxies  # whose X-Forwarded-... headers count: nanoportal/proxies.py
 
 INSTALLED_APPS = [
     "accounts",  # before Django's, whose commands about people it puts on record
@@ -50,6 +51,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "nanoportal.headers.ContentSecurityPolicy",
+    "nanoportal.methods.PageMethods",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
