@@ -9,6 +9,8 @@ from operations.http import ActorRequest, record_refusal, refusal_response
 from operations.refusals import NotFound
 from operations.roles import require_sight
 
+SAFE = ("GET", "HEAD", "OPTIONS")
+
 
 class SightMiddleware:
     """Answers 404 where the address names a board or slot that the person may not see. What else an act needs is asked
@@ -27,8 +29,8 @@ class SightMiddleware:
         try:
             require_sight(request.actor, resource)
         except NotFound as refusal:
-            match = request.resolver_match
-            record_refusal(refusal, request.actor, match.view_name.replace(":", ".") if match else "view", resource)
+            action = "view" if request.method in SAFE else "attempt"
+            record_refusal(refusal, request.actor, action, resource)
             return refusal_response(request, refusal)
         return None
 

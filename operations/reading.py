@@ -111,6 +111,7 @@ ACTS = {
     "events.attached": "Live connection opened",
     "socket.attached": "Live connection from elsewhere",
     "view": "Page or data asked for",
+    "attempt": "Act on what may not be seen",
 }
 CREDENTIALS = {
     "session": "browser session",
