@@ -70,20 +70,18 @@ class Bus:
 
         Raises TransferError.
         """
-        kind = "".join("r" if message.data is None else "w" for message in messages)
-        if kind not in ("w", "r", "wr") or len({message.address for message in messages}) != 1:
-            raise TransferError(UNSUPPORTED_ERRNO, "The bus does a write, a read or both, to one address.")
+        kind = _kind(messages)
         address = messages[0].address
-        with self._trace.heading(bus="i2c", addr=f"0x{address:02x}", op=kind) as entry:
-            if kind == "wr":
-                entry["out"] = ""
-            entry.update({"data": "", **marks})
-            try:
-                return self._exchange(address, messages, entry)
-            except Nack as nack:
-                entry["nack"] = nack.position
-                entry["error"] = nack.reason
-                raise TransferError(NACK_ERRNO, f"I2C device 0x{address:02x} did not acknowledge.") from nack
+        out = {"out": ""} if kind == "wr" else {}
+        entry = self._trace.begin(bus="i2c", addr=f"0x{address:02x}", op=kind, **out, data="", **marks)
+        try:
+            return self._exchange(address, messages, entry)
+        except Nack as nack:
+            entry["nack"] = nack.position
+            entry["error"] = nack.reason
+            raise TransferError(NACK_ERRNO, f"I2C device 0x{address:02x} did not acknowledge.") from nack
+        finally:
+            self._trace.end(entry)
 
     def submit(self, messages: list[Message], reply: Callable[[int, bytes], None]) -> None:
         """Do one START..STOP when the bus is free and call `reply(errno, data)`; the bus faults hang and slow apply."""
@@ -145,3 +143,11 @@ class Bus:
             # The trace shows what the device took, so that nobody mistakes a refused write for one that happened.
             entry[written] = data[: max(nack.position - 1, 0)].hex()
             raise
+
+
+def _kind(messages: list[Message]) -> str:
+    """Return "w", "r" or "wr"; raises TransferError for what the bus does not do."""
+    kind = "".join(["r" if message.data is None else "w" for message in messages])
+    if kind not in ("w", "r", "wr") or messages[0].address != messages[-1].address:
+        raise TransferError(UNSUPPORTED_ERRNO, "The bus does a write, a read or both, to one address.")
+    return kind

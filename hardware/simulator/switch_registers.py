@@ -233,7 +233,11 @@ BLOCKS = (*_TABLES, *_PORTS)
 
 
 # Whoever is on the bus reads the same few hundred words again and again; a scan of the tables passes them once.
-@lru_cache(maxsize=2048)
+#: Room for the words of every VLAN, of which a scan asks one after the other, and for all others.
+_WORDS = 16384
+
+
+@lru_cache(maxsize=_WORDS)
 def find(address: int) -> Place | None:
     """Return where an address is; None for one that jl6108.md does not describe."""
     index = bisect_right(_BASES, address) - 1
@@ -251,7 +255,7 @@ def _within(block: Block, address: int) -> Place | None:
     return Place(block, entry, word, block.words[word], block.defined[word] if block.defined else _ALL)
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=_WORDS)
 def reset_word(address: int) -> int:
     """Return what a declared address holds after reset. Raises LookupError."""
     place = find(address)

@@ -2,8 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 Entry = dict[str, Any]
@@ -36,19 +35,18 @@ class Trace:
         else:
             self._held.append(entry)
 
-    @contextmanager
-    def heading(self, **fields: Any) -> Iterator[Entry]:
-        """Yield an entry that precedes all that is recorded inside, so that a cause stands before its effects.
+    def begin(self, **fields: Any) -> Entry:
+        """Return an entry that precedes all that is recorded until its `end`: a cause stands before its effects.
 
-        Fields may be added to it until the end of the block, when everything is written at once.
+        Fields may be added to it until then, when everything is written at once.
         """
-        entry = {"t": self._monotonic(), **fields}
         self._held = []
-        try:
-            yield entry
-        finally:
-            held, self._held = self._held, None
-            self._write([entry, *held])
+        return {"t": self._monotonic(), **fields}
+
+    def end(self, entry: Entry) -> None:
+        """Write the entry that was begun, and what was recorded since; raises OSError."""
+        held, self._held = self._held, None
+        self._write([entry, *held] if held else [entry])
 
     def close(self) -> None:
         """Close the file."""

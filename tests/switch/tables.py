@@ -1,6 +1,6 @@
 """Random VLAN tables and setups, pairs of them, and every state that the chip passes through between two."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from dataclasses import replace
 from itertools import combinations
 
@@ -198,14 +198,15 @@ def same(one: ChipVlans, other: ChipVlans) -> bool:
 #: A port, or (port, by whose mirror) where a copy leaves.
 Exit = int | tuple[int, str]
 Ways = dict[tuple[int, Frame], dict[Exit, Frame]]
+#: By a port that is copied: where what enters it goes, and what leaves it.
+Mirrors = dict[int, tuple[int | None, int | None]]
 
 
-def passes(chip: ChipVlans, port: int, frame: Frame) -> dict[Exit, Frame]:
+def passes(chip: ChipVlans, off: Set[int], mirrors: Mirrors, port: int, frame: Frame) -> dict[Exit, Frame]:
     """Where a frame leaves, and its copies: as `forward` says, but for links that are off, isolation and mirrors.
 
     A copy of what enters is made of whatever enters, a copy of what leaves as it leaves (section 9, as inferred).
     """
-    off = {port for port, link in chip.links.items() if not link.enabled}
     if port in off:
         return {}
     left: dict[Exit, Frame] = {
@@ -214,7 +215,7 @@ def passes(chip: ChipVlans, port: int, frame: Frame) -> dict[Exit, Frame]:
         if other not in off and port not in chip.isolation.get(other, ())
     }
     copies: dict[Exit, Frame] = {}
-    for source, (entering, leaving) in mirrors_to(chip).items():
+    for source, (entering, leaving) in mirrors.items():
         if entering is not None and source == port:
             copies[entering, f"enters {source}"] = frame
         if leaving is not None and source in left:
@@ -225,8 +226,10 @@ def passes(chip: ChipVlans, port: int, frame: Frame) -> dict[Exit, Frame]:
 def ways(chip: ChipVlans) -> Ways:
     """Where every frame leaves, and as what: untagged ones, ones of every VID, and some with two tags."""
     frames: list[Frame] = [(), (0,), (FOREIGN_VID,), *((vid,) for vid in VIDS), (1, 20), (20, 1), (2, FOREIGN_VID)]
+    off = {port for port, link in chip.links.items() if not link.enabled}
+    mirrors = {port: to for port, to in mirrors_to(chip).items() if to != (None, None)}
     return {
-        (port, frame): passes(chip, port, frame)
+        (port, frame): passes(chip, off, mirrors, port, frame)
         for port in ALL_PORTS
         for frame in (frames if port != CPU_PORT else [()])
     }
