@@ -41,6 +41,8 @@ KNOWN = frozenset(
         "NANOPORTAL_WORKER_KIND",
     }
 )
+# Of the command line (client/): a shell that is set up for it may start a portal.
+CLIENTS = frozenset({"NANOPORTAL_CA", "NANOPORTAL_CONFIG", "NANOPORTAL_TOKEN", "NANOPORTAL_URL"})
 
 
 class EnvironmentProblem(Exception):
@@ -76,7 +78,7 @@ class Env:
 def load_env(environ: Mapping[str, str] | None = None) -> Env:
     """Read and check the environment. Raises `EnvironmentProblem`; touches no file but for `..._FILE` secrets."""
     env = os.environ if environ is None else environ
-    unknown = sorted(name for name in env if name.startswith("NANOPORTAL_") and name not in KNOWN)
+    unknown = sorted(name for name in env if name.startswith("NANOPORTAL_") and name not in KNOWN | CLIENTS)
     if unknown:
         raise EnvironmentProblem(f"{unknown[0]} is not a variable of NanoPortal; remove it or correct its name.")
     data = Path(env.get("NANOPORTAL_DATA") or PROJECT / "var").expanduser().absolute()

@@ -164,16 +164,21 @@ class Attending:
     def _show(self, start: int, data: bytes) -> None:
         self._terminal.write(data[max(0, self._show_from - start) :])
 
+    def _remark(self, at: int, words: str) -> None:
+        """Something that belongs to a place of the stream."""
+        if at > self._show_from or not self._show_from:
+            self._terminal.say(words)
+
     async def _hear(self, socket: ClientConnection, message: dict[str, Any]) -> None:
         kind = message["type"]
         if kind == "hello":
             await self._greet(socket, message)
         elif kind == "gap":
             missing = "An unknown number of bytes is" if message["bytes"] is None else f"{message['bytes']} bytes are"
-            self._terminal.say(f"{missing} missing here. {printable(message['why'])}")
+            self._remark(message["at"], f"{missing} missing here. {printable(message['why'])}")
             self._cursor = f"{message['at']}-0"
         elif kind == "marker":
-            self._terminal.say(printable(message["words"]))
+            self._remark(message["at"], printable(message["words"]))
             self._cursor = message["cursor"]
         elif kind == "lease":
             self._take_lease(message)

@@ -14,6 +14,7 @@ from nanoportal_client import access, words
 from nanoportal_client.access import Access
 from nanoportal_client.portal import SECONDS, Portal
 from nanoportal_client.problems import Exit, Problem, printable
+from nanoportal_client.timing import Clock
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -29,6 +30,7 @@ class Invocation:
     board_asked: str = ""
     json: bool = False
     open_portal: Callable[..., Portal] = Portal
+    clock: Clock = field(default_factory=Clock)
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
 
     @cached_property
@@ -37,7 +39,7 @@ class Invocation:
 
     @cached_property
     def portal(self) -> Portal:
-        return self.open_portal(self.access, seconds=self.seconds)
+        return self.open_portal(self.access, seconds=self.seconds, clock=self.clock)
 
     @cached_property
     def board(self) -> str:

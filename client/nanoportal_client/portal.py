@@ -5,9 +5,7 @@ however often it is asked; without one, a lost answer ends the command with "out
 """
 
 import ssl
-import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +14,7 @@ import httpx
 from nanoportal_client import __version__
 from nanoportal_client.access import Access
 from nanoportal_client.problems import Exit, Problem, exit_of
+from nanoportal_client.timing import Clock
 
 API = "/api/v1"
 PAUSES = (0.3, 1.0, 2.0)  # seconds between tries
@@ -49,10 +48,10 @@ class Portal:
         *,
         transport: httpx.BaseTransport | None = None,
         seconds: float = SECONDS,
-        sleep: Callable[[float], None] = time.sleep,
+        clock: Clock | None = None,
     ) -> None:
         self.access = access
-        self._sleep = sleep
+        self._sleep = (clock or Clock()).sleep
         self._http = httpx.Client(
             base_url=access.url,
             headers={"Authorization": f"Bearer {access.token}", "User-Agent": AGENT},

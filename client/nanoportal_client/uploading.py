@@ -7,7 +7,6 @@ changed meanwhile is never continued.
 import base64
 import hashlib
 import os
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, BinaryIO
 
 from nanoportal_client.portal import Portal
 from nanoportal_client.problems import Exit, Problem
+from nanoportal_client.timing import Clock
 
 CHUNK_BYTES = 8 * 1024 * 1024  # the most that the portal takes at once
 VERSION = {"Tus-Resumable": "1.0.0"}
@@ -82,7 +82,7 @@ def give_block_map(portal: Portal, upload: str, text: bytes) -> None:
     portal.send("PUT", f"{UPLOADS}/{upload}/bmap", content=text, acts=True)
 
 
-def send(portal: Portal, upload: str, file: File, done: Progress, sleep: Callable[[float], None] = time.sleep) -> None:
+def send(portal: Portal, upload: str, file: File, done: Progress, clock: Clock) -> None:
     """Send what is missing, chunk by chunk; `done` is told how many bytes have arrived, the ones from before first.
 
     Raises `Problem` when nothing moves any more; the same command goes on later.
@@ -98,7 +98,7 @@ def send(portal: Portal, upload: str, file: File, done: Progress, sleep: Callabl
                 lasting = problem.exit_code not in (Exit.UNREACHABLE, Exit.UNKNOWN) and problem.code not in GO_ON
                 if lasting or tries >= TRIES:
                     raise
-                sleep(PAUSE_SECONDS)
+                clock.sleep(PAUSE_SECONDS)
                 now = offset_of(portal, upload)
             if now > reached:
                 tries = 0

@@ -1,13 +1,13 @@
 """Waiting for operations to end, as long as it takes and whatever the connection does meanwhile."""
 
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from nanoportal_client.invocation import Invocation
 from nanoportal_client.problems import Exit, Problem
+from nanoportal_client.timing import Clock
 
 OPEN = ("waiting", "queued", "running")
 #: What an end means to a script. An interrupted one was begun, and nobody knows what came of it.
@@ -17,20 +17,12 @@ PATIENCE_SECONDS = 60.0  # with a portal that cannot be reached
 
 
 @dataclass
-class Clock:
-    """The time, and waiting."""
-
-    now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
-
-
-@dataclass
 class Patience:
     """When to look next, and when to give up: `within` seconds for it all (None: as long as it takes), and a minute for
     a portal that is away."""
 
+    clock: Clock
     within: float | None = None
-    clock: Clock = field(default_factory=Clock)
 
     def __post_init__(self) -> None:
         self._began = self._seen = self.clock.now()
@@ -59,11 +51,9 @@ class Patience:
         self.clock.sleep(pause)
 
 
-def wait_for(
-    invocation: Invocation, ids: Sequence[str], within: float | None = None, clock: Clock | None = None
-) -> list[dict[str, Any]]:
+def wait_for(invocation: Invocation, ids: Sequence[str], within: float | None = None) -> list[dict[str, Any]]:
     """The operations, once all have ended; their log goes to standard error as it grows. Ctrl-C leaves them alone."""
-    patience = Patience(within, clock or Clock())
+    patience = Patience(invocation.clock, within)
     open_ids, ended, seen = list(ids), {}, dict.fromkeys(ids, 0)
     try:
         while open_ids:

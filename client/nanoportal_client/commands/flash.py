@@ -125,7 +125,7 @@ class _Watching:
 
     def __init__(self, invocation: Invocation, run: dict[str, Any]) -> None:
         self.invocation, self.run = invocation, run
-        self._patience, self._seen, self._asked = Patience(), 0, False
+        self._patience, self._seen, self._asked = Patience(invocation.clock), 0, False
 
     @property
     def job(self) -> dict[str, Any]:

@@ -60,14 +60,14 @@ def upload(invocation: Invocation, file: Path, sha256: str, bmap: Path | None) -
     if found:
         invocation.say(f"Going on with upload {upload_id}.")
     with bar(invocation, "Sending", measured.size) as advance:
-        uploading.send(portal, upload_id, measured, advance)
+        uploading.send(portal, upload_id, measured, advance, invocation.clock)
     image = _inspected(invocation, upload_id, measured)
     invocation.show(image, f"{image['name']} is in the library as {image['id']}.")
 
 
 def _inspected(invocation: Invocation, upload_id: str, file: uploading.File) -> dict[str, Any]:
     """The image that the upload becomes, once the portal has looked at it."""
-    patience, seen = Patience(), 0
+    patience, seen = Patience(invocation.clock), 0
     with bar(invocation, "Inspecting", file.size) as advance:
         while True:
             row = patience.look(lambda: uploading.standing(invocation.portal, upload_id) or {})

@@ -152,7 +152,7 @@ def commit(
 
 def _until(invocation: Invocation, path: str, change: dict[str, Any], *states: str) -> dict[str, Any]:
     """The change once it is in none of these states any more. Ctrl-C leaves it alone, and it undoes itself."""
-    patience, found = Patience(), change
+    patience, found = Patience(invocation.clock), change
     try:
         while found["state"] in states:
             patience.rest(f"Change {change['number']}")

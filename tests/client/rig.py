@@ -1,0 +1,128 @@
+"""The command line, as its tests run it: in this process against the application itself, or against a whole portal."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+from click.testing import CliRunner
+from django.core.handlers.wsgi import WSGIHandler
+from django.core.signals import request_finished, request_started
+from django.db import close_old_connections
+
+from nanoportal_client.access import Access
+from nanoportal_client.commands import cli
+from nanoportal_client.invocation import Invocation
+from nanoportal_client.portal import Portal
+from nanoportal_client.timing import Clock
+
+URL = "http://127.0.0.1:8000"  # of nothing that listens
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str = ""
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+    @property
+    def problem(self) -> Any:
+        return json.loads(self.err.splitlines()[-1])
+
+
+@contextmanager
+def own_connections_kept() -> Iterator[None]:
+    """A request does not close the test's connection, in whose transaction it runs."""
+    for signal in (request_started, request_finished):
+        signal.disconnect(close_old_connections)
+    try:
+        yield
+    finally:
+        for signal in (request_started, request_finished):
+            signal.connect(close_old_connections)
+
+
+class Lossy(httpx.BaseTransport):
+    """The application in this process, behind a network that can be told to lose things."""
+
+    def __init__(self) -> None:
+        self._application = httpx.WSGITransport(app=WSGIHandler())
+        self.requests: list[httpx.Request] = []
+        self.lost_answers = self.lost_requests = 0
+        self.answers: list[httpx.Response] = []  # somebody else's, instead of the application's
+        self.before: Callable[[httpx.Request], None] = lambda request: None
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        self.before(request)
+        if self.lost_requests:
+            self.lost_requests -= 1
+            raise httpx.ConnectError("Connection refused", request=request)
+        if self.answers:
+            return self.answers.pop(0)
+        with own_connections_kept():
+            answer = self._application.handle_request(request)
+            answer.read()
+            answer.close()
+        if self.lost_answers and request.method != "GET":
+            self.lost_answers -= 1
+            raise httpx.ReadTimeout("timed out", request=request)
+        return answer
+
+    def keys(self) -> list[str]:
+        """The Idempotency-Keys that were sent."""
+        return [request.headers["Idempotency-Key"] for request in self.requests if "Idempotency-Key" in request.headers]
+
+
+@dataclass
+class CommandLine:
+    """`nanoportal` in this process."""
+
+    token: str
+    network: Lossy = field(default_factory=Lossy)
+    environ: dict[str, str] = field(default_factory=dict)
+    slept: list[float] = field(default_factory=list)
+
+    @property
+    def clock(self) -> Clock:
+        """One that is never waited for: it goes on by what was slept."""
+        return Clock(lambda: sum(self.slept), self.slept.append)
+
+    def __call__(self, *words: str, typed: str | None = None) -> Ended:
+        environ = {"NANOPORTAL_URL": URL, "NANOPORTAL_TOKEN": self.token, "HOME": "/nowhere", **self.environ}
+        invocation = Invocation(environ=environ, open_portal=self.open, clock=self.clock)
+        result = CliRunner().invoke(cli, words, input=typed, obj=invocation)
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Ended(result.exit_code, result.stdout, result.stderr)
+
+    def open(self, access: Access, **more: Any) -> Portal:
+        return Portal(access, transport=self.network, **more)
+
+
+def environment(url: str, token: str) -> dict[str, str]:
+    """Of a process of its own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("NANOPORTAL_")}
+    return {**kept, "NANOPORTAL_URL": url, "NANOPORTAL_TOKEN": token, "NO_PROXY": "127.0.0.1", "HOME": "/nowhere"}
+
+
+PROGRAM = (sys.executable, "-m", "nanoportal_client")
+
+
+def run(environ: Mapping[str, str], *words: str, typed: bytes | None = None, seconds: float = 60) -> Ended:
+    """`nanoportal` as a process, to its end."""
+    done = subprocess.run(
+        [*PROGRAM, *words], env=dict(environ), input=typed or b"", capture_output=True, timeout=seconds, check=False
+    )
+    return Ended(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))

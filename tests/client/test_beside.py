@@ -1,0 +1,77 @@
+"""The command line as a package: what it imports, what it needs, and that it gets along with the portal's own names."""
+
+import ast
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from nanoportal.env import load_env
+from nanoportal_client.commands import cli
+from tests.architecture.source import PROJECT, name, tree
+
+CLIENT = PROJECT / "client" / "nanoportal_client"
+NEEDED = {"click", "httpx", "websockets"}
+MODULES = sorted(CLIENT.rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    found = {
+        word.split(".")[0]
+        for node in ast.walk(tree(path))
+        for word in (
+            [alias.name for alias in node.names]
+            if isinstance(node, ast.Import)
+            else [node.module or ""]
+            if isinstance(node, ast.ImportFrom)
+            else []
+        )
+    }
+    return found - set(sys.stdlib_module_names)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=name)
+def test_it_imports_nothing_of_the_portal_and_nothing_that_it_does_not_name(path: Path) -> None:
+    assert imported(path) <= NEEDED | {"nanoportal_client"}
+
+
+def test_everything_it_needs_is_pinned_as_the_tests_have_it() -> None:
+    said = tomllib.loads((PROJECT / "client" / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert {row.partition("==")[0] for row in said} == NEEDED
+    ours = (PROJECT / "requirements-dev.txt").read_text().split()
+    assert [row for row in said if row.partition("==")[0] + "==" in "".join(ours) and row not in ours] == []
+
+
+def test_the_portal_starts_in_a_shell_that_is_set_up_for_the_client(tmp_path) -> None:
+    names = ("NANOPORTAL_URL", "NANOPORTAL_TOKEN", "NANOPORTAL_CA", "NANOPORTAL_CONFIG")
+    assert load_env({"NANOPORTAL_DATA": str(tmp_path), **dict.fromkeys(names, "x")}).data == tmp_path
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_every_shell_gets_its_completion(shell: str) -> None:
+    ended = CliRunner().invoke(cli, ["completion", shell])
+    assert ended.exit_code == 0
+    assert "_NANOPORTAL_COMPLETE" in ended.stdout
+
+
+def test_completion_knows_commands_and_options() -> None:
+    environ = {"_NANOPORTAL_COMPLETE": "bash_complete", "COMP_WORDS": "nanoportal pow", "COMP_CWORD": "1"}
+    ended = CliRunner().invoke(cli, [], env=environ, prog_name="nanoportal")
+    assert "plain,power" in ended.stdout
+    environ |= {"COMP_WORDS": "nanoportal power force", "COMP_CWORD": "2"}
+    assert "plain,force-off" in CliRunner().invoke(cli, [], env=environ, prog_name="nanoportal").stdout
+
+
+def test_every_command_has_its_help_and_stands_in_the_guide() -> None:
+    guide = (PROJECT / "docs" / "guide" / "command-line.md").read_text()
+    unsaid = []
+    for word, command in cli.commands.items():
+        parts = [f"{word} {part}" for part in getattr(command, "commands", ())] or [word]
+        for part in parts:
+            ended = CliRunner().invoke(cli, [*part.split(), "--help"])
+            assert ended.exit_code == 0, ended.output
+            if f"`{part}" not in guide and f"nanoportal {part}" not in guide:
+                unsaid.append(part)
+    assert unsaid == []
