@@ -10,7 +10,7 @@ from consoles.recordings.reading import Contents
 from consoles.services import history, live, ports
 from consoles.state import ConsoleState
 from operations import roles
-from operations.api import ERRORS, Page, cut
+from operations.api import ERRORS, Page, cut, sends
 from operations.http import ActorRequest, begin_act
 from slots.models import Slot
 
@@ -131,6 +131,7 @@ def timeline_json(contents: Contents) -> dict[str, Any]:
 @router.get("/boards/{board}/consoles", response={200: ConsoleList, **ERRORS})
 def list_consoles(request: ActorRequest, board: str, page: Query[Page]) -> dict[str, Any]:
     """The consoles of a board that you may read, as they are now."""
+    roles.require(request.actor, "view", board)
     count, numbers = cut(history.readable(request.actor, board), page)
     states, slots = live.states(board, numbers), ports.of_board(board)
     return {"count": count, "consoles": [console_json(request, slots[number], states[number]) for number in numbers]}
@@ -169,7 +170,7 @@ def search_recordings(
 ) -> dict[str, Any]:
     """Lines with a text in the recordings of all consoles that you may read, or of those of `slot`, newest first; in
     about 2 s at most. `older` goes on where that ended, back to `reached`."""
-    begin_act(request, "console.searched", board)
+    roles.require(begin_act(request, "console.searched", board), "view", board)
     found = history.search(request.actor, board, q, slot or None, older)
     return {
         "hits": [
@@ -181,7 +182,11 @@ def search_recordings(
     }
 
 
-@router.get("/boards/{board}/slots/{int:number}/recordings/download", response={**ERRORS})
+@router.get(
+    "/boards/{board}/slots/{int:number}/recordings/download",
+    response={200: None, **ERRORS},
+    openapi_extra=sends("text/plain", "application/x-asciicast"),
+)
 def download_recording(
     request: ActorRequest,
     board: str,

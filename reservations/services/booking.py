@@ -210,6 +210,8 @@ def release(reservation_id: int, actor: Actor) -> Reservation:
     """Give a slot back, give up a plan, or leave the queue; the next in the queue has their turn at once. Raises
     `NotFound`, `NotPermitted` if it is another's, `Conflict` if it has ended."""
     row = find(reservation_id, actor)
+    if actor.limits is not None:  # people may always give back what is theirs, a token only does what it is for
+        roles.require(actor, "reserve", row.resource)
     with book.locked() as now:
         row = _own(book.settle(row.resource, now), row, actor)
         why = "it was given back" if row.state == book.ACTIVE else "it was given up"
