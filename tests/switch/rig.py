@@ -5,8 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from hardware.clock import VirtualClock
-from hardware.i2c import LinuxI2cBus
-from hardware.jl6108 import tables
 from hardware.jl6108.chip import Jl6108
 from hardware.jl6108.recipes import ChipVlans, translate
 from hardware.jl6108.setups import translate_setup
@@ -23,6 +21,7 @@ from switch import tasks
 from switch.models import VlanChange
 from switch.services import applying, changes, drafts, running, scanning
 from tests.hardware.jl6108.conftest import PoliteLock
+from tests.switch.shortcuts import DirectBus, PastTheBus, close_all, live_entries
 
 SLUG = "demo"
 U, T = Tagging.UNTAGGED, Tagging.TAGGED
@@ -45,9 +44,11 @@ class Switch:
         self.model = self.board.board.switch
         for port in FRONT_PORTS:
             self.model.set_partner(port, 1000)
-        self.wire = CountedBus(self.board.smbus())
+        self.wire = CountedBus(self.board)
         bridge = I2cBridge(self.wire, 0x5C, PoliteLock(directory / "bus.lock"), WireMode.MSB)
         self.chip = Jl6108(bridge, self.clock)
+        #: The chip itself, whatever its bus does.
+        self.inside = Jl6108(PastTheBus(self.model), self.clock)
 
     def reach(self, port: int, *tags: int) -> dict[int, tuple[int, ...]]:
         """Where a frame that nobody answers to leaves: port -> its VIDs."""
@@ -72,32 +73,27 @@ class Switch:
 
     def set_up(self, table: VlanTable) -> ChipVlans:
         """Every entry closed but those of the table, without the portal; returns what the chip holds then."""
-        for vid in range(4096):
-            self.model.memory.write(tables.VLAN.at(vid), [0, 0])
-        made = translate(table, self.chip.read_all_port_tables())
-        self.chip.write_vlans(made.entries, verify=False)
+        self.chip.identify()  # or the first look at it would take 20 transfers more
+        close_all(self.model)
+        made = translate(table, self.inside.read_all_port_tables())
+        self.inside.write_vlans(made.entries, verify=False)
         for port, one in made.ports.items():
-            self.chip.write_port_tables(port, one, verify=False)
-        return applying.whole(self.chip, made.entries, made.ports)
+            self.inside.write_port_tables(port, one, verify=False)
+        return applying.whole(self.inside, made.entries, made.ports)
 
     def holds(self, wanted: SwitchSetup | VlanTable) -> bool:
-        """Whether the chip holds exactly that; with a table alone, everything else as a reset leaves it."""
-        ports = self.chip.read_all_port_tables()
-        entries = self.chip.scan_vlans() if self.is_thorough else self.chip.read_vlans([*range(128), 4094, 4095])
-        live = {vid: entry for vid, entry in entries.items() if entry.value}
-        found = applying.whole(self.chip, live, ports)
+        """Whether the chip holds exactly that, each of its 4,096 entries; with a table alone, everything else as a
+        reset leaves it."""
+        found = applying.whole(self.inside, live_entries(self.model), self.inside.read_all_port_tables())
         setup = wanted if isinstance(wanted, SwitchSetup) else SwitchSetup(wanted)
         return found == translate_setup(setup, found)
-
-    #: Whether all 4,096 entries are looked at, which takes two seconds.
-    is_thorough = False
 
     @property
     def transfers(self) -> int:
         return self.wire.transfers
 
 
-class CountedBus(LinuxI2cBus):
+class CountedBus(DirectBus):
     """A bus that counts its transfers and can break off before one of them, as a process that dies does."""
 
     transfers = 0

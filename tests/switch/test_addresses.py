@@ -15,6 +15,7 @@ from switch.services import addresses, rates
 from switch.services.addresses import AddressView
 from switch.views.addresses import row_of
 from tests.switch.rig import Switch
+from tests.switch.shortcuts import PastTheBus
 
 MAC, OTHER = "02:00:00:00:00:04", "02:00:00:00:00:44"
 HIT = 0b100
@@ -37,10 +38,7 @@ def at(monkeypatch) -> Callable[[float], datetime]:
 def quick(home, monkeypatch) -> Switch:
     """Words of the chip without the bus, which a whole table keeps busy for more than a second."""
 
-    def read(address: int, count: int = 1, **_: object) -> tuple[int, ...]:
-        return tuple(home.model.memory.read(address, count))
-
-    monkeypatch.setattr(home.chip._bridge, "read_words", read)
+    monkeypatch.setattr(home.chip._bridge, "read_words", PastTheBus(home.model).read_words)
     return home
 
 

@@ -5,8 +5,6 @@ from pathlib import Path
 import pytest
 
 from hardware.clock import VirtualClock
-from hardware.i2c import LinuxI2cBus
-from hardware.jl6108 import tables as registers
 from hardware.jl6108.chip import Jl6108
 from hardware.jl6108.recipes import ChipVlans, translate
 from hardware.jl6108.setups import translate_setup
@@ -19,6 +17,7 @@ from hardware.switch_setup import FlowControl, Mirror, PortSetup, SwitchSetup
 from hardware.vlan import FRONT_PORTS, VlanTable
 from switch.services import applying
 from tests.hardware.jl6108.conftest import PoliteLock
+from tests.switch.shortcuts import DirectBus, close_all
 from tests.switch.test_assumptions import ALTERNATIVES, PLANS, ways
 
 
@@ -31,9 +30,8 @@ class Board:
         self.model = self.board.board.switch
         for port in FRONT_PORTS:
             self.model.set_partner(port, 1000)
-        for vid in range(registers.VIDS):
-            self.model.memory.write(registers.VLAN.at(vid), [0, 0])
-        bridge = I2cBridge(LinuxI2cBus(self.board.smbus()), 0x5C, PoliteLock(directory / "bus.lock"), WireMode.MSB)
+        close_all(self.model)
+        bridge = I2cBridge(DirectBus(self.board), 0x5C, PoliteLock(directory / "bus.lock"), WireMode.MSB)
         self.chip = Jl6108(bridge, self.clock)
         self.held = applying.read(self.chip, ChipVlans({}, {})).chip
 

@@ -32,7 +32,6 @@ def test_a_switch_fresh_from_reset_is_scanned_taken_over_and_confirmed(switch, m
     assert switch.reach(4) == {3: ()}
     assert set(switch.reach(CONTROLLER)) == {UPLINK, 6, 5, 9}
     assert switch.reach(4, 99) == {}, "a VLAN that nobody set up is closed"
-    switch.is_thorough = True
     assert switch.holds(HOME)
     revision = VlanRevision.objects.get()
     assert (revision.number, revision.author) == (1, administrator.name)

@@ -7,8 +7,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hardware.clock import VirtualClock
-from hardware.i2c import LinuxI2cBus
-from hardware.jl6108 import tables as registers
 from hardware.jl6108.chip import Jl6108
 from hardware.jl6108.numbering import ALL_PORTS
 from hardware.jl6108.setups import translate_setup
@@ -19,6 +17,7 @@ from hardware.switch_setup import SwitchSetup
 from hardware.vlan import CPU_PORT, FRONT_PORTS, Vlan, VlanTable
 from switch.services import applying
 from tests.hardware.jl6108.conftest import PoliteLock
+from tests.switch.shortcuts import DirectBus, close_all
 from tests.switch.tables import CONTROLLER, FOREIGN_VID, UPLINK, VIDS, T, U, setup_pairs
 
 QUICK = settings(max_examples=25, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
@@ -36,9 +35,8 @@ class Forwarding:
         self.model = board.board.switch
         for port in FRONT_PORTS:
             self.model.set_partner(port, 1000)
-        for vid in range(4096):
-            self.model.memory.write(registers.VLAN.at(vid), [0, 0])
-        bridge = I2cBridge(LinuxI2cBus(board.smbus()), 0x5C, PoliteLock(directory / "bus.lock"), WireMode.MSB)
+        close_all(self.model)
+        bridge = I2cBridge(DirectBus(board), 0x5C, PoliteLock(directory / "bus.lock"), WireMode.MSB)
         self.chip = Jl6108(bridge, self.clock)
         self.bridge = bridge
         self.held = applying.whole(self.chip, {}, self.chip.read_all_port_tables())

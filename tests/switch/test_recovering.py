@@ -5,7 +5,6 @@ import os
 
 import pytest
 
-from hardware.jl6108 import tables
 from hardware.switch_setup import SwitchSetup
 from hardware.vlan import Vlan, VlanTable
 from operations import lifecycle, refusals
@@ -17,6 +16,7 @@ from switch.models import SwitchState, VlanChange, VlanRevision
 from switch.services import applying, changes, drafts, recovering, running, scanning
 from tests.switch import rig
 from tests.switch.rig import CUT, HOME, LAB, State, Switch, T, U
+from tests.switch.shortcuts import close_all
 from tests.switch.test_way_back import die_in, next_life
 
 LOST = ("The switch chip was reset since: it no longer holds what was confirmed.",)
@@ -30,8 +30,7 @@ def no_tries(monkeypatch):
 def reset(switch: Switch, wait: float = 5) -> None:
     """A reset of a chip that has only 130 entries: to scan and to close all of them is tried once, below."""
     switch.reset(wait)
-    for vid in range(128, 4094):
-        switch.model.memory.write(tables.VLAN.at(vid), [0, 0])
+    close_all(switch.model, range(128, 4094))
     switch.chip.scan_vlans = lambda *_: switch.chip.read_vlans([*range(128), 4094, 4095])
 
 
@@ -93,7 +92,6 @@ def test_what_was_confirmed_comes_back_by_itself_where_an_administrator_says_so(
     change = VlanChange.objects.get()
     assert (change.state, change.restores, change.operation.state) == (State.RESTORED, 1, OperationState.SUCCEEDED)
     assert change.operation.message == "The switch holds revision 1 again."
-    by_itself.is_thorough = True
     assert by_itself.holds(HOME)
     assert by_itself.reach(4) == {3: ()}
     assert running.of(rig.row()).drift == ()
