@@ -198,6 +198,10 @@ def test_the_pages_of_people_fit_a_phone(visit, picture, portal, scheme):
     for path in ("/people/", "/people/new/", "/people/groups/", "/people/1/", "/account/rights/"):
         phone.goto(f"{portal.url}{path}")
         assert phone.evaluate("document.documentElement.scrollWidth") <= 375, path
+    phone.set_viewport_size({"width": 1024, "height": 800})
+    phone.goto(f"{portal.url}/people/")
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 1024, "a wide table scrolls in its panel"
+    phone.set_viewport_size({"width": 375, "height": 812})
     phone.goto(f"{portal.url}/people/")
     if scheme == "dark":
         picture(phone, "people-phone-dark")
