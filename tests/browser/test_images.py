@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.uploading import MIB, SLOW, begin, choose_again, listed, send_at
-from tests.images.rig import raw_image
+from tests.images.rig import raw_image, xz_noise
 
 pytestmark = pytest.mark.browser
 
@@ -18,10 +18,8 @@ pytestmark = pytest.mark.browser
 @pytest.fixture(scope="module")
 def image_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A disk of 32 MiB with 20 that do not pack: two chunks and a half. With its checksum file."""
-    raw = bytearray(raw_image(32))
-    raw[2 * MIB : 22 * MIB] = random.Random(4).randbytes(20 * MIB)
     path = tmp_path_factory.mktemp("images") / "2026-11-raspios-lite.img.xz"
-    path.write_bytes(lzma.compress(raw, preset=0))
+    path.write_bytes(lzma.compress(raw_image(32)[: 2 * MIB]) + xz_noise(20) + lzma.compress(bytes(10 * MIB)))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     path.with_name(path.name + ".sha256").write_text(f"{digest}  {path.name}\n")
     return path

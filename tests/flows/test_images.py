@@ -2,7 +2,6 @@
 
 import lzma
 import os
-import random
 import signal
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.flows.scene import Scene
+from tests.images.rig import xz_noise
 
 API = "/api/v1/images"
 MIB = 1 << 20
@@ -19,7 +19,7 @@ MIB = 1 << 20
 @pytest.fixture(scope="module")
 def packed() -> bytes:
     """48 MiB in xz whose inspection takes a good second."""
-    return lzma.compress(random.Random(3).randbytes(24 * MIB) + bytes(24 * MIB), preset=0)
+    return xz_noise(24) + lzma.compress(bytes(24 * MIB), preset=0)
 
 
 def inspections(scene: Scene) -> list[int]:
@@ -78,6 +78,7 @@ def test_a_worker_that_is_killed_takes_its_inspection_with_it_and_the_next_one_e
     assert stored(scene, image_id).stat().st_size == len(packed) + 4
 
 
+@pytest.mark.quiet  # it measures how quick
 def test_power_is_as_quick_during_an_inspection(scene: Scene, packed: bytes):
     """The inspection is another process, and gives way."""
     image_id = import_file(scene, "beside.img.xz", packed + b"\0" * 8)

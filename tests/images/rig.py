@@ -50,6 +50,12 @@ def xz_image(size_mib: int = 4, *, seed: int = 1) -> bytes:
     return lzma.compress(raw_image(size_mib, seed=seed), preset=0)
 
 
+def xz_noise(size_mib: int) -> bytes:
+    """So many MiB, a multiple of four, that do not get smaller: the same four again and again, an xz stream each, since
+    to pack them takes a second."""
+    return lzma.compress(random.Random(4).randbytes(4 * MIB), preset=0) * (size_mib // 4)
+
+
 def gz_image(size_mib: int = 4, *, seed: int = 1) -> bytes:
     return gzip.compress(raw_image(size_mib, seed=seed), 1)
 
