@@ -1,15 +1,23 @@
-"""A real boot loader and a real Linux, which nobody here wrote, used over the browser's own WebSocket protocol."""
+"""A real boot loader and a real Linux, which nobody here wrote, used over the browser's own WebSocket protocol.
+
+What Linux says at first is said at night: recorded with nobody watching, found by a search, and downloaded.
+"""
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from tests.console import Console
+from tests.consoles.test_export import check_cast, output
 from tests.flows.scene import Scene
+from tests.portal import wait_for
 from tests.simulated import SimulatedBoard
 
 LINUX, U_BOOT = 2, 5
+API = "/api/v1/boards/demo"
+INIT = "Run /init as init process"
 PROMPT = "root@peer:~# "
 CURSOR_ASKED, DEVICE_ASKED = b"\x1b[6n", b"\x1b[c"
 VT220 = b"\x1b[?62;1;6c"  # what a terminal of that kind says of itself
@@ -49,13 +57,19 @@ def boot_loader(scene: Scene) -> Iterator[Console]:
 
 
 @pytest.fixture(scope="module")
-def linux(scene: Scene) -> Iterator[Console]:
-    """A shell on a real Linux, logged in."""
+def booted(scene: Scene) -> None:
+    """A real Linux has booted in slot 2, and nobody watched."""
+    scene.do(LINUX, "On")
+    wait_for(lambda: "login prompt seen; boot took" in evidence(scene), 60, "a login prompt as evidence")
+
+
+@pytest.fixture(scope="module")
+def linux(scene: Scene, booted: None) -> Iterator[Console]:
+    """A shell on that Linux, logged in."""
     with Console(scene.client, LINUX) as console:
         console.take()
-        scene.do(LINUX, "On")
-        console.until("Booting Linux on physical CPU", 30)
-        console.until("peer login: ", 30)
+        console.until("Booting Linux on physical CPU")
+        console.until("peer login: ")
         console.type("root\r")
         console.until("Password: ")
         time.sleep(0.3)  # (busybox asks first and switches the echo off after that)
@@ -69,6 +83,39 @@ def run(console: Console, command: str, prompt: str = PROMPT) -> str:
     console.type(f"{command}\r")
     console.until(f"{command}\r\n")
     return console.until(prompt).decode(errors="replace").removesuffix(prompt)
+
+
+def get(scene: Scene, path: str) -> Any:
+    answer = scene.client.get(f"{API}{path}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def evidence(scene: Scene) -> str:
+    found = [row["value"] for row in get(scene, f"/slots/{LINUX}")["power"]["evidence"] if row["kind"] == "stage"]
+    return found[0] if found else ""
+
+
+def said(scene: Scene) -> str:
+    return scene.client.get(f"{API}/slots/{LINUX}/recordings/download").text
+
+
+def test_a_boot_that_nobody_watched_is_evidence_found_by_a_search_and_replayed(scene: Scene, booted: None) -> None:
+    assert evidence(scene) in scene.client.get(f"/boards/demo/slots/{LINUX}/").text
+    assert "Login prompt seen" in scene.client.get(f"/boards/demo/slots/{LINUX}/history/").text
+
+    recording = get(scene, f"/slots/{LINUX}/recordings")
+    assert [marker["detail"]["stage"] for marker in recording["markers"]] == ["kernel", "login"]
+    (hit,) = get(scene, "/recordings/search?q=BOOTING linux on physical")["hits"]
+    assert hit["slot"] == LINUX
+    replayed = get(scene, f"/slots/{LINUX}/recordings/data?from={hit['at']}".replace("+", "%2B"))
+    assert replayed["records"]
+
+    text = said(scene)
+    events = check_cast(scene.client.get(f"{API}/slots/{LINUX}/recordings/download?format=cast").content)
+    assert f"{INIT}\n" in text
+    assert output(events).replace("\r\n", "\n").startswith("[    0.000000] Booting Linux on physical CPU")
+    assert events[-1][0] > 0.5, "with its real timing"
 
 
 def test_a_boot_loader_is_interrupted_asked_and_reset(boot_loader: Console) -> None:
@@ -157,3 +204,12 @@ def test_the_next_visitor_finds_the_whole_boot_in_the_journal(scene: Scene, linu
     with Console(scene.client, LINUX) as late:
         late.until("Booting Linux on physical CPU")
         late.until("peer login: ")
+
+
+def test_a_daemon_that_is_killed_leaves_the_recording_whole_and_the_next_goes_on(scene: Scene, booted: None) -> None:
+    before = said(scene)
+    scene.kill("consoled")
+    scene.wait_healed("consoled")
+    scene.do(LINUX, "ForceRestart")
+    wait_for(lambda: said(scene).count(INIT) > before.count(INIT), 60, "another boot in the recording")
+    assert said(scene).startswith(before.rstrip("\n"))
