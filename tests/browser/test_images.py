@@ -1,18 +1,37 @@
-"""An image from a person's disk into the library, in a real Chromium: uploaded, reloaded half-way, gone on with."""
+"""Images and first-boot profiles in a real Chromium: uploads that are interrupted and go on, by the pages and by the
+clients of others; what a profile may say."""
 
 import hashlib
 import lzma
 import random
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
+from tusclient.client import TusClient
+from tusclient.exceptions import TusCommunicationError
 
+from tests.browser import tus_js
 from tests.browser.uploading import MIB, SLOW, begin, choose_again, listed, send_at
 from tests.images.rig import raw_image, xz_noise
+from tests.portal import wait_for
 
 pytestmark = pytest.mark.browser
+API = "/api/v1/images"
+CHUNK = 8 << 20
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIDqGvJMyk3Xc1ycCeOcUvXyBmYHYYcO2nHyGXyYkAgpD anna@desk"
+NETWORK = """network:
+  version: 2
+  wifis:
+    wlan0:
+      dhcp4: true
+      regulatory-domain: DE
+      access-points:
+        lab:
+          password: correct horse
+"""
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +44,9 @@ def image_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def noise(path: Path, size_mib: int) -> Path:
+def noise(path: Path, size_mib: int, more_bytes: int = 0) -> Path:
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(random.Random(str(path)).randbytes(size_mib * MIB))
+    path.write_bytes(random.Random(str(path)).randbytes(size_mib * MIB + more_bytes))
     return path
 
 
@@ -123,3 +142,143 @@ def test_the_pages_have_room_on_a_phone(visit, portal):
     page.locator("#library").get_by_role("link").first.click()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 375
+
+
+# Clients of the upload protocol that nobody here wrote: tuspy, and tus-js-client
+
+
+@pytest.fixture
+def client(portal):
+    return portal.session_of("olga")
+
+
+def tuspy(portal, client) -> TusClient:
+    """tuspy with the session of a person."""
+    cookies = "; ".join(f"{name}={value}" for name, value in client.http.cookies.items())
+    return TusClient(f"{portal.url}{API}/uploads", headers={"Cookie": cookies, "X-CSRFToken": client.csrf()})
+
+
+def kept(portal, client, url: str) -> bytes:
+    """The image that an upload became, as it lies in the library."""
+    image_id = url.rpartition("/")[2]
+    wait_for(lambda: client.get(f"{API}/{image_id}").status_code == 200, 60, "the inspection to end")
+    name = f"{image_id.replace('-', '')}.img"
+    return (portal.data / "var" / "images" / "library" / name).read_bytes()
+
+
+def test_tuspy_uploads_with_checksums_and_goes_on_where_the_killed_portal_was(portal, client, tmp_path):
+    file = noise(tmp_path / "tuspy.img", 16, 12345)
+    more: dict[str, Any] = {"chunk_size": CHUNK, "metadata": {"filename": file.name}, "upload_checksum": True}
+    first = tuspy(portal, client).uploader(str(file), **more)
+    first.upload(stop_at=CHUNK)
+    portal.kill("web")
+    wait_for(portal.healthy, 30, "the portal to be back")
+
+    second = tuspy(portal, client).uploader(str(file), url=first.url, **more)
+    assert second.offset == CHUNK
+    second.upload()
+
+    assert kept(portal, client, first.url) == file.read_bytes()
+
+
+def test_tuspy_is_told_that_there_is_no_room(portal, client, tmp_path):
+    file = tmp_path / "huge.img"
+    with open(file, "wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(TusCommunicationError) as refused:
+        tuspy(portal, client).uploader(str(file), chunk_size=CHUNK, metadata={"filename": file.name}).upload_chunk()
+    assert refused.value.status_code == 422
+    assert b"has room for" in refused.value.response_content
+
+
+UPLOAD = """
+([size, stopAfter, url]) => new Promise((resolve, reject) => {
+  const bytes = new Uint8Array(size);
+  for (let at = 0; at < size; at += 4) bytes[at] = (at / 4) % 251;
+  const token = document.cookie.match(/csrftoken=([^;]*)/)[1];
+  const upload = new tus.Upload(new File([bytes], "tus-js.img"), {
+    endpoint: "/api/v1/images/uploads",
+    uploadUrl: url,
+    chunkSize: 8 * 1024 * 1024,
+    retryDelays: [0, 500, 1000, 2000, 4000],
+    metadata: { filename: "tus-js.img" },
+    headers: { "X-CSRFToken": token },
+    onError: reject,
+    onSuccess: () => resolve(upload.url),
+    onChunkComplete: (_size, accepted) => {
+      if (stopAfter && accepted >= stopAfter) upload.abort().then(() => resolve(upload.url));
+    },
+  });
+  upload.start();
+})
+"""
+
+
+def test_tus_js_client_uploads_stops_and_goes_on_after_a_reload(visit, portal, client):
+    size = 2 * CHUNK + 4321
+    page = visit("/account/", "olga")
+    page.evaluate(tus_js.script())
+    url = page.evaluate(UPLOAD, [size, CHUNK, None])
+    upload = client.get(url.removeprefix(portal.url)).json()
+    assert upload["received_bytes"] >= CHUNK
+    assert upload["state"] == "receiving"
+
+    page.reload()
+    page.evaluate(tus_js.script())
+    sent: list[str] = []
+    page.on("request", lambda one: sent.append(one.headers["upload-offset"]) if one.method == "PATCH" else None)
+    page.evaluate(UPLOAD, [size, 0, url])
+
+    assert sent[0] == str(upload["received_bytes"])
+    expected = bytearray(size)
+    expected[::4] = bytes((at % 251) for at in range(len(expected[::4])))
+    assert kept(portal, client, url) == bytes(expected)
+
+
+# First-boot profiles: what is refused stays as it was typed, what is kept is masked
+
+
+def write(page: Page, timezone: str) -> None:
+    page.get_by_label("Name", exact=True).fill("Lab")
+    page.get_by_label("Host name").fill("{board}-{slot}")
+    page.get_by_label("Time zone").fill(timezone)
+    page.get_by_label("User", exact=True).fill("anna")
+    page.get_by_label("Password").fill("Kaese & Brot")
+    page.get_by_label("SSH keys").fill(KEY)
+    page.get_by_label("Network settings").fill(NETWORK)
+
+
+def test_a_profile_is_refused_mended_kept_and_deleted(visit, picture):
+    page = visit("/flashing/profiles/", "olga")
+    expect(page.get_by_text("No profile yet")).to_be_visible()
+    page.get_by_role("link", name="New profile").click()
+    write(page, "Mars/Olympus")
+    page.get_by_role("button", name="Keep this profile").click()
+    refused = page.locator("#refused .refusal")
+    expect(refused).to_contain_text("“Mars/Olympus” is no time zone")
+    expect(page.get_by_label("Password")).to_have_value("Kaese & Brot")
+    expect(page.get_by_label("Network settings")).to_have_value(NETWORK)
+    expect(refused.get_by_text("not repeated here")).to_have_count(0)
+
+    page.get_by_label("Time zone").fill("Europe/Berlin")
+    page.get_by_role("button", name="Keep this profile").click()
+    expect(page.get_by_role("heading", level=1, name="Lab")).to_be_visible()
+    expect(page.locator("#preview")).to_contain_text("hostname: lab-3")
+    expect(page.locator("#preview")).not_to_contain_text("correct horse")
+    expect(page.get_by_role("textbox", name="Network settings")).to_have_value("")
+    picture(page, "flash-profile")
+    page.get_by_label("Kind of system").select_option("custom-toml")
+    page.get_by_role("button", name="Show").click()
+    expect(page.locator("#preview h3")).to_have_text("custom.toml")
+
+    phone = visit(page.url.removeprefix(page.url.split("/flashing")[0]), "vera", "phone", "dark")
+    expect(phone.get_by_label("User", exact=True)).to_be_disabled()
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 375
+    picture(phone, "flash-profile-phone")
+    phone.get_by_label("Path").get_by_role("link").click()
+    expect(phone.get_by_role("table")).to_contain_text("1 SSH key")
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 375
+
+    page.get_by_role("button", name="Delete…").click()
+    page.get_by_role("button", name="Delete profile").click()
+    expect(page.get_by_text("No profile yet")).to_be_visible()
