@@ -79,13 +79,19 @@ def test_power_boots_a_real_boot_loader_each_time_anew_and_no_power_ends_it(boar
         assert uart.read(1) == b"", "nothing speaks without power"
 
 
-def test_power_boots_a_real_linux_that_can_switch_itself_off(board: SimulatedBoard) -> None:
+def test_power_boots_a_real_linux_that_hears_a_break_and_can_switch_itself_off(board: SimulatedBoard) -> None:
     with open_uart(board, LINUX) as uart:
         power_on(board, LINUX)
         log = uart.read_until(b"login: ")
         assert b"Booting Linux on physical CPU" in log
         assert b"CM4" not in log, "no boot is played where a real one takes place"
         assert board.slot(LINUX)["boot"] == "peer"
+        for _ in range(2):  # a second one finds the monitor's line emptied
+            Path(f"{board.uarts[LINUX]}.break").write_bytes(b"\0")
+            time.sleep(0.1)
+            uart.write(b"h")
+            assert b"sysrq: HELP" in uart.read_until(b"sysrq: HELP")
+        assert {"slot": LINUX, "uart": "break"}.items() <= board.trace()[-1].items()
         uart.write(b"root\r")
         uart.read_until(b"Password: ")
         uart.write(b"nanoportal\r")
@@ -93,19 +99,6 @@ def test_power_boots_a_real_linux_that_can_switch_itself_off(board: SimulatedBoa
         uart.write(b"poweroff -f\r")
         board.wait_until(lambda state: state["slots"][str(LINUX)]["power"] == "Off")
         assert pid(board, LINUX) is None
-
-
-def test_a_break_makes_a_real_kernel_listen_for_a_sysrq_key(board: SimulatedBoard) -> None:
-    power(board, LINUX, 0)
-    with open_uart(board, LINUX) as uart:
-        power_on(board, LINUX)
-        uart.read_until(b"login: ")
-        for _ in range(2):  # a second one finds the monitor's line emptied
-            Path(f"{board.uarts[LINUX]}.break").write_bytes(b"\0")
-            time.sleep(0.1)
-            uart.write(b"h")
-            assert b"sysrq: HELP" in uart.read_until(b"sysrq: HELP")
-    assert {"slot": LINUX, "uart": "break"}.items() <= board.trace()[-1].items()
 
 
 def test_a_real_boot_loader_boots_what_was_written_to_the_soms_storage(tmp_path: Path) -> None:
