@@ -27,6 +27,7 @@ SLUG = "demo"
 U, T = Tagging.UNTAGGED, Tagging.TAGGED
 UPLINK, CONTROLLER = 8, 7
 State = VlanChange.State
+FEW = (*range(128), 4094, 4095)
 #: Everything that is unsafe about taking over a chip that nobody has set up.
 TAKING_OVER = ("uplink-changes", "controller-changes", "pages-change")
 
@@ -70,6 +71,11 @@ class Switch:
         """A reset, and so many seconds after it; its firmware is up after 1.5."""
         self.reset_line()
         self.clock.wait(wait)
+
+    def have_few_entries(self) -> None:
+        """Let the chip have 130 entries: to scan and to close all of them is tried where it is what a test is about."""
+        close_all(self.model, range(128, 4094))
+        self.chip.scan_vlans = lambda *_: self.chip.read_vlans(FEW)  # type: ignore[method-assign]
 
     def set_up(self, table: VlanTable) -> ChipVlans:
         """Every entry closed but those of the table, without the portal; returns what the chip holds then."""
@@ -121,6 +127,12 @@ def row() -> Board:
     return Board.objects.get(slug=SLUG)
 
 
+def know(switch: Switch) -> None:
+    """Let the portal know all that the switch holds, as after a full scan."""
+    found = applying.whole(switch.inside, live_entries(switch.model), switch.inside.read_all_port_tables())
+    running.keep_scan(row(), found)
+
+
 def scan(actor: Actor) -> Operation:
     """A full scan, as the worker does it."""
     operation = scanning.request_scan(row(), actor)
@@ -129,11 +141,14 @@ def scan(actor: Actor) -> Operation:
 
 
 def commit(wanted: SwitchSetup | VlanTable, actor: Actor, overrides: tuple[str, ...] = (), **more: Any) -> VlanChange:
-    """A change as the doors make it: draft, preview, commit. The worker has not had its message."""
+    """A change as the doors make it: draft, preview, commit; half a minute to confirm it, if nothing else is asked for.
+    The worker has not had its message."""
     save = drafts.save_setup if isinstance(wanted, SwitchSetup) else drafts.save
     save(row(), wanted, actor)  # type: ignore[operator]
     shown = changes.preview(row(), actor)
-    return changes.commit(row(), shown.plan.fingerprint, actor, overrides=overrides, **more)
+    return changes.commit(
+        row(), shown.plan.fingerprint, actor, overrides=overrides, **{"revert_after_seconds": 30, **more}
+    )
 
 
 def run(change: VlanChange) -> VlanChange:

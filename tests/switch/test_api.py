@@ -226,7 +226,7 @@ def test_a_table_leaves_as_a_file_and_comes_back(olga):
         ("- 1", "The document is to have the keys"),
         ("!!python/object:os.system {}", "This is not YAML that can be read"),
         ("x" * 70_000, "longer than"),
-        ("[" * 20_000, "This is not YAML that can be read"),
+        ("[" * 2_000, "This is not YAML that can be read"),
         ("2026-99-99", "This is not YAML that can be read"),
         ("management_vid: 1\nvlans: []\nvlans: [{vid: 1}]", "line 3: vlans is said twice"),
         (f"management_vid: 1\nvlans: [{{vid: 0x{'f' * 6000}}}]", "vid is to be a whole number, not '0xfff"),
@@ -234,7 +234,7 @@ def test_a_table_leaves_as_a_file_and_comes_back(olga):
         ("management_vid: 1\nvlans: [{vid: 010}]", "vid is to be a whole number, not '010'"),
         ("management_vid: 1\nvlans: [{vid: 1:30}]", "vid is to be a whole number, not '1:30'"),
         ('management_vid: 1\nvlans: [{vid: 1, name: "\\ud800"}]', "The name of VLAN 1"),
-        ("{a: " * 8000, "This is not YAML that can be read"),
+        ("{a: " * 2_000, "This is not YAML that can be read"),
     ):
         assert sentence in olga.ask("PUT", "/vlans.yaml", broken, status=400)["message"]
 
@@ -254,6 +254,7 @@ def test_what_a_reset_took_is_offered_and_asked_for(home, olga):
     assert alice.ask("PUT", "/recovery", {"restores_by_itself": True})["restores_by_itself"]
     assert not alice.ask("PUT", "/recovery", {"restores_by_itself": False})["restores_by_itself"]
     home.reset()
+    home.have_few_entries()
     recovering.look()
     assert olga.ask("GET", "/recovery")["is_due"]
     tasks.run_scan(str(Operation.objects.get(kind="switch.scan").pk))

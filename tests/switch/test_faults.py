@@ -116,7 +116,7 @@ def test_a_chip_that_resets_while_it_is_taken_over_is_not_called_closed(
     switch, me, board, administrator, monkeypatch, bursts
 ):
     """Between two bursts, each of which is read back: of what was closed before nothing is closed any more."""
-    rig.scan(administrator)
+    rig.know(switch)
     before = image(switch)
     change = rig.commit(HOME, administrator, TAKING_OVER, revert_after_seconds=30)
     write_words, write_vlans, written = switch.chip.write_words, switch.chip.write_vlans, []

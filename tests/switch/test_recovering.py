@@ -16,7 +16,6 @@ from switch.models import SwitchState, VlanChange, VlanRevision
 from switch.services import applying, changes, drafts, recovering, running, scanning
 from tests.switch import rig
 from tests.switch.rig import CUT, HOME, LAB, State, Switch, T, U
-from tests.switch.shortcuts import close_all
 from tests.switch.test_way_back import die_in, next_life
 
 LOST = ("The switch chip was reset since: it no longer holds what was confirmed.",)
@@ -28,10 +27,9 @@ def no_tries(monkeypatch):
 
 
 def reset(switch: Switch, wait: float = 5) -> None:
-    """A reset of a chip that has only 130 entries: to scan and to close all of them is tried once, below."""
+    """A reset of a chip that has few entries: to scan and to close all of them is tried once, below."""
     switch.reset(wait)
-    close_all(switch.model, range(128, 4094))
-    switch.chip.scan_vlans = lambda *_: switch.chip.read_vlans([*range(128), 4094, 4095])
+    switch.have_few_entries()
 
 
 @pytest.fixture
@@ -111,7 +109,7 @@ def test_a_chip_whose_firmware_still_starts_is_left_alone(by_itself):
 
 def test_a_switch_that_nobody_has_set_up_is_never_written(switch, me, board, administrator):
     recovering.let_restore(board, administrator, True)
-    rig.scan(administrator)
+    rig.know(switch)
     reset(switch)
     assert until_quiet() == []
     assert not VlanChange.objects.exists()
@@ -278,7 +276,7 @@ def test_a_worker_killed_while_it_restores_leaves_what_its_next_life_restores(by
 
 
 def test_a_chip_that_is_reset_while_a_change_waits_gets_back_what_it_held_before(home, engineer):
-    change = rig.commit(LAB, engineer)
+    change = rig.commit(LAB, engineer, revert_after_seconds=120)
     rig.when_awaiting(home, change, home.reset_line)
     began = home.clock.monotonic()
     change = rig.run(change)
@@ -337,6 +335,7 @@ def test_a_way_back_that_failed_leaves_nothing_believed(home, engineer):
     changes.acknowledge(rig.again(change), engineer)
     with pytest.raises(refusals.Conflict, match="could not be put back since"):
         rig.commit(HOME, engineer)
+    home.have_few_entries()
     rig.scan(engineer)
     assert rig.commit(HOME, engineer).number == 2
 

@@ -4,7 +4,7 @@ import pytest
 
 from operations.models import Operation
 from switch.models import SwitchState, VlanChange
-from switch.services import applying, recovering, running
+from switch.services import recovering
 from tests.images.rig import person
 from tests.switch import rig
 from tests.switch.rig import HOME, State
@@ -18,10 +18,10 @@ def lost(home, monkeypatch):
     """The chip was reset, which the worker has noticed; then its table was read."""
     monkeypatch.setattr(recovering, "_tries", {})
     home.reset()
+    home.have_few_entries()
     recovering.look()
     Operation.objects.get().delete()
-    chip = home.chip
-    running.keep_scan(rig.row(), applying.whole(chip, chip.scan_vlans(), chip.read_all_port_tables()))
+    rig.know(home)
     return home
 
 
