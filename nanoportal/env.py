@@ -50,13 +50,27 @@ class EnvironmentProblem(Exception):
 
 
 @dataclass(frozen=True)
+class Tls:
+    """Whether the web server speaks TLS, and with which PEM files. `is_own`: with a certificate that we make."""
+
+    is_on: bool = False
+    is_own: bool = False
+    certificate: Path = Path()
+    key: Path = Path()
+
+
+# As certbot, most others, and Kubernetes name the two files of a directory.
+TLS_FILES = (("fullchain.pem", "privkey.pem"), ("cert.pem", "key.pem"), ("tls.crt", "tls.key"))
+
+
+@dataclass(frozen=True)
 class Env:
     """What the environment says, with defaults filled in. Paths are absolute."""
 
     data: Path
     bind: str
     port: int
-    tls: str
+    tls: Tls
     sim_trace: Path | None
     sim_peers: tuple[str, ...]
     time_scale: float
@@ -88,7 +102,7 @@ def load_env(environ: Mapping[str, str] | None = None) -> Env:
         data=data,
         bind=env.get("NANOPORTAL_BIND") or "127.0.0.1",
         port=_port(env),
-        tls=_tls(env),
+        tls=_tls(env, data),
         sim_trace=Path(trace).absolute() if trace else None,
         sim_peers=_sim_peers(env),
         time_scale=_time_scale(env),
@@ -115,13 +129,20 @@ def _port(env: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _tls(env: Mapping[str, str]) -> str:
+def _tls(env: Mapping[str, str], data: Path) -> Tls:
     text = env.get("NANOPORTAL_TLS") or "off"
-    if text != "off":
-        raise EnvironmentProblem(
-            f"NANOPORTAL_TLS is {text!r}; this release takes only 'off': put a TLS proxy in front of it."
-        )
-    return text
+    if text == "off":
+        return Tls()
+    if text == "auto":
+        return Tls(True, True, data / "tls" / "server.crt", data / "tls" / "server.key")
+    given = [Path(word).expanduser().absolute() for word in text.split(",")]
+    pairs = [given] if len(given) == 2 else [[given[0] / name for name in names] for names in TLS_FILES]
+    for certificate, key in pairs:
+        if certificate.is_file() and key.is_file():
+            return Tls(True, False, certificate, key)
+    raise EnvironmentProblem(
+        f"NANOPORTAL_TLS is {text!r}; it takes off, auto, a directory with fullchain.pem and privkey.pem, or CERT,KEY."
+    )
 
 
 def _time_scale(env: Mapping[str, str]) -> float:

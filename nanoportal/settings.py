@@ -112,6 +112,11 @@ SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 12 * 3600
 SESSION_SAVE_EVERY_REQUEST = False
 CSRF_COOKIE_SAMESITE = "Lax"
+# With TLS of our own only: behind a proxy that ends TLS, HSTS is the proxy's to say, and its port may have both.
+TLS = ENV.tls
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = TLS.is_on
+# Browsers hold to it for so long. With our own authority a day: it may be made anew, and then nobody gets past.
+SECURE_HSTS_SECONDS = (86400 if TLS.is_own else 365 * 86400) if TLS.is_on else 0
 CSRF_FAILURE_VIEW = "accounts.views.failures.csrf_failure"
 X_FRAME_OPTIONS = "DENY"
 SECURE_CONTENT_TYPE_NOSNIFF = True

@@ -11,6 +11,7 @@ import asyncio
 import gc
 import json
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -19,6 +20,8 @@ from daphne.endpoints import build_endpoint_description_strings
 from daphne.http_protocol import HTTPFactory, WebRequest
 from daphne.ws_protocol import WebSocketFactory, WebSocketProtocol
 from twisted.internet.abstract import FileDescriptor
+from twisted.internet.endpoints import serverFromString
+from twisted.internet.interfaces import ISSLTransport
 
 MAX_BODY_BYTES = 9 * 1024 * 1024
 # How long a refused client may go on sending. It is read and dropped: closing at once would reset the connection,
@@ -121,6 +124,10 @@ class BoundedFactory(HTTPFactory):
         protocol.requestFactory = BoundedRequest
         return protocol
 
+    def acceptableProtocols(self) -> list[bytes]:
+        """Twisted's question for TLS. Whatever else is installed: the bounds above are those of HTTP/1.1."""
+        return [b"http/1.1"]
+
 
 class PromptSocket(WebSocketProtocol):
     """A WebSocket whose frames are given to the kernel at once.
@@ -157,6 +164,12 @@ class PromptFactory(WebSocketFactory):
 class PatientServer(daphne_server.Server):
     """Daphne's server, which lets an application wait until the client takes more of its answer."""
 
+    def create_application(self, protocol: Any, scope: dict[str, Any]) -> Any:
+        """Daphne's call for each request and socket; of a socket it does not say whether it is a secure one."""
+        if scope["type"] == "websocket":
+            scope["scheme"] = "wss" if ISSLTransport.providedBy(protocol.transport) else "ws"
+        return super().create_application(protocol, scope)
+
     async def handle_reply(self, protocol: Any, message: dict[str, Any]) -> None:
         """Daphne's coroutine behind the application's `send`."""
         await super().handle_reply(protocol, message)
@@ -165,11 +178,13 @@ class PatientServer(daphne_server.Server):
             await flow.open.wait()
 
 
-def serve(application: Any, bind: str, port: int) -> None:
-    """Serve an ASGI application until SIGTERM or SIGINT; exits with one sentence if the port cannot be opened."""
-    # Daphne's server offers no parameter for its protocols and builds their factories by these names.
+def serve(application: Any, bind: str, port: int, secured: Callable[[Any], Any] = lambda endpoint: endpoint) -> None:
+    """Serve an ASGI application until SIGTERM or SIGINT; exits with one sentence if the port cannot be opened.
+    `secured` may put TLS around the endpoint."""
+    # Daphne's server offers no parameter for its protocols and builds their factories, and endpoints, by these names.
     daphne_server.HTTPFactory = BoundedFactory
     daphne_server.WebSocketFactory = PromptFactory
+    daphne_server.serverFromString = lambda reactor, words: secured(serverFromString(reactor, words))
     server = PatientServer(
         application,
         endpoints=build_endpoint_description_strings(host=bind, port=port),
@@ -191,7 +206,8 @@ def main() -> None:
     parser.add_argument("--bind", required=True, metavar="ADDRESS")
     parser.add_argument("--port", required=True, type=int)
     arguments = parser.parse_args()
-    serve(import_module("nanoportal.asgi").application, arguments.bind, arguments.port)
+    application = import_module("nanoportal.asgi").application
+    serve(application, arguments.bind, arguments.port, import_module("nanoportal.secured").by_settings())
 
 
 if __name__ == "__main__":

@@ -39,7 +39,8 @@ def portal_urls(env: Env) -> list[str]:
         found = ["127.0.0.1", *own_addresses()]
         hosts = [host for host in found if (":" not in host or env.bind == "::")]
         hosts = [host for host in hosts if _bracketed(host) in env.allowed_hosts] or list(env.allowed_hosts)
-    return [f"http://{_bracketed(host)}:{env.port}/" for host in hosts]
+    scheme = "https" if env.tls.is_on else "http"
+    return [f"{scheme}://{_bracketed(host)}:{env.port}/" for host in hosts]
 
 
 def _bracketed(host: str) -> str:
