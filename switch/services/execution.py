@@ -25,6 +25,8 @@ from switch.services import applying, restoring, running, scanning
 log = logging.getLogger("nanoportal.switch")
 State = VlanChange.State
 LOOK_SECONDS = 1.0
+#: What nobody decides about and is not read at each look: of a chip fresh from reset it is 4,096 entries.
+UNDECIDED = ("document", "before", "wanted")
 #: Between two looks whether the chip was reset, of 14 transfers each.
 WATCH_SECONDS = 5.0
 HELD_BEFORE = "The switch holds what it held before."
@@ -146,7 +148,7 @@ class Run:
     def _look(self) -> VlanChange | None:
         """The row as it is; None while the database is away, which must not keep the switch from its way back."""
         try:
-            return VlanChange.objects.get(pk=self.change.pk)
+            return VlanChange.objects.defer(*UNDECIDED).get(pk=self.change.pk)
         except DatabaseError as error:
             log.warning("change %s: the database does not answer: %s", self.change.number, error)
             return None

@@ -178,9 +178,10 @@ def when_awaiting(switch: Switch, change: VlanChange, act: Callable[[], object],
     """Do `act` so many seconds after the change was written."""
 
     def look() -> None:
-        if again(change).state == State.AWAITING:
+        state = VlanChange.objects.values_list("state", flat=True).get(pk=change.pk)
+        if state == State.AWAITING:
             switch.clock.at(seconds, lambda: act() and None)
-        elif again(change).state in (State.QUEUED, State.APPLYING):
+        elif state in (State.QUEUED, State.APPLYING):
             switch.clock.at(0.01, look)
 
     switch.clock.at(0.001, look)

@@ -174,14 +174,14 @@ def test_the_database_may_be_away_while_the_deadline_passes(home, engineer, monk
     from switch.services import execution
 
     change = rig.commit(LAB, engineer, revert_after_seconds=30)
-    real = execution.VlanChange.objects.get
+    real = execution.VlanChange.objects.defer
 
-    def away(*_, **__):
+    def away(*names):
         if rig.State.AWAITING in type(change).objects.filter(pk=change.pk).values_list("state", flat=True):
             raise OperationalError("the database is away")
-        return real(*_, **__)
+        return real(*names)
 
-    monkeypatch.setattr(execution.VlanChange.objects, "get", away)
+    monkeypatch.setattr(execution.VlanChange.objects, "defer", away)
     rig.run_only(change)
     monkeypatch.undo()
     assert rig.again(change).state == State.ROLLED_BACK
