@@ -15,12 +15,13 @@ from images import tus
 from images.models import FirmwareImage, Upload
 from images.services import importing, library, space, uploads
 from operations import refusals, roles
-from operations.api import ACT_ERRORS, EDIT_ERRORS, ERRORS, IF_MATCH, Page, Problem, cut
+from operations.api import ACT_ERRORS, EDIT_ERRORS, ERRORS, IF_MATCH, Page, Problem, cut, sends, takes
 from operations.etags import etag, unchanged
 from operations.http import ActorRequest, begin_act
 from slots.models import SomType
 
 router = Router(tags=["images"])
+CREATION = {"Tus_Resumable": tus.VERSION, "Upload_Length": "4096", "Upload_Metadata": "filename cGkuaW1n"}
 UPLOAD_ERRORS = {**ACT_ERRORS, **dict.fromkeys((410, 412, 415, 460), Problem)}
 
 
@@ -98,7 +99,7 @@ class ImportIn(Schema):
     sha256: str = Field("", max_length=65_536, description="A hash, or the text of a checksum file.")
 
 
-class Asked(Page):
+class WhichImages(Page):
     q: str = Field("", max_length=200, description="A part of the name, or the beginning of the hash.")
     som_type: str = Field("", max_length=30, examples=["CM4"])
     state: Literal["", "usable", "retired"] = ""
@@ -117,7 +118,7 @@ def image_json(image: FirmwareImage) -> dict[str, Any]:
 
 
 @router.get("/images", response={200: ImageList, **ERRORS})
-def list_images(request: ActorRequest, asked: Query[Asked]) -> dict[str, Any]:
+def list_images(request: ActorRequest, asked: Query[WhichImages]) -> dict[str, Any]:
     """The image library, the newest first, and how much room it has."""
     roles.require(request.actor, "image.view", "portal")
     room = space.measure()
@@ -148,7 +149,7 @@ def get_image(request: ActorRequest, response: HttpResponse, image_id: UUID) -> 
     return image_json(image)
 
 
-@router.get("/images/{uuid:image_id}/bmap", response={200: None, **ACT_ERRORS})
+@router.get("/images/{uuid:image_id}/bmap", response={200: None, **ACT_ERRORS}, openapi_extra=sends("application/xml"))
 def get_block_map(request: ActorRequest, image_id: UUID) -> HttpResponse:
     """The block map as a bmap 2.0 file."""
     roles.require(request.actor, "image.view", "portal")
@@ -246,7 +247,7 @@ def describe_protocol(request: HttpRequest) -> HttpResponse:
     return HttpResponse(status=204, headers=headers)
 
 
-@router.post("/images/uploads", response={201: None, **UPLOAD_ERRORS})
+@router.post("/images/uploads", response={201: None, **UPLOAD_ERRORS}, openapi_extra=takes(**CREATION))
 @decorate_view(resumable)
 def create_upload(request: ActorRequest) -> HttpResponse:
     """tus: begin. `Upload-Length` and `Upload-Metadata` with `filename`, and `sha256` (a hash, or a checksum file's
@@ -283,7 +284,11 @@ def get_upload(request: ActorRequest, upload_id: UUID) -> Upload:
     return upload
 
 
-@router.patch("/images/uploads/{uuid:upload_id}", response={204: None, **UPLOAD_ERRORS})
+@router.patch(
+    "/images/uploads/{uuid:upload_id}",
+    response={204: None, **UPLOAD_ERRORS},
+    openapi_extra=takes(tus.CHUNK_TYPE, Tus_Resumable=tus.VERSION, Upload_Offset="0"),
+)
 @decorate_view(resumable)
 def append_chunk(request: ActorRequest, upload_id: UUID) -> HttpResponse:
     """tus: a chunk of at most 8 MiB at `Upload-Offset`, with `Upload-Checksum` if it is to be compared. After the last
@@ -306,7 +311,11 @@ def append_chunk(request: ActorRequest, upload_id: UUID) -> HttpResponse:
     return HttpResponse(status=204, headers=resume_headers(upload))
 
 
-@router.put("/images/uploads/{uuid:upload_id}/bmap", response={204: None, **UPLOAD_ERRORS})
+@router.put(
+    "/images/uploads/{uuid:upload_id}/bmap",
+    response={204: None, **UPLOAD_ERRORS},
+    openapi_extra=takes("application/xml"),
+)
 def give_block_map(request: ActorRequest, upload_id: UUID) -> Any:
     """The file's block map (bmap 2.0), before its last byte; without one it is built."""
     roles.require(request.actor, "image.upload", "portal")
@@ -314,7 +323,11 @@ def give_block_map(request: ActorRequest, upload_id: UUID) -> Any:
     return Status(204, None)
 
 
-@router.delete("/images/uploads/{uuid:upload_id}", response={204: None, **UPLOAD_ERRORS})
+@router.delete(
+    "/images/uploads/{uuid:upload_id}",
+    response={204: None, **UPLOAD_ERRORS},
+    openapi_extra=takes(Tus_Resumable=tus.VERSION),
+)
 @decorate_view(resumable)
 def terminate_upload(request: ActorRequest, upload_id: UUID) -> HttpResponse:
     """tus: give it up, or put away the word of a refused one."""

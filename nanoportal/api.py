@@ -3,8 +3,11 @@
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.openapi.schema import OpenAPISchema
+from ninja.operation import Operation
 from ninja.security import HttpBearer, SessionAuth
 
 from accounts.actors import address_of
@@ -44,15 +47,53 @@ class Token(HttpBearer):
         return request.actor  # type: ignore[attr-defined]
 
 
-api = NinjaAPI(
+class PortalAPI(NinjaAPI):
+    """The API as its description tells of it: operations by their names, and in words what each refusal means."""
+
+    _described: OpenAPISchema | None = None
+
+    def get_openapi_operation_id(self, operation: Operation) -> str:
+        return str(operation.view_func.__name__)
+
+    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
+        """Made once, since it takes half a second and is for anybody."""
+        if self._described is not None:
+            return self._described
+        schema = self._described = super().get_openapi_schema(**options)
+        for path in schema["paths"].values():
+            for operation in path.values():
+                for status, answer in operation["responses"].items():
+                    answer["description"] = REFUSED.get(int(status), answer["description"])
+        return schema
+
+
+# What a refusal of that status means, in the description.
+REFUSED = {
+    400: "What was sent cannot be: the sentence says what, and how it can.",
+    401: "Nobody is signed in, or the token is none any more.",
+    403: "The right is missing, the slot is somebody else's for a while, or a person must do this.",
+    404: "It is not there, or not to be seen with these rights.",
+    409: "Somebody or something is in the way; later it may go.",
+    410: "It was here and will not come back.",
+    412: "It is not what was read any more (If-Match), or another version of a protocol is spoken.",
+    415: "The body is of another type than this takes.",
+    422: "The portal will not do that; the sentence says why and what it does instead.",
+    460: "What arrived is not what was sent; nothing of it counts.",
+    503: "The board, the broker or a machine does not answer.",
+}
+
+api = PortalAPI(
     title="NanoPortal",
     version="1",
     description=(
-        "Power and state of NanoCluster boards. Send a token as `Authorization: Bearer np_...`, or a session with its "
-        "CSRF token; errors are `{code, message, detail}`."
+        "Boards, power, consoles, images, flashing, switch and people of a NanoCluster portal. Send a token as "
+        "`Authorization: Bearer np_...`, or a session with its CSRF token. Refusals are `{code, message, detail}`: "
+        "decide by `code`, show `message`. Lists are `{count, ...}` with `offset` and `limit`. What can be edited has "
+        "an ETag, which an edit may repeat as If-Match. What drives hardware takes an Idempotency-Key."
     ),
     openapi_url="/openapi.json",
     docs_url="/docs",
+    docs_decorator=require_safe,
     auth=[Token(), SignedIn(csrf=True)],
     urls_namespace="api",
 )

@@ -39,6 +39,26 @@ KEY: Any = Header(  # type: ignore[type-arg]
 Row = TypeVar("Row")
 
 
+def sends(*types: str) -> dict[str, Any]:
+    """For the description of an operation that answers 200 with a file of one of these media types."""
+    return {"responses": {200: {"content": {kind: {} for kind in types}}}}
+
+
+def takes(*types: str, **headers: str) -> dict[str, Any]:
+    """For the description of an operation that reads its body (of one of these media types, if any) and headers by
+    itself; of each header an example."""
+    described: dict[str, Any] = {
+        "parameters": [
+            {"in": "header", "name": name.replace("_", "-"), "schema": {"type": "string"}, "example": example}
+            for name, example in headers.items()
+        ]
+    }
+    if types:
+        content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in types}
+        described["requestBody"] = {"required": True, "content": content}
+    return described
+
+
 class Page(Schema):
     """Which part of a list."""
 
@@ -90,7 +110,7 @@ class OperationList(Schema):
     operations: list[OperationOut]
 
 
-class Asked(Page):
+class WhichOperations(Page):
     """Which operations; all that are given must fit."""
 
     board: str = Field("", max_length=60, examples=["demo"])
@@ -115,7 +135,7 @@ def find_operation(actor: roles.Actor, operation_id: UUID) -> Operation:
 
 
 @router.get("/operations", response={200: OperationList, **ERRORS})
-def list_operations(request: ActorRequest, asked: Query[Asked]) -> dict[str, Any]:
+def list_operations(request: ActorRequest, asked: Query[WhichOperations]) -> dict[str, Any]:
     """What was asked for on boards that you see, the newest first."""
     roles.require(request.actor, "view", "portal")
     found = narrowed(Operation.objects.order_by("-created_at", "pk"), asked)
@@ -126,7 +146,7 @@ def list_operations(request: ActorRequest, asked: Query[Asked]) -> dict[str, Any
     return {"count": count, "operations": [operation_out(operation) for operation in page]}
 
 
-def narrowed(operations: QuerySet[Operation], asked: Asked) -> QuerySet[Operation]:
+def narrowed(operations: QuerySet[Operation], asked: WhichOperations) -> QuerySet[Operation]:
     """Those of `operations` that fit what is asked for. A slot's console counts as the slot."""
     wanted: dict[str, Any] = {name: value for name in ("board", "kind", "group") if (value := getattr(asked, name))}
     if asked.slot is not None:

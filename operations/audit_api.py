@@ -9,7 +9,7 @@ from django.http import StreamingHttpResponse
 from ninja import Field, Query, Router, Schema
 
 from operations import exporting, refusals, roles, searching, verifying
-from operations.api import ERRORS
+from operations.api import ERRORS, sends
 from operations.http import ActorRequest, begin_act
 from operations.models import AuditEntry, AuditHead
 from operations.reading import read
@@ -147,7 +147,7 @@ def verify(request: ActorRequest, body: WalkIn) -> dict[str, Any]:
     return {"cursor": "", **verdict, "checked": found.checked, "of": AuditHead.objects.get(pk=1).seq - began}
 
 
-@router.post("/audit/export", response={200: None, **ERRORS})
+@router.post("/audit/export", response={200: None, **ERRORS}, openapi_extra=sends("application/jsonl", "text/csv"))
 def export(request: ActorRequest, filters: Query[Filters], format: str = "jsonl") -> StreamingHttpResponse:
     """All entries that fit, oldest first: JSON lines with signatures, or CSV. Administrators only; on record."""
     actor = begin_act(request, "audit.export", "portal")

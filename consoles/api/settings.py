@@ -19,7 +19,7 @@ router = Router()
 MOST_NUMBER = 2**62  # what any database takes
 
 
-class SettingsIn(Schema):
+class ConsoleSettings(Schema):
     """All of it anew: what is left out is as usual."""
 
     baud: int | None = Field(None, description=f"One of {BAUD_RATES}; null: as its SOM needs it.", examples=[115200])
@@ -56,7 +56,7 @@ def settings_json(slot: Slot) -> dict[str, Any]:
     return {name: getattr(port, name) for name in ports.FIELDS} | access.least_roles(slot)
 
 
-@router.get("/boards/{board}/slots/{int:number}/console/settings", response={200: SettingsIn, **ERRORS})
+@router.get("/boards/{board}/slots/{int:number}/console/settings", response={200: ConsoleSettings, **ERRORS})
 def get_console_settings(request: ActorRequest, response: HttpResponse, board: str, number: int) -> dict[str, Any]:
     """The settings of a console. The ETag is for PUT."""
     roles.require(request.actor, "view", f"{board}/slot:{number}")
@@ -65,9 +65,14 @@ def get_console_settings(request: ActorRequest, response: HttpResponse, board: s
     return found
 
 
-@router.put("/boards/{board}/slots/{int:number}/console/settings", response={200: SettingsIn, **EDIT_ERRORS})
+@router.put("/boards/{board}/slots/{int:number}/console/settings", response={200: ConsoleSettings, **EDIT_ERRORS})
 def put_console_settings(
-    request: ActorRequest, response: HttpResponse, board: str, number: int, body: SettingsIn, if_match: str = IF_MATCH
+    request: ActorRequest,
+    response: HttpResponse,
+    board: str,
+    number: int,
+    body: ConsoleSettings,
+    if_match: str = IF_MATCH,
 ) -> dict[str, Any]:
     """Say how the port is opened and recorded, and who may read it and type on it. Taken at once."""
     actor = begin_act(request, "console.settings", resource(board, number))

@@ -176,7 +176,7 @@ def get_slot(request: ActorRequest, board: str, number: int) -> dict[str, Any]:
     return slot_json(slot, operations.get(slot.resource(board)), reservations.holder(slot.resource(board)))
 
 
-class ChangeOut(Schema):
+class StateChangeOut(Schema):
     at: datetime
     state: str
     basis: str
@@ -186,7 +186,7 @@ class ChangeOut(Schema):
 
 class HistoryOut(Schema):
     count: int
-    changes: list[ChangeOut]
+    changes: list[StateChangeOut]
 
 
 @router.get("/boards/{board}/slots/{int:number}/history", response={200: HistoryOut, **ERRORS})

@@ -23,7 +23,7 @@ MOST_GB = 32_767
 MOST_NOTES = 10_000
 
 
-class SettingsIn(Schema):
+class BoardSettings(Schema):
     name: str = Field(max_length=60, examples=["Lab bench"])
     supply: str = Field("usb-c-60", max_length=12, description=f"{', '.join(SUPPLIES)}; custom: as the board file says")
     notes: str = Field("", max_length=MOST_NOTES)
@@ -90,25 +90,25 @@ def plain(kind: type[Schema], row: Any) -> dict[str, Any]:
 # ---- Boards ------------------------------------------------------------------------------------------------------
 
 
-@router.get("/boards/{board}/settings", response={200: SettingsIn, **ERRORS})
+@router.get("/boards/{board}/settings", response={200: BoardSettings, **ERRORS})
 def get_settings(request: ActorRequest, response: HttpResponse, board: str) -> dict[str, Any]:
     """What people have said of a board. The ETag is for PUT."""
     roles.require(request.actor, "view", board)
-    found = plain(SettingsIn, overview.find_board(board))
+    found = plain(BoardSettings, overview.find_board(board))
     response["ETag"] = etag(found)
     return found
 
 
-@router.put("/boards/{board}/settings", response={200: SettingsIn, **EDIT_ERRORS})
+@router.put("/boards/{board}/settings", response={200: BoardSettings, **EDIT_ERRORS})
 def put_settings(
-    request: ActorRequest, response: HttpResponse, board: str, body: SettingsIn, if_match: str = IF_MATCH
+    request: ActorRequest, response: HttpResponse, board: str, body: BoardSettings, if_match: str = IF_MATCH
 ) -> dict[str, Any]:
     """Name a board, say what feeds it, keep notes."""
     actor = begin_act(request, "board.edit", board)
     roles.require(actor, "board.edit", board)
     row = overview.find_board(board)
     form = BoardForm(body.dict(), instance=row)
-    with unchanged(if_match, Board.objects.filter(pk=row.pk), lambda: plain(SettingsIn, overview.find_board(board))):
+    with unchanged(if_match, Board.objects.filter(pk=row.pk), lambda: plain(BoardSettings, overview.find_board(board))):
         records.save_board(checked(form), form.changed_data, actor)
     return get_settings(request, response, board)
 

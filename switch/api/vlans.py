@@ -15,7 +15,7 @@ from accounts.recent import require_recent
 from hardware.switch_setup import FlowControl
 from hardware.vlan import Accepts
 from operations import refusals, roles
-from operations.api import ACT_ERRORS, EDIT_ERRORS, IF_MATCH, KEY, OperationOut, operation_out
+from operations.api import ACT_ERRORS, EDIT_ERRORS, IF_MATCH, KEY, OperationOut, operation_out, sends, takes
 from operations.http import ActorRequest, begin_act
 from slots.models import Board
 from slots.services import overview, power
@@ -235,7 +235,9 @@ def delete_vlans(request: ActorRequest, board: str) -> Any:
     return Status(204, None)
 
 
-@router.get("/boards/{board}/switch/vlans.yaml", response={200: None, **ERRORS})
+@router.get(
+    "/boards/{board}/switch/vlans.yaml", response={200: None, **ERRORS}, openapi_extra=sends("application/yaml")
+)
 def get_yaml(request: ActorRequest, board: str) -> HttpResponse:
     """The same as a file."""
     row = find_board(request, board)
@@ -243,7 +245,9 @@ def get_yaml(request: ActorRequest, board: str) -> HttpResponse:
     return HttpResponse(files.export_yaml(row), content_type=YAML, headers=headers)
 
 
-@router.put("/boards/{board}/switch/vlans.yaml", response={200: VlansIn, **ERRORS})
+@router.put(
+    "/boards/{board}/switch/vlans.yaml", response={200: VlansIn, **ERRORS}, openapi_extra=takes("application/yaml")
+)
 def put_yaml(request: ActorRequest, response: HttpResponse, board: str) -> dict[str, Any]:
     """Make a file the draft; the request's body is the file."""
     row, actor = acting(request, board, "switch.edit")
