@@ -27,7 +27,7 @@ def data_dir(settings, tmp_path) -> Iterator[Path]:
 
 @pytest.fixture
 def board(db, data_dir) -> Board:
-    """The demo board; each slot's storage is a file of 8 MiB, full of noise."""
+    """The demo board; each slot's storage is a file of 8 MiB."""
     lines = ["simulated = true", "[i2c]", 'bus = "sim:/nowhere/i2c.sock"', 'expander = "0x18"']
     for number in range(1, 8):
         lines += [f"[slots.{number}]", f'usb = "1-1.{number}"']
@@ -44,8 +44,9 @@ def image(board, flasher) -> FirmwareImage:
 
 
 @pytest.fixture
-def me(data_dir, monkeypatch) -> Iterator[worker.Worker]:
-    """This process as the flash worker of its data directory."""
+def me(data_dir, board, monkeypatch) -> Iterator[worker.Worker]:
+    """This process as the flash worker of its data directory, who may write to storages: they are full of noise."""
+    rig.fill_storages(data_dir)
     monkeypatch.setattr(worker, "_current", None)
     started = worker.start(data_dir, "local-flash")
     yield started

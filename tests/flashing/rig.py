@@ -38,10 +38,18 @@ def noise(number: int) -> bytes:
 
 
 def make_storage(folder: Path, number: int) -> Path:
-    """A file that stands for a slot's storage, full of what was there before."""
+    """A file that stands for a slot's storage."""
     path = folder / f"slot-{number}.disk"
-    path.write_bytes(noise(number))
+    with path.open("wb") as file:
+        file.truncate(STORAGE_BYTES)
     return path
+
+
+def fill_storages(folder: Path) -> None:
+    """Let them be full of what was there before."""
+    for number in STORED:
+        if (path := folder / f"slot-{number}.disk").exists():
+            path.write_bytes(noise(number))
 
 
 def wait_for(question: Callable[[], Any], seconds: float = 15) -> None:
