@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.views import account, grants, joining, notices, others, passkeys, people, signing, tokens
+from accounts.views import account, authority, grants, joining, notices, others, passkeys, people, signing, tokens
 
 app_name = "accounts"
 urlpatterns = [
@@ -12,6 +12,8 @@ urlpatterns = [
     path("login/passkey/options/", passkeys.sign_in_options, name="passkey-sign-in-options"),
     path("logout/", signing.sign_out, name="logout"),
     path("setup/<str:token>/", signing.setup, name="setup"),
+    path("tls/", authority.authority, name="authority"),
+    path("tls/ca.crt", authority.download, name="authority-download"),
     path("join/<str:secret>/", joining.join, name="join"),
     path("account/", account.account, name="account"),
     path("account/rights/", people.my_rights, name="my-rights"),

@@ -19,7 +19,7 @@ READS = frozenset(
     {"check", "collectstatic", "compilemessages", "diffsettings", "export_openapi_schema", "findstatic", "help"}
     | {"inspectdb", "makemessages", "makemigrations", "optimizemigration", "runserver", "runworker", "sendtestemail"}
     | {"showmigrations", "sqlflush", "sqlmigrate", "sqlsequencereset", "squashmigrations", "startapp", "startproject"}
-    | {"switch", "test", "testserver", "version"}
+    | {"switch", "test", "testserver", "tls", "version"}
 )
 
 

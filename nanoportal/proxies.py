@@ -36,14 +36,15 @@ def without_proxy(scope: dict[str, Any], networks: Sequence[Network]) -> dict[st
     the prefix of the path that Daphne takes from a header of anybody's.
 
     The client is the last address that no trusted proxy has: what stands before it in `X-Forwarded-For` may be made up.
-    Of scheme and host the last value counts, which the proxy next to us has written. Pure.
+    Of scheme and host the last value counts, which the proxy next to us has written. `hearsay` in the scope says that
+    somebody sent such headers whom nobody trusts: perhaps a proxy that was not named. Pure.
     """
     said = {name: value for name, value in scope["headers"] if name in HEARSAY}
     headers = [(name, value) for name, value in scope["headers"] if name not in HEARSAY]
     scope = {**scope, "root_path": ""}
     peer = _address((scope.get("client") or ("", 0))[0])
     if peer is None or not _is_trusted(peer, networks):
-        return {**scope, "headers": headers}
+        return {**scope, "headers": headers, "hearsay": bool(said)}
     chain = b",".join(value for name, value in scope["headers"] if name == FOR)
     changed: dict[str, Any] = {"client": [str(_client(peer, chain, networks)), 0], "headers": headers}
     if PROTO in said:

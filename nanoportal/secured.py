@@ -9,7 +9,7 @@ from django.conf import settings
 from django.http.request import split_domain_port, validate_host
 from OpenSSL import SSL
 
-from nanoportal import certificates
+from accounts import certificates
 from nanoportal.tls import Certificates, TlsEndpoint
 
 

@@ -4,9 +4,11 @@ from django.urls import include, path
 
 from nanoportal.api import api
 from nanoportal.health import healthz
+from nanoportal.metrics import metrics
 
 urlpatterns = [
     path("healthz", healthz),
+    path("metrics", metrics),
     path("api/v1/", api.urls),
     path("", include("accounts.urls")),
     path("", include("reservations.urls")),

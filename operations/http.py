@@ -9,6 +9,7 @@ from django.db import transaction
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
+from django.template.loader import render_to_string
 from django.utils import timezone
 
 from hardware.errors import HardwareError
@@ -108,8 +109,12 @@ def refusal_response(request: HttpRequest, refusal: Refused) -> HttpResponse:
     status = status_of(refusal)
     if request.path.startswith("/api/"):
         return JsonResponse(problem(refusal), status=status)
-    template = "includes/refusal.html" if getattr(request, "htmx", False) else "refused.html"
-    return render(request, template, {"refusal": refusal, "status": status}, status=status)
+    context = {"refusal": refusal, "status": status}
+    if getattr(request, "htmx", False):
+        return render(request, "includes/refusal.html", context, status=status)
+    if not getattr(getattr(request, "actor", None), "name", ""):  # the frame is for those who are signed in
+        return HttpResponse(render_to_string("error.html", context), status=status)
+    return render(request, "refused.html", context, status=status)
 
 
 class RefusalMiddleware:

@@ -124,6 +124,10 @@ class Portal:
         urls = addresses.portal_urls(self._env)
         for url in urls:
             self._say(f"NanoPortal is at {url}")
+        if self._env.tls.is_own:
+            self._say(
+                f"Its certificate is its own: {urls[0]}tls/ says how to trust it, `manage.py tls` what to compare."
+            )
         if report["setup_token"]:
             self._say("It has no administrator yet. Set it up, once and within 60 minutes, at:")
             for url in urls:

@@ -31,7 +31,7 @@ OWN = {
         *("reading", "refusals", "reservations", "restrictions", "retention", "rights", "roles", "scribe", "sealing"),
         *("searching", "verifying", "wishes", "worker"),
     },
-    "accounts": {"access", "actors", "passwords", "places", "recent", "session_store", "sockets"},
+    "accounts": {"access", "actors", "certificates", "passwords", "places", "recent", "session_store", "sockets"},
     "reservations": {"drawing", "periods"},
     "slots": {"questions"},
     "images": {"checksums", "fitting", "store", "tus"},

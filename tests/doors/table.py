@@ -74,7 +74,9 @@ PAGES = (
         GET POST /join/<secret>/
         """,
     )
-    | _rows(NO_ONE, "GET POST /setup/<token>/")  # there is an administrator already
+    # There is an administrator already, and no authority of our own; the figures are for tokens (test_metrics.py).
+    | _rows(NO_ONE, "GET POST /setup/<token>/\nGET HEAD /tls/\nGET HEAD /tls/ca.crt")
+    | _rows(ANYBODY, "GET HEAD /metrics")  # from the machine itself
     | _rows(
         SIGNED_IN,
         """

@@ -1,4 +1,4 @@
-"""NANOPORTAL_TLS: a certificate of our own that holds, is renewed and vouches for nothing else, and one port for all."""
+"""NANOPORTAL_TLS: a certificate of our own that holds, is renewed and vouches for nothing else; one port for all."""
 
 import contextlib
 import http.client
@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
-from nanoportal import certificates
-from nanoportal.certificates import Files
+from accounts import certificates
+from accounts.certificates import Files
 from nanoportal.env import EnvironmentProblem, load_env
 from nanoportal.secured import names
 from nanoportal.tls import way_on
