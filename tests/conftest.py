@@ -3,6 +3,7 @@
 Nothing here uses a fixed port or a shared path; every process that is started is ended by its pid.
 """
 
+import functools
 import os
 import subprocess
 import tempfile
@@ -160,7 +161,15 @@ def make_person(db: None) -> Callable[[str, str], object]:
     """A person of that name and role; their password is `PASSWORD`."""
     from accounts.models import User
 
-    return lambda name, role: User.objects.create_user(username=name, password=PASSWORD, role=role)
+    return lambda name, role: User.objects.create(username=name, password=_hashed(PASSWORD), role=role)
+
+
+@functools.cache
+def _hashed(password: str) -> str:
+    """By the real hasher, which is slow on purpose: once in a process is enough."""
+    from django.contrib.auth.hashers import make_password
+
+    return make_password(password)
 
 
 def _actor(name: str, role: str):  # type: ignore[no-untyped-def]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from tests.portal import Portal
 from tests.prepared import PASSWORD, PEOPLE
@@ -40,34 +40,71 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
         running.close()
 
 
-@pytest.fixture
-def visit(chromium: Browser, portal: Portal) -> Iterator[Callable[..., Page]]:
-    """`visit(path, name)`: a page of the portal in a browser of its own, signed in as that person. A page that breaks
-    its content security policy, or whose scripts fail, fails the test."""
-    contexts, complaints = [], []
+class Visits:
+    """Browsers of a module's portal, each kept with what it has fetched, and the pages that a test has open in them."""
 
-    def open_page(path: str, name: str = "alice", size: str = "desktop", scheme: str = "light") -> Page:
-        width, height = WIDTHS[size]
-        context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
-        contexts.append(context)
-        client = portal.session_of(name)
-        context.add_cookies([{"name": k, "value": v, "url": portal.url} for k, v in client.http.cookies.items()])
-        page = context.new_page()
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console", lambda line: complaints.append(line.text) if "Content Security Policy" in line.text else None
-        )
-        page.goto(portal.url + path)
+    def __init__(self, chromium: Browser, portal: Portal) -> None:
+        self._chromium, self._portal = chromium, portal
+        self._browsers: dict[tuple[str, str, str], BrowserContext] = {}
+        self._complaints: list[str] = []
+
+    def __call__(self, path: str, name: str = "alice", size: str = "desktop", scheme: str = "light") -> Page:
+        browser = self._browser(name, size, scheme)
+        client = self._portal.session_of(name)
+        browser.clear_cookies()
+        browser.add_cookies([{"name": k, "value": v, "url": self._portal.url} for k, v in client.http.cookies.items()])
+        page = browser.new_page()
+        page.on("pageerror", lambda error: self._complaints.append(str(error)))
+        page.on("console", self._heard)
+        page.goto(self._portal.url + path)
         expect(page.locator("#connection")).to_have_attribute("data-connection", "live")
         return page
 
-    yield open_page
-    for context in contexts:
-        for page in context.pages:  # shown with a failed test
-            print(page.url, page.locator(".refusal, .toast, #lost:not([hidden])").all_inner_texts())
-        context.close()
+    def end_test(self) -> None:
+        """Close the pages, of which nothing stays behind for the next test but what its browser has fetched."""
+        for browser in self._browsers.values():
+            for page in browser.pages:  # shown with a failed test
+                print(page.url, page.locator(".refusal, .toast, #lost:not([hidden])").all_inner_texts())
+            for page in [page for page in browser.pages if page.url.startswith(self._portal.url)][:1]:
+                page.evaluate("localStorage.clear()")
+            for page in browser.pages:
+                page.close()
+            browser.clear_permissions()
+        complaints, self._complaints = self._complaints, []
+        assert not complaints
+
+    def close(self) -> None:
+        for browser in list(self._browsers.values()):
+            browser.close()
+
+    def _browser(self, name: str, size: str, scheme: str) -> BrowserContext:
+        if (name, size, scheme) not in self._browsers:
+            width, height = WIDTHS[size]
+            self._browsers[name, size, scheme] = browser = self._chromium.new_context(
+                viewport={"width": width, "height": height}, color_scheme=scheme
+            )
+            browser.on("close", lambda: self._browsers.pop((name, size, scheme), None))
+        return self._browsers[name, size, scheme]
+
+    def _heard(self, line: ConsoleMessage) -> None:
+        if "Content Security Policy" in line.text:
+            self._complaints.append(line.text)
+
+
+@pytest.fixture(scope="module")
+def _visits(chromium: Browser, portal: Portal) -> Iterator[Visits]:
+    visits = Visits(chromium, portal)
+    yield visits
+    visits.close()
+
+
+@pytest.fixture
+def visit(_visits: Visits, portal: Portal) -> Iterator[Visits]:
+    """`visit(path, name)`: a page of the portal in a browser of that person's, signed in. A page that breaks its
+    content security policy, or whose scripts fail, fails the test."""
+    yield _visits
     print(portal.log()[-1500:])
-    assert not complaints
+    _visits.end_test()
 
 
 @pytest.fixture
