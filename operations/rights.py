@@ -78,7 +78,8 @@ SCOPES: dict[str, frozenset[str]] = {
     "read": frozenset({"view", "audit.view", "audit.verify", "image.view", "profile.view", "switch.view"}),
     "power": frozenset({"view", "power", "slot.mark", "slot.edit"}),
     "console": frozenset({"view", "console.read", "console.write"}),
-    "flash": frozenset({"view", "flash", "image.view", "image.upload", "image.edit", "profile.view", "profile.edit"}),
+    "flash": frozenset({"view", "flash", "image.view", "image.upload", "image.edit", "image.delete"})
+    | {"profile.view", "profile.edit"},
     "switch": frozenset({"view", "switch.view", "switch.edit", "switch.scan", "switch.commit"}),
     "metrics": frozenset({"metrics.view"}),
     "reserve": frozenset({"view", "reserve"}),

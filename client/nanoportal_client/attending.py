@@ -19,9 +19,9 @@ from urllib.parse import quote
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from nanoportal_client import AGENT
 from nanoportal_client.access import Access
 from nanoportal_client.escape import MENU, Escapes, Word
-from nanoportal_client.portal import AGENT
 from nanoportal_client.problems import Exit, Problem, printable
 from nanoportal_client.terminal import Terminal
 
@@ -72,6 +72,7 @@ class Attending:
         self._was_connected = self._took_over = False
         self._baud = USUAL_BAUD
         self._people: list[dict[str, Any]] = []
+        self._typist: dict[str, Any] | None = None
 
     async def run(self, seconds: float | None = None) -> None:
         """Until somebody leaves, the piped input is over, or `seconds` have passed. Raises `Problem`, and
@@ -181,6 +182,7 @@ class Attending:
             self._remark(message["at"], printable(message["words"]))
             self._cursor = message["cursor"]
         elif kind == "lease":
+            self._typist = message["typist"]
             self._take_lease(message)
         elif kind == "port":
             self._note_port(message)
@@ -190,7 +192,7 @@ class Attending:
             self._take_refusal(message)
 
     async def _greet(self, socket: ClientConnection, hello: dict[str, Any]) -> None:
-        self._people = hello["present"]
+        self._people, self._typist = hello["present"], hello["typist"]
         self._note_port(hello["port"])
         if hello["epoch"] and hello["epoch"] != self._epoch:
             kept = None if self._epoch else self._wish.history
@@ -217,6 +219,10 @@ class Attending:
         else:
             await socket.send(json.dumps({"type": "take"}))
 
+    def _whereabouts(self, present: dict[str, Any]) -> str:
+        types = self._typist is not None and self._typist["socket"] == present["socket"]
+        return f"{printable(present['person'])} ({'types' if types else 'watches'})"
+
     def _note_port(self, port: dict[str, Any]) -> None:
         self._baud = port.get("baud") or self._baud
         if port.get("problem"):
@@ -231,10 +237,8 @@ class Attending:
             return
         self._has_keyboard.clear()
         if had:
-            taker = (
-                f"{printable(lease['by'])} took the keyboard. " if lease["by"] else "You no longer have the keyboard. "
-            )
-            self._lose(taker + printable(lease["why"] or ""))
+            by, why = printable(lease["by"] or ""), printable(lease["why"] or "")
+            self._lose(f"{by} has the keyboard now." if by else f"The keyboard is not yours any more. {why}".rstrip())
 
     def _lose(self, words: str) -> None:
         if self._pipes and self._keys:
@@ -298,8 +302,7 @@ class Attending:
         elif word.kind == "echo":
             self._terminal.echo(word.text)
         elif word.kind == "who":
-            here = [f"{printable(one['person'])} ({one['mode']}s)" for one in self._people]
-            self._terminal.say("Here: " + (", ".join(here).replace("watchs", "watches") or "nobody"))
+            self._terminal.say(f"Here: {', '.join(map(self._whereabouts, self._people)) or 'nobody'}")
         elif self._socket is None:
             self._terminal.say("There is no connection now.")
         elif not self._wish.types:

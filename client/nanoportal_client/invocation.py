@@ -3,20 +3,35 @@
 import json
 import os
 import sys
+import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, wraps
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from nanoportal_client import access, words
 from nanoportal_client.access import Access
-from nanoportal_client.portal import SECONDS, Portal
 from nanoportal_client.problems import Exit, Problem, printable
-from nanoportal_client.timing import Clock
+from nanoportal_client.timing import ANSWER_SECONDS, Clock
+
+if TYPE_CHECKING:
+    from nanoportal_client.portal import Portal
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+def new_key() -> str:
+    """An Idempotency-Key that nobody has used."""
+    return f"cli-{uuid.uuid4()}"
+
+
+def open_portal(found: Access, **more: Any) -> "Portal":
+    """The portal there. Its module is read only now: completing a word in a shell must not wait for it."""
+    from nanoportal_client.portal import Portal
+
+    return Portal(found, **more)
 
 
 @dataclass
@@ -26,10 +41,10 @@ class Invocation:
     url: str = ""
     ca: str = ""
     config: str = ""
-    seconds: float = SECONDS
+    seconds: float = ANSWER_SECONDS
     board_asked: str = ""
     json: bool = False
-    open_portal: Callable[..., Portal] = Portal
+    open_portal: "Callable[..., Portal]" = open_portal
     clock: Clock = field(default_factory=Clock)
     environ: dict[str, str] = field(default_factory=lambda: dict(os.environ))
 
@@ -38,7 +53,7 @@ class Invocation:
         return access.find(self.environ, url=self.url, ca=self.ca, config=self.config)
 
     @cached_property
-    def portal(self) -> Portal:
+    def portal(self) -> "Portal":
         return self.open_portal(self.access, seconds=self.seconds, clock=self.clock)
 
     @cached_property

@@ -5,22 +5,19 @@ however often it is asked; without one, a lost answer ends the command with "out
 """
 
 import ssl
-import uuid
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 
-from nanoportal_client import __version__
+from nanoportal_client import AGENT
 from nanoportal_client.access import Access
 from nanoportal_client.problems import Exit, Problem, exit_of
-from nanoportal_client.timing import Clock
+from nanoportal_client.timing import ANSWER_SECONDS, Clock
 
 API = "/api/v1"
 PAUSES = (0.3, 1.0, 2.0)  # seconds between tries
-SECONDS = 30.0  # for an answer; the slowest that there is reads the switch's address table
 PAGE = 200  # the most that the portal gives at once
-AGENT = f"nanoportal-client/{__version__}"
 NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError)
 KEY = "Idempotency-Key"
 
@@ -33,11 +30,6 @@ class _Lost:
     sent: bool  # it may have arrived
 
 
-def new_key() -> str:
-    """A key that nobody has used."""
-    return f"cli-{uuid.uuid4()}"
-
-
 class Portal:
     """One portal, as one token sees it. Every method blocks for the answer and raises `Problem` where it is a refusal
     or none comes."""
@@ -47,7 +39,7 @@ class Portal:
         access: Access,
         *,
         transport: httpx.BaseTransport | None = None,
-        seconds: float = SECONDS,
+        seconds: float = ANSWER_SECONDS,
         clock: Clock | None = None,
     ) -> None:
         self.access = access

@@ -10,11 +10,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from nanoportal_client.portal import Portal
 from nanoportal_client.problems import Exit, Problem
 from nanoportal_client.timing import Clock
+
+if TYPE_CHECKING:
+    from nanoportal_client.portal import Portal
 
 CHUNK_BYTES = 8 * 1024 * 1024  # the most that the portal takes at once
 VERSION = {"Tus-Resumable": "1.0.0"}
@@ -52,7 +54,7 @@ def measure(path: Path, done: Progress) -> File:
     return File(path, path.name, size, digest.hexdigest())
 
 
-def unfinished(portal: Portal, file: File) -> str:
+def unfinished(portal: "Portal", file: File) -> str:
     """The id of an upload of just this file that was begun and not ended; "" for none."""
     for row in portal.get(UPLOADS)["uploads"]:
         if (row["file_name"], row["size_bytes"], row["state"]) != (file.name, file.size, "receiving"):
@@ -68,7 +70,7 @@ def unfinished(portal: Portal, file: File) -> str:
     return ""
 
 
-def begin(portal: Portal, file: File) -> str:
+def begin(portal: "Portal", file: File) -> str:
     """Begin an upload; its id, which the image will have, too. Raises `Problem`."""
     said = {"filename": file.name, "sha256": file.sha256}
     words = ",".join(f"{name} {base64.b64encode(value.encode()).decode()}" for name, value in said.items())
@@ -77,12 +79,12 @@ def begin(portal: Portal, file: File) -> str:
     return answer.headers["Location"].rpartition("/")[2]
 
 
-def give_block_map(portal: Portal, upload: str, text: bytes) -> None:
+def give_block_map(portal: "Portal", upload: str, text: bytes) -> None:
     """Send the file's block map, before its last byte."""
     portal.send("PUT", f"{UPLOADS}/{upload}/bmap", content=text, acts=True)
 
 
-def send(portal: Portal, upload: str, file: File, done: Progress, clock: Clock) -> None:
+def send(portal: "Portal", upload: str, file: File, done: Progress, clock: Clock) -> None:
     """Send what is missing, chunk by chunk; `done` is told how many bytes have arrived, the ones from before first.
 
     Raises `Problem` when nothing moves any more; the same command goes on later.
@@ -106,7 +108,7 @@ def send(portal: Portal, upload: str, file: File, done: Progress, clock: Clock) 
             reached = now
 
 
-def _send_chunk(portal: Portal, upload: str, stream: BinaryIO, offset: int) -> int:
+def _send_chunk(portal: "Portal", upload: str, stream: BinaryIO, offset: int) -> int:
     stream.seek(offset)
     data = stream.read(CHUNK_BYTES)
     checksum = base64.b64encode(hashlib.sha256(data).digest()).decode()
@@ -116,12 +118,12 @@ def _send_chunk(portal: Portal, upload: str, stream: BinaryIO, offset: int) -> i
     return int(answer.headers["Upload-Offset"])
 
 
-def offset_of(portal: Portal, upload: str) -> int:
+def offset_of(portal: "Portal", upload: str) -> int:
     """How many bytes the portal has on its disk."""
     return int(portal.send("HEAD", f"{UPLOADS}/{upload}", headers=VERSION).headers["Upload-Offset"])
 
 
-def standing(portal: Portal, upload: str) -> dict[str, Any] | None:
+def standing(portal: "Portal", upload: str) -> dict[str, Any] | None:
     """The upload as it is inspected; None once it has become an image. Raises `Problem` for one that was refused."""
     try:
         row: dict[str, Any] = portal.get(f"{UPLOADS}/{upload}")

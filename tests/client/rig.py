@@ -2,12 +2,17 @@
 
 import json
 import os
+import pty
+import select
 import subprocess
 import sys
+import termios
+import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import httpx
 from click.testing import CliRunner
@@ -20,6 +25,7 @@ from nanoportal_client.commands import cli
 from nanoportal_client.invocation import Invocation
 from nanoportal_client.portal import Portal
 from nanoportal_client.timing import Clock
+from tests.portal import wait_for
 
 URL = "http://127.0.0.1:8000"  # of nothing that listens
 
@@ -117,6 +123,20 @@ def environment(url: str, token: str) -> dict[str, str]:
     return {**kept, "NANOPORTAL_URL": url, "NANOPORTAL_TOKEN": token, "NO_PROXY": "127.0.0.1", "HOME": "/nowhere"}
 
 
+@dataclass(frozen=True)
+class Remote:
+    """`nanoportal` in this process, with a portal that runs elsewhere: a process takes longer to start than most
+    commands to be done."""
+
+    environ: Mapping[str, str]
+
+    def __call__(self, *words: str) -> Ended:
+        result = CliRunner().invoke(cli, words, obj=Invocation(environ=dict(self.environ)))
+        if result.exception is not None and not isinstance(result.exception, SystemExit):
+            raise result.exception
+        return Ended(result.exit_code, result.stdout, result.stderr)
+
+
 PROGRAM = (sys.executable, "-m", "nanoportal_client")
 
 
@@ -126,3 +146,74 @@ def run(environ: Mapping[str, str], *words: str, typed: bytes | None = None, sec
         [*PROGRAM, *words], env=dict(environ), input=typed or b"", capture_output=True, timeout=seconds, check=False
     )
     return Ended(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
+
+
+class Sitting:
+    """`nanoportal` as a process with somebody at its keyboard. What it shows goes to two files, or with `screen` to the
+    keyboard's own terminal, as for people. A context manager."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str], *words: str, screen: bool = False) -> None:
+        self._keyboard, theirs = pty.openpty()
+        self.before = termios.tcgetattr(theirs)
+        self._theirs, self._shown = theirs, b""
+        self._passed = {"out": 0, "err": 0}
+        name = f"{words[0]}-{time.monotonic_ns()}"
+        self._files = {"out": folder / f"{name}.out", "err": folder / f"{name}.err"}
+        with ExitStack() as opened:
+            files = [opened.enter_context(open(path, "wb")) for path in self._files.values()]
+            out, err = (theirs, theirs) if screen else files
+            self._screen = screen
+            self._process = subprocess.Popen(
+                [*PROGRAM, *words], env=dict(environ), stdin=theirs, stdout=out, stderr=err, start_new_session=True
+            )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+        self._process.wait(10)
+        os.close(self._keyboard)
+        os.close(self._theirs)
+
+    @property
+    def out(self) -> bytes:
+        if not self._screen:
+            return self._files["out"].read_bytes()
+        while select.select([self._keyboard], [], [], 0)[0]:
+            self._shown += os.read(self._keyboard, 65536)
+        return self._shown
+
+    @property
+    def err(self) -> str:
+        return self._files["err"].read_text(errors="replace")
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._keyboard, keys)
+
+    def until(self, words: str, seconds: float = 30) -> None:
+        """Wait until it was said, on either and after what was waited for before."""
+        deadline = time.monotonic() + seconds
+        while not self._find(words):
+            said = f"{words!r} not among {self.out[-600:]!r} {self.err[-1000:]!r}"
+            assert time.monotonic() < deadline, said
+            assert self._process.poll() is None or self._find(words), f"{said}, and it ended"
+            time.sleep(0.02)
+
+    def _find(self, words: str) -> bool:
+        for name, shown in (("out", self.out), ("err", self.err.encode())):
+            place = shown.find(words.encode(), self._passed[name])
+            if place >= 0:
+                self._passed[name] = place + len(words.encode())
+                return True
+        return False
+
+    def ended(self, seconds: float = 20) -> int:
+        """Its exit code. The terminal has to be as it was."""
+        wait_for(lambda: (self.out, self._process.poll() is not None)[1], seconds, f"an end: {self.err[-500:]}")
+        assert termios.tcgetattr(self._theirs) == self.before
+        return int(self._process.returncode)
+
+    def send(self, number: int) -> None:
+        self._process.send_signal(number)

@@ -9,8 +9,8 @@ from nanoportal_client import __version__
 from nanoportal_client.commands import boards, configuring, console, flash, images, people, power, records, switch
 from nanoportal_client.commands import reservations as reserving
 from nanoportal_client.invocation import Invocation
-from nanoportal_client.portal import SECONDS
 from nanoportal_client.problems import Exit
+from nanoportal_client.timing import ANSWER_SECONDS
 
 
 class Commands(click.Group):
@@ -41,7 +41,7 @@ class Commands(click.Group):
 @click.option("--url", default="", metavar="URL", help="The portal's address; NANOPORTAL_URL, or as configured.")
 @click.option("--ca", default="", metavar="FILE", help="The certificate authority to trust; NANOPORTAL_CA.")
 @click.option("--config", default="", metavar="FILE", help="The file with address and token; NANOPORTAL_CONFIG.")
-@click.option("--timeout", default=SECONDS, type=click.FloatRange(0.1, 600), help="Seconds for each answer.")
+@click.option("--timeout", default=ANSWER_SECONDS, type=click.FloatRange(0.1, 600), help="Seconds for each answer.")
 @click.option("-b", "--board", default="", metavar="NAME", help="The board, where several are there.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
 @click.version_option(__version__, prog_name="nanoportal")

@@ -10,7 +10,6 @@ from typing import Any
 
 import click
 
-from nanoportal_client.attending import Attending, Wish
 from nanoportal_client.invocation import Invocation, Length, with_options
 from nanoportal_client.problems import Exit, Problem
 from nanoportal_client.terminal import NobodyReads, Terminal
@@ -55,20 +54,21 @@ def console(
     board, number = invocation.slot(slot)
     if read_only and take_over is not None:
         raise Problem(Exit.USAGE, "--take-over asks for the keyboard; --read-only does without.")
+    from nanoportal_client.attending import Attending, Wish  # here: the other commands start without it
+
     terminal = Terminal()
     usual = 8192 if terminal.is_interactive else 0
     kept = None if everything else usual if history is None else history
     wish = Wish(not read_only, kept, patience, linger, take_over)
+    attending = Attending(invocation.access, board, number, terminal, wish)
     with terminal.raw(), contextlib.suppress(NobodyReads):
-        _run(_attend(invocation, board, number, terminal, wish, seconds))
+        _run(_until_ended(attending.run(seconds)))
     if terminal.is_interactive:
         invocation.say("")
 
 
-async def _attend(
-    invocation: Invocation, board: str, number: int, terminal: Terminal, wish: Wish, seconds: float | None
-) -> None:
-    """Attend until the end, or until somebody ends this process: the terminal is put right in any case."""
+async def _until_ended(work: Coroutine[Any, Any, None]) -> None:
+    """Do it to its end, or until somebody ends this process: the terminal is put right in any case."""
     task = asyncio.current_task()
     assert task is not None
     ended: list[int] = []
@@ -80,7 +80,7 @@ async def _attend(
     for one in ENDED_BY:
         asyncio.get_running_loop().add_signal_handler(one, end, one)
     try:
-        await Attending(invocation.access, board, number, terminal, wish).run(seconds)
+        await work
     except asyncio.CancelledError:
         if not ended:
             raise

@@ -7,8 +7,7 @@ import click
 from nanoportal_client import waiting
 from nanoportal_client.commands.images import find
 from nanoportal_client.drawing import bar
-from nanoportal_client.invocation import Invocation, with_options
-from nanoportal_client.portal import new_key
+from nanoportal_client.invocation import Invocation, new_key, with_options
 from nanoportal_client.problems import Exit, Problem
 from nanoportal_client.waiting import OPEN, Patience
 from nanoportal_client.words import size, table

@@ -14,9 +14,7 @@ def me(invocation: Invocation) -> None:
     scopes = "everything that you may" if found["scopes"] is None else ", ".join(found["scopes"])
     rows = [(one["role"], one["scope"], one["console"], moment(one["until"]), one["group"]) for one in found["rights"]]
     said = f"{found['name']}, {found['role'] or 'no role everywhere'}; token {found['token'] or 'none'}, for {scopes}"
-    rights = table(
-        ("RIGHT", "ON", "CONSOLE", "UNTIL", "BY GROUP"), rows, "There are no rights on single boards or slots."
-    )
+    rights = table(("RIGHT", "ON", "CONSOLE", "UNTIL", "BY GROUP"), rows, "No rights on single boards or slots.")
     invocation.show(found, f"{said}\n{rights}")
 
 

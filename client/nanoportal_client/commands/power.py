@@ -5,8 +5,7 @@ from typing import Any
 import click
 
 from nanoportal_client import waiting
-from nanoportal_client.invocation import Invocation, Length, with_options
-from nanoportal_client.portal import new_key
+from nanoportal_client.invocation import Invocation, Length, new_key, with_options
 from nanoportal_client.problems import Exit, Problem
 from nanoportal_client.words import table
 

@@ -90,14 +90,4 @@ def extend(invocation: Invocation, reservation: int, seconds: float | None, unti
     invocation.show(row, lambda: _words(row))
 
 
-@click.command(name="break-glass")
-@click.argument("reservation", type=int)
-@click.option("-r", "--reason", required=True, help="Its holder is told.")
-@with_options
-def break_glass(invocation: Invocation, reservation: int, reason: str) -> None:
-    """Override somebody's reservation; administrators."""
-    row = invocation.portal.act("POST", f"/reservations/{reservation}/break", {"reason": reason})
-    invocation.show(row, lambda: _words(row))
-
-
-COMMANDS = (reserve, reservations, release, extend, break_glass)
+COMMANDS = (reserve, reservations, release, extend)

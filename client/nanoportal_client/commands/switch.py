@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from nanoportal_client import waiting
-from nanoportal_client.invocation import Invocation, Length, with_options
-from nanoportal_client.portal import new_key
+from nanoportal_client.invocation import Invocation, Length, new_key, with_options
 from nanoportal_client.problems import Exit, Problem
 from nanoportal_client.waiting import Patience
 from nanoportal_client.words import moment, table
@@ -56,6 +55,8 @@ def _places(row: dict[str, Any], name: str) -> str:
 
 def _change_words(change: dict[str, Any]) -> str:
     """A change as it stands, and what to say about it."""
+    if change["state"] == "confirmed":
+        return f"Change {change['number']} is kept."
     until = f" It undoes itself at {moment(change['deadline_at'])}." if change["deadline_at"] else ""
     return f"Change {change['number']} is {change['state']}.{until} `vlan confirm` keeps it, `vlan revert` ends it."
 
@@ -142,9 +143,9 @@ def commit(
     }
     change = portal.act("POST", f"{path}/commit", body, key=key or new_key())
     written = _until(invocation, path, change, "queued", "applying")
-    if written["state"] != "awaiting":
+    if written["state"] not in ("awaiting", "confirmed"):
         raise _undone(written)
-    if keep:
+    if keep and written["state"] == "awaiting":
         _keep(invocation, path)
     else:
         invocation.show(written, lambda: _change_words(written))
