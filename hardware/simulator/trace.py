@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 Entry = dict[str, Any]
+_to_json = json.JSONEncoder(separators=(",", ":")).encode
 
 
 class Trace:
@@ -58,7 +59,7 @@ class Trace:
         if self._keep:
             self.entries.extend(entries)
         if self._file is not None:
-            text = "".join(json.dumps(entry, separators=(",", ":")) + "\n" for entry in entries)
+            text = "".join([_to_json(entry) + "\n" for entry in entries])
             data = text.encode()
             try:
                 while data:
