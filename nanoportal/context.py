@@ -50,6 +50,7 @@ class Nav:
     refresh_url: str
     sees_switch: bool = False
     edits_people: bool = False
+    listens: bool = True  # to hints of what changed; somebody without any right is told nothing
 
 
 def navigation(request: ActorRequest) -> dict[str, Any]:
@@ -79,6 +80,7 @@ def build(request: ActorRequest) -> Nav:
         first = Board.objects.filter(present=True).first()
         return Nav(NavBoard("", first.name, "/", first.simulated) if first else None, [], 0, "")
     edits_people = bool(may(request.actor, "people.edit", "portal"))
+    listens = bool(may(request.actor, "view", "portal"))
     seen = sight.boards(request.actor)
     first = seen.first()
     match = request.resolver_match
@@ -86,7 +88,7 @@ def build(request: ActorRequest) -> Nav:
     current = seen.filter(slug=slug).first() if slug else None
     current = current or first
     if current is None:
-        return Nav(None, [], 0, "", edits_people=edits_people)
+        return Nav(None, [], 0, "", edits_people=edits_people, listens=listens)
     if match and match.kwargs.get("board") == current.slug and request.session.get("board") != current.slug:
         request.session["board"] = current.slug
     others = seen.exclude(pk=current.pk)[: SWITCHER - 1]
@@ -94,7 +96,7 @@ def build(request: ActorRequest) -> Nav:
     count = seen.count()
     refresh_url = reverse("slots:nav", kwargs={"board": current.slug})
     sees_switch = bool(may(request.actor, "switch.view", f"{current.slug}/switch"))
-    return Nav(boards[0], boards, count, refresh_url, sees_switch, edits_people)
+    return Nav(boards[0], boards, count, refresh_url, sees_switch, edits_people, listens)
 
 
 def _board(board: Board, actor: Actor, *, with_slots: bool = False) -> NavBoard:

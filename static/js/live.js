@@ -239,6 +239,7 @@ function everySecond() {
 }
 
 export function startLive() {
+  if (!document.body.dataset.events) return; // somebody who may see nothing yet is told of nothing
   watchHands();
   document.addEventListener("focusout", () => setTimeout(showNewerWhereFree, LEAST_BETWEEN_READS_MS));
   document.addEventListener("pointerleave", (event) => {

@@ -164,6 +164,7 @@ def test_a_board_is_shared_by_people_who_each_have_their_part_of_it(visit, newco
     assert later.goto(f"{portal.url}/boards/demo/").status == 404
     later.goto(f"{portal.url}/account/rights/")
     expect(later.get_by_text("No board yet")).to_be_visible()
+    expect(later.locator("body[data-events]")).to_have_count(0)  # nothing to listen to, so no connection is lost
 
     alice.goto(f"{portal.url}/audit/?actor=carol")
     picture(alice, "audit-of-carol")
