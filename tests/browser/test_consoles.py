@@ -1,27 +1,28 @@
-"""Serial consoles in a real Chromium: people who share one, what a line may not do to them, and last night's panic."""
+"""Serial consoles in a real Chromium: people who share one, what a line may not do to them, and last night's panic.
+
+And recordings: moments long after the last word, keys of the player, gaps, what one may not do to who plays it.
+"""
 
 import os
 import re
 import select
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import Page, expect
 
-from consoles.markers import STAGE, Marker
-from consoles.recordings.writer import RecordingWriter
+from tests.browser.past import KESTREL, MERLIN, WREN, YESTERDAY, said_before
 from tests.consoles.rig import Som
 from tests.portal import Portal, wait_for
 from tests.prepared import PEOPLE
 from tests.simulated import SimulatedBoard
 
 pytestmark = pytest.mark.browser
-HERON, MERLIN = 2, 5  # simulated systems; slot 5 has a past
+HERON = 2  # a simulated system
 LINE = 4  # a line whose far end this test holds
-CONSOLE = "/boards/demo/slots/{}/console/"
-LAST_NIGHT = datetime.now(UTC).replace(microsecond=0) - timedelta(hours=11)
+CONSOLE, RECORDINGS = "/boards/demo/slots/{}/console/", "/boards/demo/slots/{}/recordings/"
 ROWS = "() => [...document.querySelectorAll('.xterm-rows > div')].map(row => row.textContent.trimEnd())"
 
 
@@ -34,13 +35,13 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Som]:
 
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory, far: Som) -> Iterator[Portal]:
-    """A portal whose slot 4 has a line of ours, and whose slot 5 panicked last night while nobody watched."""
+    """A portal whose slot 4 has a line of ours, and whose other slots have a past."""
     folder = tmp_path_factory.mktemp("portal")
     board = SimulatedBoard(folder / "board", scale=10.0)
     board.uarts[LINE] = str(far.path)
     running = Portal(folder, board=board, people=PEOPLE)
     try:
-        panic_last_night(running)
+        said_before(running)
         running.start()
         client = running.sign_in("alice")
         client.reset(HERON, "On")
@@ -50,31 +51,16 @@ def portal(tmp_path_factory: pytest.TempPathFactory, far: Som) -> Iterator[Porta
         running.close()
 
 
-def panic_last_night(portal: Portal) -> None:
-    said = [
-        (0, b"U-Boot 2023.01 (Jan 01 2026)\r\n", "boot-loader"),
-        (4, b"[    0.000000] Linux version 6.1.0\r\n", "kernel"),
-        (12, b"\r\nmerlin login: ", "login"),
-        (600, b"\r\n[  588.1] watchdog: CPU stuck for 22s\r\n", ""),
-        (603, b"[  591.0] \x1b[31mKernel panic\x1b[0m - not syncing: \x1b]0;owned\x07out of memory\r\n", "panic"),
-        (605, b"[  593.2] Rebooting in 60 seconds..\r\n", ""),
-    ]
-    directory = portal.data / "var" / "consoles" / "demo" / str(MERLIN)
-    writer = RecordingWriter(directory, 2**26, timedelta(days=30), lambda: LAST_NIGHT)
-    for seconds, data, stage in said:
-        at = LAST_NIGHT + timedelta(seconds=seconds)
-        writer.append(data, at.timestamp())
-        if stage:
-            writer.mark(Marker(STAGE, at, f"{stage.capitalize()} seen.", {"stage": stage}))
-    writer.close()
-
-
 def rows(page: Page) -> list[str]:
     return [row.replace("\xa0", " ").rstrip() for row in page.evaluate(ROWS)]
 
 
 def shows(page: Page, text: str) -> None:
     expect(page.locator(".xterm-rows").first).to_contain_text(text)
+
+
+def hides(page: Page, text: str) -> None:
+    expect(page.locator(".xterm-rows").first).not_to_contain_text(text)
 
 
 def take(page: Page) -> None:
@@ -153,9 +139,9 @@ def test_the_keyboard_gives_focus_back_and_a_letter_then_is_a_key_of_the_page(vi
 
 
 def test_who_may_no_longer_read_it_loses_the_open_page_and_its_text_is_not_shown_again(visit, portal):
-    vera = visit(CONSOLE.format(6), "vera")
+    vera = visit(CONSOLE.format(7), "vera")
     expect(vera.locator("[data-status=link]")).to_have_text("Live")
-    alice = visit("/boards/demo/slots/6/console/settings/", "alice")
+    alice = visit("/boards/demo/slots/7/console/settings/", "alice")
     alice.get_by_label("May watch and read its recordings").select_option("operator")
     alice.get_by_role("button", name="Keep these settings").click()
     expect(alice.locator("#toasts")).to_contain_text("are kept")
@@ -371,8 +357,93 @@ def test_the_panic_of_last_night_is_found_and_replayed_with_its_real_timing(visi
     shows(page, "Kernel panic")
 
 
+def moment(seconds: float) -> str:
+    return "?at=" + (YESTERDAY + timedelta(seconds=seconds)).isoformat().replace("+00:00", "Z")
+
+
+def test_a_moment_hours_after_the_last_word_shows_what_stood_there_then(visit):
+    page = visit(RECORDINGS.format(KESTREL) + moment(8000), "vera", scheme="dark")
+    shows(page, "kestrel login:")
+    hides(page, "Kernel panic")
+    expect(page.locator("#stage-now")).to_have_text("here: System up")
+
+
+def test_keys_play_step_and_jump_from_one_event_to_the_next(visit, picture):
+    page = visit(RECORDINGS.format(KESTREL) + moment(4000), "vera")
+    shows(page, "kestrel login:")
+    page.keyboard.press("n")
+    expect(page.locator("#term")).to_contain_text("Nobody listened for 9 s")
+    page.keyboard.press("n")
+    shows(page, "Kernel panic")
+    hides(page, "Rebooting")
+    expect(page.locator("#stage-now")).to_have_text("here: Panic")
+    page.get_by_role("button", name="1 d").click()
+    picture(page, "recordings")
+    page.locator("#term").click()
+    page.keyboard.press("ArrowRight")
+    shows(page, "Rebooting")
+    page.get_by_label("Moment").focus()
+    page.keyboard.press("ArrowLeft")
+    hides(page, "Rebooting")
+    page.keyboard.press("Home")
+    shows(page, "U-Boot")
+    hides(page, "Linux version")
+    page.keyboard.press(" ")
+    expect(page.get_by_role("button", name="Pause")).to_be_visible()
+    shows(page, "Linux version")
+    page.keyboard.press(" ")
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+    page.keyboard.press("p")
+    page.keyboard.press("p")
+    hides(page, "Linux version")
+    shows(page, "U-Boot")
+
+
+def test_what_is_missing_is_drawn_on_the_timeline_and_said(visit, picture):
+    page = visit(RECORDINGS.format(KESTREL), "vera", size="phone", scheme="dark")
+    drawing = page.locator("#timeline")
+    expect(drawing).to_have_attribute("aria-label", re.compile("panics: 1, gaps: 1$"))
+    expect(drawing.locator(".gap")).to_have_count(1)
+    expect(page.get_by_role("button", name=re.compile("Nobody listened for 9 s"))).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing is wider than the phone"
+    page.get_by_role("button", name="Panic seen.").click()
+    shows(page, "Kernel panic")
+    expect(page.locator("#term")).to_be_in_viewport()
+    picture(page, "recordings-phone")
+
+
+def test_a_recorded_attack_changes_neither_title_nor_clipboard_and_makes_no_link(visit):
+    page = visit(RECORDINGS.format(WREN) + moment(0), "vera")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("navigator.clipboard.writeText('mine')")
+    title = page.title()
+    shows(page, "before")
+    page.keyboard.press(" ")
+    shows(page, "after")
+    shows(page, "the end of it")
+    assert page.title() == title
+    assert page.evaluate("navigator.clipboard.readText()") == "mine"
+    assert page.locator("#term a").count() == 0
+    box = page.get_by_text("press me").first.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 5, box["y"] + 5)
+    expect(page.locator(".xterm-cursor-pointer")).to_have_count(0)
+
+
+def test_a_search_that_finds_nothing_says_so_and_a_hit_of_an_attack_is_text(visit):
+    page = visit("/boards/demo/consoles/search/?q=no+such+words", "vera")
+    expect(page.get_by_role("heading", name="Not found")).to_be_visible()
+    page.get_by_role("searchbox").fill("evil.example/then")
+    page.get_by_role("button", name="Search").click()
+    expect(page.locator("mark")).to_have_text("evil.example/then")
+    expect(page.locator(".hits pre a")).to_have_count(0)
+    page.get_by_role("link", name=re.compile("Slot 6 wren")).click()
+    shows(page, "the end of it")
+    hides(page, "after")
+
+
 def test_a_recording_is_taken_away_as_text_and_as_asciicast_and_neither_can_act(visit, portal):
-    page = visit(f"/boards/demo/slots/{MERLIN}/recordings/", "vera")
+    page = visit(RECORDINGS.format(MERLIN), "vera")
     for name, ending in (("Text", ".txt"), ("Asciicast", ".cast")):
         with page.expect_download() as started:
             page.get_by_role("link", name=name).click()
