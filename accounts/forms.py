@@ -13,6 +13,7 @@ from accounts.models import ConsoleRight, Kind, Role, User
 from accounts.passwords import GREATEST_LENGTH
 from accounts.services import rights
 from accounts.services.tokens import Wish
+from operations.roles import Actor
 
 INPUT = {"class": "input"}
 NAME = {**INPUT, "autocomplete": "username", "autocapitalize": "none", "spellcheck": "false"}
@@ -207,11 +208,11 @@ class TokenForm(forms.Form):
     )
     until = forms.DateTimeField(required=False)  # UTC, as above
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, actor: Actor, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         resources = self.fields["resources"]
         assert isinstance(resources, forms.MultipleChoiceField)
-        resources.choices = places.choices()
+        resources.choices = places.choices(actor)  # nobody reads here what they may not see
         resources.initial = ["*"]
 
     def wish(self) -> Wish:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from operations import refusals
 from operations.refusals import BadRequest, NotFound
 from operations.rights import EVERYWHERE, board_of, slot_of
+from operations.roles import Actor, may
 
 
 @dataclass(frozen=True)
@@ -70,23 +71,27 @@ def find(slug: str, number: int) -> Place:
     raise NotFound(f"There is no slot {number}: a board has slots 1 to 7.", code="unknown-slot")
 
 
-def choices() -> list[tuple[str, str]]:
-    """Every scope that a right can have, with its words."""
+def choices(actor: Actor | None = None) -> list[tuple[str, str]]:
+    """Every scope that a right can have, with its words; for `actor` those that they may see."""
     found = [(EVERYWHERE, "Everything")]
     for board in boards():
         found.append((board.slug, f"Board {board.slug}, whole"))
         found += [(slot.resource, f"{board.slug}, slot {slot.number} {slot.name}") for slot in board.slots]
-    return found
+    return [(scope, words) for scope, words in found if _sees(actor, scope)]
 
 
-def scope_of(text: str) -> str:
-    """The scope written like that. Raises BadRequest for one that is nowhere."""
+def scope_of(text: str, actor: Actor | None = None) -> str:
+    """The scope written like that. Raises BadRequest for one that is nowhere, or that `actor` may not see."""
     found = _look_up[0](board_of(text)) if _look_up and board_of(text) else []
     known = {scope for board in found for scope in (board.slug, *(slot.resource for slot in board.slots))}
-    if text != EVERYWHERE and text not in known:
+    if text != EVERYWHERE and not (text in known and _sees(actor, text)):
         raise BadRequest(
             f"There is no {text!r} to give a right on: write * for everything, a board's name, or its name and a slot "
             "as in demo/slot:3.",
             code="unknown-scope",
         )
     return text
+
+
+def _sees(actor: Actor | None, scope: str) -> bool:
+    return actor is None or scope == EVERYWHERE or bool(may(actor, "view", scope))

@@ -52,7 +52,7 @@ def make(actor: Actor, owner: User, wish: Wish) -> tuple[ApiToken, str]:
         roles.require(actor, "people.edit", "portal")
         if owner.kind != Kind.MACHINE:
             raise NotPermitted(f"{owner.username} makes their own tokens; nobody acts in another person's name.")
-    fields = _checked(wish)
+    fields = _checked(wish, actor)
     prefix, secret = "".join(secrets.choice(_ALPHABET) for _ in range(8)), secrets.token_urlsafe(32)
     with transaction.atomic():
         access.bump()  # also the lock under which they are counted
@@ -143,8 +143,8 @@ def _refuse_tokens(actor: Actor) -> None:
         raise NotPermitted("A token makes no tokens; sign in at the portal's page.", code="person-needed")
 
 
-def _checked(wish: Wish) -> dict[str, object]:
-    """The wish as columns. Raises BadRequest."""
+def _checked(wish: Wish, actor: Actor) -> dict[str, object]:
+    """The wish as columns. Raises BadRequest, also for places that `actor` may not see."""
     name = " ".join(wish.name.split())
     if not 0 < len(name) <= 60 or not name.isprintable():
         raise BadRequest("Give the token a name of up to 60 letters, so that you know it again.", code="bad-name")
@@ -160,7 +160,7 @@ def _checked(wish: Wish) -> dict[str, object]:
     return {
         "name": name,
         "scopes": sorted(set(wish.scopes)),
-        "resources": sorted({places.scope_of(resource) for resource in wish.resources}),
+        "resources": sorted({places.scope_of(resource, actor) for resource in wish.resources}),
         "addresses": _networks(wish.addresses),
         "expires_at": wish.expires_at,
     }

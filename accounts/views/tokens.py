@@ -42,7 +42,7 @@ def of_machine(request: PersonRequest, pk: int) -> HttpResponse:
 def page_for(request: PersonRequest, owner: User, template: str) -> HttpResponse:
     """The list and the form; after the form the new token, once."""
     actor = begin_act(request, "token.create", target_of(owner))
-    form = TokenForm(request.POST or None)
+    form = TokenForm(request.POST or None, actor=actor)
     if request.method == "POST":
         require_recent(request)
     if not form.is_valid():

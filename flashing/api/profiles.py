@@ -20,7 +20,7 @@ router = Router()
 class ProfileIn(Schema):
     """What a profile says. Secrets are only ever written: left out they stay as they are, "" removes them."""
 
-    name: str = Field(max_length=60)
+    name: str = Field(max_length=60, examples=["lab"])
     hostname_template: str = Field("", max_length=63, examples=["{board}-{slot}"])
     user: str = Field("", max_length=32)
     ssh_keys: str = Field("", max_length=20_000, description="One public key a line.")

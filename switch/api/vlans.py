@@ -100,7 +100,7 @@ class PlanOut(Schema):
 
 
 class CommitIn(Strict):
-    fingerprint: str = Field(max_length=16)
+    fingerprint: str = Field(max_length=16, description="Of the plan: exactly that is done, or nothing.")
     revert_after_seconds: int = Field(USUAL_SECONDS, ge=SHORTEST_SECONDS, le=LONGEST_SECONDS)
     overrides: list[str] = Field([], max_length=10, description="Reasons taken on knowingly; administrators only.")
     reason: str = Field("", max_length=300)

@@ -3,6 +3,7 @@
 What is sent is made by schemathesis from the description; a name or number in it is often one that there is.
 """
 
+import copy
 from typing import Any
 
 import hypothesis
@@ -40,7 +41,7 @@ def as_it_is(context: Any, value: Any) -> Any:
 
 def described() -> dict[str, Any]:
     """The description; who calls is decided here, and not made up."""
-    schema = dict(api.get_openapi_schema())
+    schema = copy.deepcopy(dict(api.get_openapi_schema()))
     for path in schema["paths"].values():
         for operation in path.values():
             operation.pop("security", None)
