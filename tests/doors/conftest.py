@@ -26,7 +26,7 @@ def scene(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytes
         parts.forget()
         catalogue.seed_som_types()
         catalogue.sync_boards()
-        scene = Scene(board.trace_file)
+        scene = Scene(board.trace_file, data)
         rows = [row for door, row in DOORS.items() if " /api/" in door]
         wanted = {(row.owner, scope) for row in rows for scope in (*row.scopes, row.no_good) if scope}
         build(scene, sorted(wanted))

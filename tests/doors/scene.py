@@ -25,7 +25,7 @@ from flashing.models import FlashJob, FlashRun, Profile
 from hardware.jl6108.numbering import ALL_PORTS
 from images.models import FirmwareImage, Upload
 from nanoportal import celery  # noqa: F401  makes it the current Celery app, as in the web process
-from operations.models import Operation, Reservation
+from operations.models import AuditEntry, Operation, Reservation
 from operations.rights import ADMINISTRATOR, FLASHER, NETWORK_ENGINEER, OPERATOR, ROLES, SCOPES, VIEWER
 from operations.roles import Actor
 from slots.models import Board
@@ -51,6 +51,7 @@ class Scene:
     """A portal with one of everything, on a simulated board of its own."""
 
     trace: Path
+    data: Path
     client: Client = field(default_factory=lambda: Client(raise_request_exception=False))
     cookies: dict[str, dict[str, str]] = field(default_factory=dict)
     tokens: dict[tuple[str, str], str] = field(default_factory=dict)
@@ -59,6 +60,7 @@ class Scene:
     written: list[str] = field(default_factory=list)
     version: int = 0
     rights_moved: bool = False
+    recorded: list[str] = field(default_factory=list)  # what the audit log was told, undone since
 
     def path(self, route: str, who: str) -> str:
         """The address with what there is put into it; of what is somebody's own, that of `who`."""
@@ -86,6 +88,8 @@ class Scene:
             self.rights_moved = current_version() != self.version
             if answer.streaming and not answer.is_async:  # type: ignore[attr-defined]
                 b"".join(answer.streaming_content)  # type: ignore[attr-defined]
+            if self.written:
+                self.recorded += AuditEntry.objects.order_by("-seq").values_list("text", flat=True)[:2]
             transaction.set_rollback(True)
         return answer
 
