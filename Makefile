@@ -63,6 +63,7 @@ lint: $(VENV)/.tools $(TERMINAL)
 	check $(VENV)/bin/djade --check --target-version 5.2 $(TEMPLATES); \
 	check $(PY) manage.py check --deploy --fail-level ERROR; \
 	check $(PY) manage.py makemigrations --check --dry-run; \
+	check $(PY) .ci/audit.py; \
 	exit $$status
 
 format: $(VENV)/.tools
