@@ -83,8 +83,8 @@ def apply(
             unread = {}
         on_step(number, total, _words(step))
         _write(chip, step)
-        if isinstance(step, WritePort):
-            unread[step.port] = step.wanted
+        if isinstance(step, WritePort) or (isinstance(step, WriteMirror) and step.port in unread):
+            unread[step.port] = step.wanted  # with where copies went, which is forgotten after a port was written
     if forgets and made:
         chip.flush_learned()
     on_step(total, total, "reading everything back")

@@ -8,13 +8,14 @@ import pytest
 from hardware.jl6108.ports import Ability, Pause
 from hardware.simulator import net
 from hardware.switch_setup import FlowControl, Mirror, PortSetup, SwitchSetup
+from hardware.vlan import Vlan, VlanTable
 from operations import refusals
 from operations.models import OperationState
 from switch.documents import chip_json
 from switch.models import SwitchState, VlanChange, VlanRevision
 from switch.services import changes, drafts, revisions, running
 from tests.switch import rig
-from tests.switch.rig import HOME, LAB, UPLINK, State, Switch
+from tests.switch.rig import HOME, LAB, UPLINK, State, Switch, U
 from tests.switch.test_way_back import die_in, look, next_life
 
 #: Slots 3 and 2 (ports 5 and 6) apart; what enters at slot 4 (port 4) is copied to slot 6 (port 2); slot 5 (port 3) is
@@ -61,6 +62,15 @@ def test_from_one_whole_setup_to_another_and_back(home, engineer):
     assert home.holds(OTHER)
     assert rig.confirmed(home, SwitchSetup(HOME), engineer).state == State.CONFIRMED
     assert home.holds(HOME)
+
+
+def test_a_port_that_leaves_its_vlan_and_is_copied_no_more_is_written_and_read_back_as_such(home, engineer):
+    """Nothing is opened by it, so what it wrote of the port is read back only after its copies have ended."""
+    copied = SwitchSetup(HOME, mirror=Mirror(2, frozenset({4})))
+    assert rig.confirmed(home, copied, engineer).state == State.CONFIRMED
+    alone = VlanTable((HOME.vlans[0], Vlan(10, "red", {3: U})), 1)
+    assert rig.confirmed(home, SwitchSetup(alone), engineer).state == State.CONFIRMED
+    assert home.holds(alone)
 
 
 def test_what_nobody_confirms_is_put_back_beside_the_vlans_too(home, engineer):
