@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator, Set
 from dataclasses import replace
+from functools import cache
 from itertools import combinations
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -44,47 +46,84 @@ def flat(*vlans: Vlan, management: int = 1) -> VlanTable:
     return VlanTable((Vlan(1, "management", dict.fromkeys(FRONT_PORTS, U)), *vlans), management)
 
 
-@st.composite
-def tables(draw: st.DrawFn, recipe: Recipe = Recipe.BASELINE) -> VlanTable:
+# Strategies are made once for whatever they choose from: made anew for each draw, that takes longer than the drawing.
+
+
+@cache
+def one_of(options: tuple[Any, ...]) -> st.SearchStrategy[Any]:
+    return st.sampled_from(options)
+
+
+@cache
+def some_of(options: tuple[Any, ...], at_most: int | None = None) -> st.SearchStrategy[frozenset[Any]]:
+    return st.frozensets(one_of(options), max_size=at_most)
+
+
+@cache
+def tables(recipe: Recipe = Recipe.BASELINE) -> st.SearchStrategy[VlanTable]:
     """Any table of one to four VLANs that the chip can do by that recipe."""
-    vids = draw(st.lists(st.sampled_from(VIDS), min_size=1, max_size=4, unique=True))
-    members: Members = {vid: {} for vid in vids}
-    rules = {port: draw(_port(port, members, vids)) for port in FRONT_PORTS}
-    return _made(members, rules, draw(st.sampled_from(vids)), recipe)
+    return st.composite(_table)(recipe)
 
 
-@st.composite
-def pairs(draw: st.DrawFn, recipe: Recipe = Recipe.BASELINE) -> tuple[VlanTable, VlanTable]:
+@cache
+def pairs(recipe: Recipe = Recipe.BASELINE) -> st.SearchStrategy[tuple[VlanTable, VlanTable]]:
     """Two tables: unrelated ones, or one with a few of its ports otherwise."""
-    before = draw(tables(recipe))
+    return st.composite(_pair)(recipe)
+
+
+@cache
+def setups(recipe: Recipe = Recipe.BASELINE) -> st.SearchStrategy[SwitchSetup]:
+    """Any setup: a table, links, a few pairs apart or all of them, perhaps a mirror."""
+    return st.composite(lambda draw: _around(draw, _table(draw, recipe)))()
+
+
+@cache
+def setup_pairs(recipe: Recipe = Recipe.BASELINE) -> st.SearchStrategy[tuple[SwitchSetup, SwitchSetup]]:
+    """Two setups, of which any part may be the same."""
+    return st.composite(_setup_pair)(recipe)
+
+
+SOME_VIDS = st.lists(st.sampled_from(VIDS), min_size=1, max_size=4, unique=True)
+SOME_PORTS = st.sets(st.sampled_from(FRONT_PORTS), min_size=1, max_size=3)
+KINDS = one_of(("none", "access", "access", "trunk", "trunk", "mixed"))
+
+
+def _table(draw: st.DrawFn, recipe: Recipe) -> VlanTable:
+    vids = tuple(draw(SOME_VIDS))
+    members: Members = {vid: {} for vid in vids}
+    rules = {port: _port(draw, port, members, vids) for port in FRONT_PORTS}
+    return _made(members, rules, draw(one_of(vids)), recipe)
+
+
+def _pair(draw: st.DrawFn, recipe: Recipe) -> tuple[VlanTable, VlanTable]:
+    before = _table(draw, recipe)
     if draw(st.booleans()):
-        return before, draw(tables(recipe))
+        return before, _table(draw, recipe)
     members: Members = {vlan.vid: dict(vlan.members) for vlan in before.vlans}
     if len(members) < 4:
-        members.setdefault(draw(st.sampled_from(VIDS)), {})
+        members.setdefault(draw(one_of(VIDS)), {})
     rules = dict(before.rules)
-    for port in draw(st.sets(st.sampled_from(FRONT_PORTS), min_size=1, max_size=3)):
+    for port in draw(SOME_PORTS):
         for vlan in members.values():
             vlan.pop(port, None)
-        rules[port] = draw(_port(port, members, list(members)))
+        rules[port] = _port(draw, port, members, tuple(members))
     return before, _made(members, rules, before.management_vid, recipe)
 
 
-@st.composite
-def _port(draw: st.DrawFn, port: int, members: Members, vids: list[int]) -> PortRule:
-    kind = draw(st.sampled_from(["none", "access", "access", "trunk", "trunk", "mixed"]))
+def _port(draw: st.DrawFn, port: int, members: Members, vids: tuple[int, ...]) -> PortRule:
+    kind = draw(KINDS)
     if kind == "none":
         return PortRule()
     if kind in ("access", "mixed"):
-        members[draw(st.sampled_from(vids))][port] = U
+        members[draw(one_of(vids))][port] = U
     if kind in ("trunk", "mixed"):
-        for vid in draw(st.sets(st.sampled_from(vids))):
+        for vid in draw(some_of(vids)):
             members[vid].setdefault(port, T)
     untagged = [vid for vid in vids if members[vid].get(port) is U]
     tagged = [vid for vid in vids if members[vid].get(port) is T]
     if not untagged:
         return PortRule()
-    return PortRule(untagged[0], draw(st.sampled_from([Accepts.ALL, Accepts.UNTAGGED])) if tagged else Accepts.UNTAGGED)
+    return PortRule(untagged[0], draw(one_of((Accepts.ALL, Accepts.UNTAGGED))) if tagged else Accepts.UNTAGGED)
 
 
 def _made(members: Members, rules: dict[int, PortRule], management: int, recipe: Recipe) -> VlanTable:
@@ -111,36 +150,29 @@ LINKS = st.sampled_from(
         PortSetup(mbps=1000),
     ]
 )
-PAIRS = tuple(combinations(FRONT_PORTS, 2))
+SOME_LINKS = st.dictionaries(st.sampled_from(FRONT_PORTS), LINKS, max_size=3)
+APART = st.one_of(
+    st.just(every_pair(range(1, 7))), st.frozensets(st.sampled_from([*combinations(FRONT_PORTS, 2)]), max_size=4)
+)
 
 
-@st.composite
-def setups(draw: st.DrawFn, recipe: Recipe = Recipe.BASELINE) -> SwitchSetup:
-    """Any setup: a table, links, a few pairs apart or all of them, perhaps a mirror."""
-    return draw(_around(draw(tables(recipe))))
-
-
-@st.composite
-def setup_pairs(draw: st.DrawFn, recipe: Recipe = Recipe.BASELINE) -> tuple[SwitchSetup, SwitchSetup]:
-    """Two setups, of which any part may be the same."""
-    table, other = draw(pairs(recipe))
-    before, after = draw(_around(table)), draw(_around(draw(st.sampled_from([table, other, other]))))
-    kept = draw(st.sets(st.sampled_from(["ports", "apart", "mirror"])))
+def _setup_pair(draw: st.DrawFn, recipe: Recipe) -> tuple[SwitchSetup, SwitchSetup]:
+    table, other = _pair(draw, recipe)
+    before, after = _around(draw, table), _around(draw, table if draw(one_of((True, False, False))) else other)
+    kept = draw(some_of(("ports", "apart", "mirror")))
     return before, replace(after, **{name: getattr(before, name) for name in kept})
 
 
-@st.composite
 def _around(draw: st.DrawFn, table: VlanTable) -> SwitchSetup:
-    apart = draw(st.one_of(st.just(every_pair(range(1, 7))), st.frozensets(st.sampled_from(PAIRS), max_size=4)))
-    links = draw(st.dictionaries(st.sampled_from(FRONT_PORTS), LINKS, max_size=3))
-    return SwitchSetup(table, links, apart, draw(st.none() | _mirrors()))
+    apart, links = draw(APART), draw(SOME_LINKS)
+    return SwitchSetup(table, links, apart, _mirror(draw) if draw(st.booleans()) else None)
 
 
-@st.composite
-def _mirrors(draw: st.DrawFn) -> Mirror:
-    to, *others = draw(st.permutations(FRONT_PORTS))
-    entering, leaving = (draw(st.frozensets(st.sampled_from(others), max_size=2)) for _ in range(2))
-    return Mirror(to, entering or frozenset(others[:1]), leaving)
+def _mirror(draw: st.DrawFn) -> Mirror:
+    to = draw(one_of(FRONT_PORTS))
+    others = tuple(port for port in FRONT_PORTS if port != to)
+    entering, leaving = (draw(some_of(others, 2)) for _ in range(2))
+    return Mirror(to, entering or frozenset({draw(one_of(others))}), leaving)
 
 
 def chip_of(wanted: SwitchSetup | VlanTable, recipe: Recipe = Recipe.BASELINE) -> ChipVlans:

@@ -1,6 +1,8 @@
 """VLAN tables as the chip can hold them: what leaves where, what is refused, what is left alone, what is read back."""
 
+from functools import cache
 from itertools import product
+from typing import Any
 
 import pytest
 from hypothesis import assume, example, given, settings
@@ -46,39 +48,51 @@ TRUNK = table_of(
 NATIVE = table_of(Vlan(1, "home", {7: U, 8: U}), Vlan(10, "lab", {1: U, 2: U, 8: T}))
 
 
+# Strategies are made once for whatever they choose from: made anew for each draw, that takes longer than the drawing.
+VIDS = st.lists(st.integers(1, 4094).filter(lambda vid: vid != FOREIGN_VID), min_size=1, max_size=4, unique=True)
+
+
+@cache
+def one_of(options: tuple[Any, ...]) -> st.SearchStrategy[Any]:
+    return st.sampled_from(options)
+
+
+@cache
+def some_of(options: tuple[Any, ...]) -> st.SearchStrategy[frozenset[Any]]:
+    return st.frozensets(one_of(options))
+
+
 @st.composite
 def tables(draw: st.DrawFn) -> VlanTable:
     """Any table of one to four VLANs that contradicts nothing, whether the chip can do it or not."""
-    vids = draw(
-        st.lists(st.integers(1, 4094).filter(lambda vid: vid != FOREIGN_VID), min_size=1, max_size=4, unique=True)
-    )
+    vids = draw(VIDS)
+    places = tuple(range(len(vids)))  # there are as many strategies of these as lengths
     # Most ports are access ports or trunks; any mixture is drawn as well.
-    kinds = st.sampled_from(["none", "access", "trunk", "any"])
     members: dict[int, dict[int, Tagging]] = {vid: {} for vid in vids}
     rules: dict[int, PortRule] = {}
     for port in FRONT_PORTS:
-        kind = draw(kinds)
+        kind = draw(one_of(("none", "access", "trunk", "any")))
         if kind == "access":
-            members[draw(st.sampled_from(vids))][port] = U
+            members[vids[draw(one_of(places))]][port] = U
         elif kind == "trunk":
-            for vid in draw(st.sets(st.sampled_from(vids))):
-                members[vid][port] = T
+            for place in draw(some_of(places)):
+                members[vids[place]][port] = T
         elif kind == "any":
             for vid in vids:
-                how = draw(st.sampled_from([None, U, T]))
+                how = draw(one_of((None, U, T)))
                 if how:
                     members[vid][port] = how
-        rules[port] = draw(rules_for({vid: members[vid][port] for vid in vids if port in members[vid]}))
-    return VlanTable(tuple(Vlan(vid, "", members[vid]) for vid in vids), draw(st.sampled_from(vids)), rules)
+        rules[port] = rule_for(draw, {vid: members[vid][port] for vid in vids if port in members[vid]})
+    return VlanTable(tuple(Vlan(vid, "", members[vid]) for vid in vids), vids[draw(one_of(places))], rules)
 
 
-@st.composite
-def rules_for(draw: st.DrawFn, mine: dict[int, Tagging]) -> PortRule:
+def rule_for(draw: st.DrawFn, mine: dict[int, Tagging]) -> PortRule:
     untagged = [vid for vid, how in mine.items() if how is U]
     if not mine or (not untagged and draw(st.booleans())):
         return PortRule(None, Accepts.TAGGED)
     usual = Accepts.UNTAGGED if len(untagged) == len(mine) else Accepts.ALL
-    return PortRule(draw(st.sampled_from(untagged or list(mine))), draw(st.sampled_from([usual, *Accepts])))
+    able = untagged or list(mine)
+    return PortRule(able[draw(one_of(tuple(range(len(able)))))], draw(one_of((usual, *Accepts))))
 
 
 def frames(table: VlanTable) -> list[tuple[int, ...]]:
