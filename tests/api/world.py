@@ -21,7 +21,7 @@ from django.utils import timezone
 from accounts import places
 from accounts.actors import actor_for
 from accounts.models import RightGrant, User
-from accounts.services import tokens
+from accounts.services import notices, tokens
 from accounts.services.tokens import Wish
 from consoles.models import StageRule
 from flashing.services import profiles
@@ -116,6 +116,8 @@ class World:
         run = flashes.request(image, alice, 2)
         place = places.find(BOARD, 4)
         reservation = booking.reserve(place, booking.Wish("swap SSD", 3600), actor_for(people["carol"]))
+        notices.tell(people["alice"].pk, "For alice alone.")
+        notice = notices.unseen(people["alice"].pk)[0]
         return {
             "right": grant.pk,
             "image_id": image.pk,
@@ -127,6 +129,7 @@ class World:
             "run_id": run.pk,
             "rule": StageRule.objects.values_list("pk", flat=True)[0],
             "seq": 1,
+            "notice_id": notice.pk,
         }
 
 
