@@ -24,7 +24,8 @@ def members(scene: Scene) -> list[tuple[str, str]]:
     """Resource and state of every member of the newest group, in the order of their turns."""
     query = (
         'SELECT resource, state FROM operations_operation WHERE "group" = '
-        '(SELECT "group" FROM operations_operation ORDER BY created_at DESC LIMIT 1) ORDER BY position'
+        '(SELECT "group" FROM operations_operation WHERE "group" IS NOT NULL ORDER BY created_at DESC LIMIT 1) '
+        "ORDER BY position"
     )
     return [(row["resource"], row["state"]) for row in scene.rows(query)]
 
@@ -43,7 +44,10 @@ def test_slots_start_in_the_order_given_and_apart_from_each_other(scene: Scene) 
     assert members(scene) == [(f"demo/slot:{slot}", "succeeded") for slot in (6, 2, 3)]
     edges = scene.trace.edges(since=since)
     assert [(edge["line"], edge["level"]) for edge in edges] == [(6, 0), (6, 1), (2, 0), (2, 1), (3, 0), (3, 1)]
-    query = "SELECT due_at, ended_at FROM operations_operation ORDER BY created_at DESC, position DESC LIMIT 3"
+    query = (
+        'SELECT due_at, ended_at FROM operations_operation WHERE "group" IS NOT NULL '
+        "ORDER BY created_at DESC, position DESC LIMIT 3"
+    )
     third, second, first = (
         {name: moment and datetime.fromisoformat(moment) for name, moment in dict(row).items()}
         for row in scene.rows(query)
