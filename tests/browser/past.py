@@ -34,8 +34,8 @@ def said_before(portal: Portal) -> None:
     yesterday: list[tuple[float, bytes | str]] = [
         (0, b"U-Boot 2023.01 (Jan 01 2026)\r\n"),
         (0, "boot-loader"),
-        (2, b"[    0.000000] Linux version 6.1.0\r\n"),
-        (2, "kernel"),
+        (1, b"[    0.000000] Linux version 6.1.0\r\n"),
+        (1, "kernel"),
         (12, b"\r\nkestrel login: "),
         (12, "login"),
         (5000, "away"),
@@ -45,7 +45,7 @@ def said_before(portal: Portal) -> None:
     ]
     _record(portal, MERLIN, LAST_NIGHT, last_night)
     _record(portal, KESTREL, YESTERDAY, yesterday)
-    _record(portal, WREN, YESTERDAY, [(0, b"before\r\n"), (1, ATTACK), (2, b"after\r\n")])
+    _record(portal, WREN, YESTERDAY, [(0, b"before\r\n"), (0.5, ATTACK), (1, b"after\r\n")])
 
 
 def _record(portal: Portal, slot: int, began: datetime, said: list[tuple[float, bytes | str]]) -> None:
