@@ -18,7 +18,10 @@ from images import tus
 from nanoportal.api import api
 from tests.api.world import RECORDS, World, undone
 
-pytestmark = pytest.mark.django_db
+pytestmark = [
+    pytest.mark.django_db,
+    pytest.mark.filterwarnings("ignore:StreamingHttpResponse must consume"),  # its server is asynchronous otherwise
+]
 SEED = 20261123
 EXAMPLES, MORE_EXAMPLES = 12, 100
 CHECKS = [
