@@ -83,13 +83,6 @@ def line(settings: Any, tmp_path: Path, db: None) -> Iterator[Console]:
 
 
 @pytest.fixture
-def make_person(make_person: Callable[[str, str], Any], settings: Any) -> Callable[[str, str], Any]:
-    """As everywhere, but with a password that is quickly made: nobody types it here."""
-    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    return make_person
-
-
-@pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Rights are looked at so often that waiting for it costs little; one test waits as long as users do."""
     monkeypatch.setattr(sockets, "SECONDS_BETWEEN_LOOKS", 0.05)
