@@ -7,6 +7,7 @@ once: what was on its way then may have arrived or not, and is not repeated.
 import asyncio
 import contextlib
 import json
+import math
 import ssl
 import struct
 import time
@@ -30,6 +31,7 @@ KEYS_BYTES = 256  # at once, of the 4,096 that the portal takes: a line of 115,2
 USUAL_BAUD = 115_200
 BITS_A_BYTE = 10  # 8N1
 SHARE = 0.9  # of the line's speed: a UART has nowhere to put what comes faster
+LASTS_SECONDS = 5.0
 PAUSES = (0.2, 0.5, 1.0, 2.0, 5.0)  # seconds between tries to be connected again
 #: Why the portal closes a console for good. Others, a stalled reader's among them, are no reason to give up.
 CLOSES = {4403: Exit.NOT_PERMITTED, 4404: Exit.NOT_THERE}
@@ -75,8 +77,8 @@ class Attending:
         self._typist: dict[str, Any] | None = None
 
     async def run(self, seconds: float | None = None) -> None:
-        """Until somebody leaves, the piped input is over, or `seconds` have passed. Raises `Problem`, and
-        BrokenPipeError when nobody reads what is shown."""
+        """Until somebody leaves, the piped input is over, or `seconds` have passed. Raises `Problem`, and `NobodyReads`
+        when nobody takes what is shown."""
         tasks = [asyncio.create_task(self._follow()), asyncio.create_task(self._type())]
         if self._wish.types or self._terminal.is_interactive:
             tasks.append(asyncio.create_task(self._listen()))
@@ -92,21 +94,25 @@ class Attending:
     # The connection
 
     async def _follow(self) -> None:
-        lost_at, tries = time.monotonic(), 0
+        lost_at, tries = 0.0, 0
         while True:
+            connected_at = math.inf
             try:
                 async with self._connected() as socket:
                     if tries:
                         self._terminal.say("Connected again.")
-                    tries, self._was_connected = 0, True
+                    connected_at, self._was_connected = time.monotonic(), True
                     await self._hear_all(socket)
             except (OSError, TimeoutError, InvalidHandshake, ConnectionClosed) as error:
                 self._judge(error)
-                if not tries:
-                    lost_at = time.monotonic()
-                    self._terminal.say(f"The connection is lost ({_words(error)}); trying again.")
-                if time.monotonic() - lost_at > self._wish.patience or not self._was_connected:
+                now = time.monotonic()
+                # One that does not last is none: whoever comes and goes is on record each time.
+                if not tries or now - connected_at > LASTS_SECONDS:
+                    lost_at, tries = now, 0
+                if not self._was_connected or now - lost_at > self._wish.patience:
                     raise self._away(error) from error
+                if not tries:
+                    self._terminal.say(f"The connection is lost ({_words(error)}); trying again.")
             await asyncio.sleep(PAUSES[min(tries, len(PAUSES) - 1)])
             tries += 1
 
@@ -285,8 +291,9 @@ class Attending:
         while True:
             await self._typed.wait()
             await self._has_keyboard.wait()
-            if not self._keys or self._socket is None:
+            if not self._keys:
                 self._typed.clear()
+            if not self._keys or self._socket is None:
                 continue
             keys = self._keys.popleft()
             self._sent_at = time.monotonic()

@@ -122,7 +122,7 @@ def test_the_keyboard_is_asked_for_refused_and_taken_over(pipe, sit) -> None:
         olga.type(b"not for the line\r\x1dt")
         olga.until("You have the keyboard")
         olga.type(b"\x1dw")
-        olga.until("Here: olga (types)")
+        olga.until("olga (types)")
         olga.type(b"\x1dq")
         assert olga.ended() == Exit.DONE
         assert b"not for the line" not in olga.out
@@ -143,9 +143,12 @@ def test_read_only_types_nothing_not_even_by_accident(sit) -> None:
         alice.until("login:")
         alice.type(b"halt\r\x1dt")
         alice.until("read-only")
+        alice.type(b"halt\r\x1dw")
+        alice.until("alice (watches)")
         alice.type(b"\x1dq")
         assert alice.ended() == Exit.DONE
         assert b"halt" not in alice.out
+        assert "You have the keyboard" not in alice.err
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
@@ -222,6 +225,7 @@ def test_a_flash_of_another_som_than_the_one_that_is_meant_is_not_asked_for(comm
     with sit(*words, screen=True) as olga:
         olga.until("Type 'heron'")
         olga.type(b"kestrel\r")
+        olga.until("nothing was asked for")
         assert olga.ended() == Exit.USAGE
     assert json.loads(command("operations", "--open", "--json").out) == []
 
