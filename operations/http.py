@@ -117,6 +117,16 @@ def refusal_response(request: HttpRequest, refusal: Refused) -> HttpResponse:
     return render(request, "refused.html", context, status=status)
 
 
+def other_method(request: HttpRequest, allowed: str) -> HttpResponse:
+    """The answer of the API to a method that an address does not take."""
+    said = {
+        "code": "method-not-allowed",
+        "message": f"This address takes {allowed}, not {request.method}.",
+        "detail": {},
+    }
+    return JsonResponse(said, status=405, headers={"Allow": allowed})
+
+
 class RefusalMiddleware:
     """Turns a `Refused` that a view let through into its answer. What was asked is read from `request.act`."""
 
@@ -124,7 +134,9 @@ class RefusalMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
+        response = self.get_response(request)
+        is_wordless = response.status_code == 405 and request.path.startswith("/api/")
+        return other_method(request, response["Allow"]) if is_wordless else response
 
     def process_exception(self, request: HttpRequest, error: Exception) -> HttpResponse | None:
         if isinstance(error, Refused):

@@ -28,6 +28,19 @@ def test_the_description_is_openapi_31_and_open_to_anybody(client):
     assert len(OPERATIONS) > 110
 
 
+@pytest.mark.django_db
+def test_an_address_or_a_method_that_there_is_not_is_refused_in_the_same_shape():
+    nowhere = Client().get("/api/v1/nowhere")
+    assert (nowhere.status_code, nowhere.json()["code"]) == (404, "not-found")
+    other = Client().put("/api/v1/boards")
+    assert (other.status_code, other["Allow"]) == (405, "GET")
+    assert other.json() == {
+        "code": "method-not-allowed",
+        "message": "This address takes GET, not PUT.",
+        "detail": {},
+    }
+
+
 def test_every_operation_has_a_name_of_its_own_a_summary_words_and_a_tag():
     names = [operation["operationId"] for operation in OPERATIONS.values()]
     assert sorted(names) == sorted(set(names))
