@@ -140,7 +140,7 @@ def add_machine(actor: Actor, name: str) -> User:
 
 def _refuse_tokens(actor: Actor) -> None:
     if actor.credential == "token":
-        raise NotPermitted("A token makes no tokens and no machines; sign in at the portal's page.", code="person-needed")
+        raise NotPermitted("A token makes no tokens or machines; sign in at the portal's page.", code="person-needed")
 
 
 def _checked(wish: Wish, actor: Actor) -> dict[str, object]:

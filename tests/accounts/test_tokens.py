@@ -165,7 +165,7 @@ def test_nobody_makes_tokens_in_another_persons_name_and_tokens_make_none(olga, 
     with pytest.raises(NotPermitted, match="Changing people"):
         made(alice, actor=actor_for(olga))
     _, text = made(olga, "read", "power")
-    with pytest.raises(NotPermitted, match="A token makes no tokens"):
+    with pytest.raises(NotPermitted, match="A token makes no tokens or machines"):
         made(olga, actor=tokens.enter(text, ""))
     answer = Client().post(
         "/api/v1/tokens",
