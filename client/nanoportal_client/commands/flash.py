@@ -12,7 +12,7 @@ from nanoportal_client.problems import Exit, Problem
 from nanoportal_client.waiting import OPEN, Patience
 from nanoportal_client.words import size, table
 
-HOLD_BOOT = 1  # the step in which the portal waits for somebody's word
+HOLD_BOOT = 1  # the step of rpiboot in which the portal waits for somebody's word
 MEASURED = ("writing", "verifying")  # the phases of which it is known how far they are
 
 
@@ -111,7 +111,7 @@ def _watch(invocation: Invocation, run: dict[str, Any]) -> dict[str, Any]:
             if watching.job["phase"] in MEASURED:
                 watching.draw()
             else:
-                watching.ask_hands()
+                watching.tell_hands()
                 watching.look()
     except KeyboardInterrupt:
         words = f"It goes on without you; to stop it: nanoportal cancel {watching.job['id']}"
@@ -124,7 +124,7 @@ class _Watching:
 
     def __init__(self, invocation: Invocation, run: dict[str, Any]) -> None:
         self.invocation, self.run = invocation, run
-        self._patience, self._seen, self._asked = Patience(invocation.clock), 0, False
+        self._patience, self._seen, self._told = Patience(invocation.clock), 0, 0
 
     @property
     def job(self) -> dict[str, Any]:
@@ -150,18 +150,20 @@ class _Watching:
                 done = max(done, self.job["done_bytes"])
                 self.look()
 
-    def ask_hands(self) -> None:
-        """Ask once for each time that BOOT has to be held; what to do stands in the operation's progress."""
+    def tell_hands(self) -> None:
+        """Say each thing that hands have to do, and ask for their word where the portal waits for one."""
         job = self.job
-        if job["hands_step"] != HOLD_BOOT:
-            self._asked = False
+        if job["hands_step"] == self._told:
             return
-        if self._asked:
-            return
-        self._asked = True
-        self.invocation.say(f"{job['operation']['progress']}\nUSB: {job['usb'] or 'nothing there'}")
+        self._told = job["hands_step"]
+        if self._told:
+            self.invocation.say(f"Slot {job['slot']}: {job['operation']['progress']} (USB: {job['usb'] or 'not seen'})")
+        if self._told == HOLD_BOOT and job["method"] == "rpiboot":
+            self._ask_for_boot(job)
+
+    def _ask_for_boot(self, job: dict[str, Any]) -> None:
         if not self.invocation.asks:
-            self.invocation.say("Waiting for somebody to say that BOOT is held.")
+            self.invocation.say("Waiting for somebody to say, on the page, that BOOT is held.")
             return
         click.prompt("Press Enter while you hold BOOT", err=True, default="", show_default=False, prompt_suffix="")
         try:
