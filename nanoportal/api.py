@@ -1,5 +1,6 @@
 """The REST API: all apps' routers under `/api/v1`."""
 
+import json
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
@@ -8,6 +9,7 @@ from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
+from ninja.parser import Parser
 from ninja.security import HttpBearer, SessionAuth
 
 from accounts.actors import address_of
@@ -47,6 +49,31 @@ class Token(HttpBearer):
         return request.actor  # type: ignore[attr-defined]
 
 
+class StorableParser(Parser):
+    """Refuses, where it comes in, what no database stores: NUL, half of a pair of surrogates, NaN."""
+
+    def parse_body(self, request: HttpRequest) -> Any:
+        return _storable(json.loads(request.body, parse_constant=_no_number))
+
+    def parse_querydict(self, data: Any, list_fields: list[str], request: HttpRequest) -> Any:
+        return _storable(super().parse_querydict(data, list_fields, request))
+
+
+def _no_number(word: str) -> None:
+    raise BadRequest(f"{word} is no number.", code="unstorable")
+
+
+def _storable(said: Any) -> Any:
+    """The same; a list or object is looked into."""
+    parts = said.items() if isinstance(said, dict) else said if isinstance(said, list) else ()
+    for part in parts:
+        for inner in part if isinstance(part, tuple) else (part,):
+            _storable(inner)
+    if isinstance(said, str) and ("\0" in said or any("\ud800" <= letter <= "\udfff" for letter in said)):
+        raise BadRequest("There is a letter in it that cannot be stored (NUL, or half of one).", code="unstorable")
+    return said
+
+
 class PortalAPI(NinjaAPI):
     """The API as its description tells of it: operations by their names, and in words what each refusal means."""
 
@@ -83,6 +110,7 @@ REFUSED = {
 }
 
 api = PortalAPI(
+    parser=StorableParser(),
     title="NanoPortal",
     version="1",
     description=(
@@ -140,5 +168,7 @@ HTTP_ERRORS = {
 
 @api.exception_handler(HttpError)
 def http_error(request: HttpRequest, error: HttpError) -> HttpResponse:
+    if isinstance(error.__cause__, Refused):  # of the body's parser
+        return refused(request, error.__cause__)
     code, words = HTTP_ERRORS.get(error.status_code, ("bad-request", f"{error}."))
     return api.create_response(request, problem(BadRequest(words, code=code)), status=error.status_code)

@@ -23,6 +23,8 @@ class SightMiddleware:
         return self.get_response(request)
 
     def process_view(self, request: ActorRequest, view: Any, args: Any, kwargs: dict[str, Any]) -> HttpResponse | None:
+        if any(isinstance(word, str) and "\0" in word for word in kwargs.values()):  # no database looks for it
+            return refusal_response(request, NotFound("There is nothing at this address."))
         resource = named_by(request, kwargs)
         if not resource or not request.actor.name:
             return None

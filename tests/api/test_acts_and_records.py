@@ -213,3 +213,41 @@ def test_a_rule_for_boots_is_added_changed_and_removed_and_a_shipped_one_only_sw
     assert alice.refused("put", path, off | {"text": "else"}) == (409, "shipped")
     assert alice.refused("delete", path) == (409, "shipped")
     assert alice.refused("post", "/console-stages", body | {"som_type": "CM9"}) == (400, "unknown-som-type")
+
+
+# ---- What no database stores -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        r'{"name": "a\u0000b"}',
+        r'{"name": "a", "notes": "\ud800"}',
+        r'{"name": "a", "more": [{"deep": "\u0000"}]}',
+        r'{"name": "a", "\udfff": 1}',
+        '{"name": "a", "more": NaN}',
+        '{"name": "a", "more": [-Infinity]}',
+    ],
+)
+def test_text_that_no_database_stores_is_refused_where_it_comes_in(alice, body):
+    assert alice.refused("put", "/boards/demo/settings", body) == (400, "unstorable")
+    assert Board.objects.get(slug="demo").notes == ""
+
+
+def test_what_only_looks_like_it_is_taken(alice):
+    body = {"name": r"a\u0000b", "notes": "\U0001f980 and \ufffd"}
+    assert alice("put", "/boards/demo/settings", body).json()["name"] == r"a\u0000b"
+
+
+@pytest.mark.parametrize(
+    ("path", "answer"),
+    [
+        ("/operations?board=a%00b", (400, "unstorable")),
+        ("/audit?text=%00", (400, "unstorable")),
+        ("/boards/a%00b", (404, "not-found")),
+        ("/som-types/a%00b", (404, "not-found")),
+        ("/people/a%00b", (404, "not-found")),
+    ],
+)
+def test_nor_is_it_looked_for(alice, path, answer):
+    assert alice.refused("get", path) == answer

@@ -166,7 +166,7 @@ def test_of_a_change_of_role_and_access_both_are_done_or_neither(admin, alice):
         ("patch", "/people/nobody", {"role": "viewer"}, (404, "no-such-person")),
         ("patch", "/people/carol", {"role": "king"}, (400, "unknown-role")),
         ("patch", "/people/carol", {"role": 7}, (400, "invalid")),
-        ("patch", "/people/a%00b", {"role": "viewer"}, (404, "no-such-person")),
+        ("patch", "/people/a%00b", {"role": "viewer"}, (404, "not-found")),
         ("post", "/machines", {"name": "carol"}, (400, "bad-name")),
         ("post", "/machines", {"name": "not a name"}, (400, "bad-name")),
         ("post", "/people/carol/rights", {"role": "operator", "scope": "nowhere"}, (400, "unknown-scope")),
