@@ -336,6 +336,7 @@ API = (
         GET /boards/<board>/slots/<number>/recordings/download
         """,
     )
+    | _api(ADMINISTRATORS, FLASH, "DELETE /images/<image_id>")
     | _api(RESERVING, RESERVE, "POST /boards/<board>/slots/<number>/reservations")
     | _api(HOLDER, RESERVE, "PATCH DELETE /reservations/<reservation_id>")
     | _api(
@@ -351,7 +352,6 @@ API = (
         POST /console-stages
         PUT DELETE /console-stages/<rule>
         POST /reservations/<reservation_id>/break
-        DELETE /images/<image_id>
         PUT /boards/<board>/switch/recovery
         """,
     )
