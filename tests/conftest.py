@@ -9,7 +9,6 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from unittest import mock
 
 import django
 import hypothesis
@@ -117,19 +116,22 @@ def flush_past_the_audit_triggers() -> Iterator[None]:
     from importlib import import_module
 
     from django.apps import apps
+    from django.contrib.contenttypes.management import create_contenttypes
     from django.db import connection
+    from django.db.models.signals import post_migrate
     from django.test import TransactionTestCase
 
     guards = import_module("operations.migrations.0002_audit_triggers")
+    # Made after a migration, and again after each flush; nobody here uses them.
+    post_migrate.disconnect(create_contenttypes)
+    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
     flush = TransactionTestCase._fixture_teardown
 
     def lifted(self: TransactionTestCase) -> None:
         with connection.schema_editor() as editor:
             guards.unguard(apps, editor)
         try:
-            # What is made after a migration, and again after each flush, is content types and permissions: unused here.
-            with mock.patch("django.core.management.commands.flush.emit_post_migrate_signal"):
-                flush(self)
+            flush(self)
         finally:
             with connection.schema_editor() as editor:
                 guards.guard(apps, editor)
