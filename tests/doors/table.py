@@ -507,5 +507,7 @@ KEPT: dict[str, str] = {
     "GET /api/v1/boards/<board>/switch/fdb": "what the chip has learnt, once it was read",
     "GET /boards/<board>/switch/addresses/": "what the chip has learnt, once it was read",
 }
+#: What reads a chip for a second: of those let in, one tries.
+SLOW = frozenset({"GET /api/v1/boards/<board>/switch/fdb"})
 #: What answers 404 whatever is asked of it.
 NOTHING_THERE = frozenset({"/api/v1/"})
