@@ -101,7 +101,7 @@ def send(portal: "Portal", upload: str, file: File, done: Progress, clock: Clock
                 if lasting or tries >= TRIES:
                     raise
                 clock.sleep(PAUSE_SECONDS)
-                now = offset_of(portal, upload)
+                now = _offset_or(reached, portal, upload)
             if now > reached:
                 tries = 0
                 done(now - reached)
@@ -116,6 +116,16 @@ def _send_chunk(portal: "Portal", upload: str, stream: BinaryIO, offset: int) ->
     headers["Upload-Checksum"] = f"sha256 {checksum}"
     answer = portal.send("PATCH", f"{UPLOADS}/{upload}", headers=headers, content=data, acts=True, repeats=False)
     return int(answer.headers["Upload-Offset"])
+
+
+def _offset_or(reached: int, portal: "Portal", upload: str) -> int:
+    """The offset, or what was known of it while the portal is away: the next chunk's refusal would tell."""
+    try:
+        return offset_of(portal, upload)
+    except Problem as problem:
+        if problem.exit_code is not Exit.UNREACHABLE:
+            raise
+        return reached
 
 
 def offset_of(portal: "Portal", upload: str) -> int:
