@@ -85,7 +85,8 @@ def test_a_slot_without_a_right_is_at_no_address_and_ones_own_is(carol):
     assert len(paths) > 15
     for path in paths:
         for method in ("get", "post", "delete"):
-            assert getattr(carol, method)(path, headers=PANEL).status_code == 404, (method, path)
+            nothing = 405 if method == "delete" and not path.startswith("/api/") else 404  # pages take no DELETE at all
+            assert getattr(carol, method)(path, headers=PANEL).status_code == nothing, (method, path)
     mine = [carol.get(path.replace(f"/slots/{OTHER}", f"/slots/{THEIRS}")).status_code for path in paths]
     assert mine.count(200) >= 5
     assert 500 not in mine
@@ -101,7 +102,7 @@ def test_reaching_for_it_is_on_record(carol):
     carol.post(f"/boards/demo/slots/{OTHER}/reset", {"reset_type": "ForceOff"})
     entry = AuditEntry.objects.get(outcome="refused")
     assert (entry.actor, entry.action, entry.target, entry.code) == (
-        *("carol", "slots.reset", f"demo/slot:{OTHER}", "unknown-slot"),
+        *("carol", "attempt", f"demo/slot:{OTHER}", "unknown-slot"),
     )
 
 
