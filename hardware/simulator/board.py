@@ -111,7 +111,9 @@ class Slot:
             self.uart.send(text.encode())
 
     def receive(self) -> None:
-        """Hand what somebody wrote to the UART to the system that runs, if one does; else it is lost."""
+        """Hand what somebody wrote to the UART to the system that runs, if one does; else it is lost. A break that came
+        as well is taken for the first of both: what follows one belongs to it."""
+        self.receive_breaks()
         data = self.uart.receive() if self.uart is not None else b""
         if self.peer is not None:
             self.peer.send(data)

@@ -24,6 +24,7 @@ KINDS = ("u-boot", "linux")
 U_BOOT = Path("/usr/lib/u-boot/qemu_arm64/u-boot.bin")  # Debian's u-boot-qemu
 _QEMU = "qemu-system-aarch64"  # Debian's qemu-system-arm
 _READ_BYTES = 4096
+_PROMPT = b"(qemu) "
 #: While the line is full the peer waits, as a program waits for a transmitter; in seconds of the wall.
 _FULL_LINE_SECONDS = 0.005
 #: So many waits without a byte taken, and nobody reads: what the peer says then is lost, as on a wire.
@@ -91,6 +92,8 @@ class Peer:
         self._waiting = b""
         self._waits = 0
         self._retry: Timer | None = None
+        self._behind: bytearray | None = None  # what was typed behind a break that the monitor has not answered yet
+        self._answer = b""
 
     @property
     def pid(self) -> int | None:
@@ -128,28 +131,52 @@ class Peer:
                 self._selector.unregister(line)
             line.close()
         if self._monitor is not None:
+            if self._behind is not None:
+                self._selector.unregister(self._monitor)
             self._monitor.close()
+        self._behind = None
         if process is not None:
             process.kill()
             process.wait()
 
     def send(self, data: bytes) -> None:
         """Let it receive bytes; what it does not take for long is lost."""
-        if self._line is not None:
+        if self._behind is not None:
+            self._behind += data
+        elif self._line is not None:
             try:
                 self._line.send(data)
             except (BlockingIOError, BrokenPipeError, ConnectionResetError):
                 return
 
     def send_break(self) -> None:
-        """Let it receive a break: what the kernel's SysRq waits for."""
+        """Let it receive a break: what the kernel's SysRq waits for. It goes another way than bytes do, so those that
+        are sent from now on wait until it is there."""
         if self._process is None or self._monitor is None:
             return
-        with suppress(BlockingIOError):
-            while self._monitor.recv(_READ_BYTES):  # the monitor echoes; nobody else empties its line
-                continue
+        if self._behind is None:
+            with suppress(BlockingIOError):
+                while self._monitor.recv(_READ_BYTES):  # what it said before
+                    continue
+            self._behind, self._answer = bytearray(), b""
+            self._selector.register(self._monitor, selectors.EVENT_READ, self._break_came)
         with suppress(BlockingIOError, BrokenPipeError, ConnectionResetError):
             self._monitor.send(b"chardev-send-break serial0\n")
+
+    def _break_came(self) -> None:
+        """Hand over what waited, once the monitor asks for the next command, or has ended."""
+        if self._monitor is None or self._behind is None:  # switched off after it became readable
+            return
+        try:
+            said = self._monitor.recv(_READ_BYTES)
+        except (BlockingIOError, ConnectionResetError):
+            said = b""
+        self._answer += said
+        if said and _PROMPT not in self._answer:
+            return
+        self._selector.unregister(self._monitor)
+        typed, self._behind = bytes(self._behind), None
+        self.send(typed)
 
     def _hear(self) -> None:
         """Put what it says on the UART."""

@@ -88,7 +88,6 @@ def test_power_boots_a_real_linux_that_hears_a_break_and_can_switch_itself_off(b
         assert board.slot(LINUX)["boot"] == "peer"
         for _ in range(2):  # a second one finds the monitor's line emptied
             Path(f"{board.uarts[LINUX]}.break").write_bytes(b"\0")
-            time.sleep(0.1)
             uart.write(b"h")
             assert b"sysrq: HELP" in uart.read_until(b"sysrq: HELP")
         assert {"slot": LINUX, "uart": "break"}.items() <= board.trace()[-1].items()
