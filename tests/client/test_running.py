@@ -189,12 +189,13 @@ def noise(path: Path, size: int) -> Path:
 @pytest.fixture(scope="module")
 def image(portal: Portal, tokens: dict[str, str], tmp_path_factory) -> dict[str, Any]:
     """An image that was half sent when something broke, and then by the command."""
-    file = noise(tmp_path_factory.mktemp("images") / "lab.img", uploading.CHUNK_BYTES + 4_000_000)
+    file = noise(tmp_path_factory.mktemp("images") / "lab.img", 2_500_000)
     requests = Requests(Access(portal.url, tokens["olga"]))
     measured = uploading.measure(file, lambda count: None)
     begun = uploading.begin(requests, measured)
-    with open(file, "rb") as stream:
-        assert uploading._send_chunk(requests, begun, stream, 0) == uploading.CHUNK_BYTES
+    with pytest.MonkeyPatch.context() as patch, open(file, "rb") as stream:
+        patch.setattr(uploading, "CHUNK_BYTES", 1_000_000)
+        assert uploading._send_chunk(requests, begun, stream, 0) == 1_000_000
     ended = Remote(environment(portal.url, tokens["olga"]))("images", "upload", str(file), "--json")
     assert ended.code == Exit.DONE, ended.err
     assert f"Going on with upload {begun}." in ended.err
