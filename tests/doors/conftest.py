@@ -21,16 +21,18 @@ def scene(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytes
     board.write_board_file(data / "boards")
     (data / "import").mkdir()
     (data / "import" / "x").write_bytes(b"an image")
-    folders = {"DATA_DIR": data, "BOARDS_DIR": data / "boards", "IMPORT_DIR": data / "import"}
-    with override_settings(**folders), django_db_blocker.unblock(), transaction.atomic():
+    try:
+        folders = {"DATA_DIR": data, "BOARDS_DIR": data / "boards", "IMPORT_DIR": data / "import"}
+        with override_settings(**folders), django_db_blocker.unblock(), transaction.atomic():
+            parts.forget()
+            catalogue.seed_som_types()
+            catalogue.sync_boards()
+            scene = Scene(board.trace_file, data)
+            rows = [row for door, row in DOORS.items() if " /api/" in door]
+            wanted = {(row.owner, scope) for row in rows for scope in (*row.scopes, row.no_good) if scope}
+            build(scene, sorted(wanted))
+            yield scene
+            transaction.set_rollback(True)
+    finally:
         parts.forget()
-        catalogue.seed_som_types()
-        catalogue.sync_boards()
-        scene = Scene(board.trace_file, data)
-        rows = [row for door, row in DOORS.items() if " /api/" in door]
-        wanted = {(row.owner, scope) for row in rows for scope in (*row.scopes, row.no_good) if scope}
-        build(scene, sorted(wanted))
-        yield scene
-        transaction.set_rollback(True)
-    parts.forget()
-    board.stop()
+        board.stop()
