@@ -18,7 +18,7 @@ from tests.flows.scene import Scene
 from tests.simulated import SimulatedBoard
 from tests.viewers import Viewers
 
-quiet = pytest.mark.quiet  # what says how fast, or after how many milliseconds; all else holds on a busy machine, too
+quiet = pytest.mark.quiet  # what says how fast, or how precisely, or speaks faster than a line; all else can be disturbed
 SLOTS = list(range(1, 8))
 CROWDED = 3  # the console with fifty viewers
 CATCH_UP_SECONDS = 40.0
@@ -188,6 +188,7 @@ def test_a_broker_that_does_not_answer_costs_no_byte(house: House, seconds: floa
     assert {report["announced"] for report in reports if report["kind"] == "prompt"} == {0}
 
 
+@quiet
 def test_what_the_daemon_cannot_keep_for_a_broker_that_is_away_too_long_is_a_gap_of_exact_size(house: House) -> None:
     began = places(house.lines.ask())
     with house.watched_by([{"slot": CROWDED, "kind": "prompt"}]) as viewers:
@@ -247,6 +248,7 @@ def test_a_count_that_had_to_begin_anew_is_taken_for_no_old_one(house: House) ->
     house.scene.wait_healed("consoled")
 
 
+@quiet
 def test_fifty_stalled_viewers_cost_the_web_process_little_memory(house: House) -> None:
     kinds = ["stalled"] * 25 + ["deaf"] * 25
     with house.watched_by([{"slot": CROWDED, "kind": kind} for kind in kinds]) as viewers:
