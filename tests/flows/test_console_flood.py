@@ -18,7 +18,7 @@ from tests.flows.scene import Scene
 from tests.simulated import SimulatedBoard
 from tests.viewers import Viewers
 
-quiet = pytest.mark.quiet  # what says how fast, or how precisely, or speaks faster than a line; all else can be disturbed
+quiet = pytest.mark.quiet  # what says how fast, or how precisely, or speaks faster than a line does
 SLOTS = list(range(1, 8))
 CROWDED = 3  # the console with fifty viewers
 CATCH_UP_SECONDS = 40.0
