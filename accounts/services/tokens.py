@@ -66,9 +66,10 @@ def make(actor: Actor, owner: User, wish: Wish) -> tuple[ApiToken, str]:
 
 
 def revoke(actor: Actor, token: ApiToken) -> None:
-    """End a token for good: requests at once, open sockets within 3 s. Its owner may, and whoever may change people.
-    Raises NotPermitted."""
-    if token.user_id != actor.user_id:
+    """End a token for good: requests at once, open sockets within 3 s. Its owner may, signed in, and whoever may change
+    people; a token ends itself, and no other with less than that. Raises NotPermitted."""
+    is_itself = actor.token.partition(" ")[0] == token.prefix
+    if token.user_id != actor.user_id or (actor.credential == "token" and not is_itself):
         roles.require(actor, "people.edit", "portal")
     with transaction.atomic():
         row = ApiToken.objects.filter(pk=token.pk, revoked_at=None)

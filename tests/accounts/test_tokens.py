@@ -239,3 +239,16 @@ def test_tokens_are_listed_to_their_owner_and_revoked_over_rest(olga, alice, mak
     assert (shown["prefix"], shown["owner"], "token" in shown) == (token.prefix, "olga", False)
     assert mine.delete(f"/api/v1/tokens/{token.prefix}").status_code == 204
     assert get(text).status_code == 401
+
+
+def test_a_token_ends_itself_and_none_of_its_owners_others(olga):
+    other, other_text = made(olga)
+    token, text = made(olga, "power")
+
+    def end(prefix: str) -> int:
+        return Client().delete(f"/api/v1/tokens/{prefix}", headers={"Authorization": f"Bearer {text}"}).status_code
+
+    assert end(other.prefix) == 403
+    assert get(other_text).status_code == 200
+    assert end(token.prefix) == 204
+    assert get(text).status_code == 401

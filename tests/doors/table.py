@@ -280,11 +280,11 @@ API = (
         """
         GET /me
         GET /tokens
-        DELETE /tokens/<prefix>
         GET /notices
         POST /notices/<notice_id>/seen
         """,
     )
+    | _api(SIGNED_IN, PEOPLE_SCOPE, "DELETE /tokens/<prefix>")  # of others; a token may always end itself
     | _api(SIGNED_IN, NEVER, "POST /tokens")
     | _api(
         SEEING,
