@@ -44,7 +44,7 @@ def list_tokens(invocation: Invocation, everybody: bool) -> None:
 @click.argument("prefix")
 @with_options
 def revoke(invocation: Invocation, prefix: str) -> None:
-    """End a token at once, and what it has open within seconds."""
+    """End a token at once, and what it has open within seconds: the one in use, or with the scope people any."""
     invocation.portal.act("DELETE", f"/tokens/{prefix}")
     invocation.show({"revoked": prefix}, f"Token {prefix} is revoked.")
 
