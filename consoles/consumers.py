@@ -206,15 +206,16 @@ class ConsoleConsumer:
     async def _do(self, ask: Ask) -> None:
         keeper = self.tail.keeper
         try:
-            if ask.kind == "take":
-                keeper.set_typist(await _in_thread(attending.take, self.seat, ask.why))
-            elif ask.kind == "take-over":
-                keeper.set_typist(await _in_thread(attending.take_over, self.seat, ask.why))
-            elif ask.kind == "release":
-                await _in_thread(attending.release, self.seat)
-                keeper.set_typist(None)
-            else:
-                await _in_thread(attending.send_break, self.seat, ask.key)
+            if ask.kind in ("break", "sysrq"):
+                return await _in_thread(attending.send_break, self.seat, ask.key)
+            with keeper.handing_over():
+                if ask.kind == "take":
+                    keeper.set_typist(await _in_thread(attending.take, self.seat, ask.why))
+                elif ask.kind == "take-over":
+                    keeper.set_typist(await _in_thread(attending.take_over, self.seat, ask.why))
+                else:
+                    await _in_thread(attending.release, self.seat)
+                    keeper.set_typist(None)
         except Refused as refusal:
             await _in_thread(record_refusal, refusal, self.seat.actor, f"console.{ask.kind}", self.seat.resource)
             raise
@@ -237,9 +238,10 @@ class ConsoleConsumer:
         why = "You may type here now." if allowed else f"You may no longer type here. {session.why_not}".rstrip()
         await session.say_lease(None if ours and not allowed else typist, why)
         if not allowed:
-            await self._withdraw()
-            if ours:
-                keeper.set_typist(None)
+            with keeper.handing_over():
+                await self._withdraw()
+                if ours:
+                    keeper.set_typist(None)
 
     async def _withdraw(self) -> None:
         while True:

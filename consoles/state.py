@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -76,6 +76,7 @@ class StateKeeper:
         self._gone: set[str] = set()
         self._renewed_at = float("-inf")
         self._handed_over = 0
+        self._handing_over = 0
         self.looked = asyncio.Event()  # at least once, or in vain
         self._stale = asyncio.Event()
         self._urgent = asyncio.Event()
@@ -98,6 +99,16 @@ class StateKeeper:
         self._stale.set()
         if set(hints) - {"presence"}:
             self._urgent.set()
+
+    @contextlib.contextmanager
+    def handing_over(self) -> Iterator[None]:
+        """The keyboard changes hands through us, and `set_typist` says to whom before this ends. Meanwhile it may be
+        free although we still believe it to be somebody's, so nobody's lease is renewed."""
+        self._handing_over += 1
+        try:
+            yield
+        finally:
+            self._handing_over -= 1
 
     def set_typist(self, typist: Typist | None) -> None:
         """The keyboard has just changed hands through us. It may have done so once more before we heard of it, and the
@@ -167,11 +178,12 @@ class StateKeeper:
         """Renew the lease of whoever of ours types. One that was lost with the broker's memory is taken anew; one that
         is another's by now is not."""
         typist = self.state.typist
-        if typist is None or typist.socket not in self._here:
+        if typist is None or typist.socket not in self._here or self._handing_over:
             return
         board, slot = self.keys.board, self.keys.slot
         lease = await keyboard.renew(board, slot, typist.socket).on_async(self.client)
-        if not lease.granted and lease.holder is None:
+        was_given_up = self._handing_over or self.state.typist != typist  # while the broker was asked
+        if not lease.granted and lease.holder is None and not was_given_up:
             await keyboard.take(board, slot, typist).on_async(self.client)
 
     async def say_goodbye(self) -> None:

@@ -1,11 +1,14 @@
 """The socket of a console: every byte once and in order, or a gap of exact size; and who may type."""
 
 import asyncio
+import time
+from typing import Any
 
 import pytest
 
-from consoles import consumers, journal, tail
+from consoles import consumers, journal, presence, tail
 from consoles.flow import JOIN_SECONDS
+from consoles.services import attending
 from tests.consoles.visit import Line, Visit, in_thread
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -230,6 +233,28 @@ async def test_everybody_sees_who_is_here_and_who_types(line: Line, visit: Visit
     await olga.close()
     await vera.until(lambda: [p["person"] for p in vera.of("presence")[-1]["people"]] == ["vera"])
     await vera.until_said("lease", typist=None)
+
+
+async def test_a_keyboard_that_is_given_back_stays_free_however_long_that_takes_to_write_down(
+    line: Line, visit: Visit, monkeypatch: pytest.MonkeyPatch
+):
+    """Leases are renewed every 10 s, here at every look; the one of somebody who has just given it back is not."""
+    monkeypatch.setattr(presence, "RENEW_SECONDS", 0.0)
+    write_down = attending._record
+
+    def slowly(action: str, *rest: Any, **more: Any) -> None:
+        time.sleep(0.3 if action == "console.released" else 0.0)
+        write_down(action, *rest, **more)
+
+    monkeypatch.setattr(attending, "_record", slowly)
+    olga, vera = await visit(), await visit("vera", "viewer")
+    await olga.say("take")
+    await vera.until_said("hello")
+    await olga.until_said("lease", yours=True)
+    await olga.say("release")
+    await vera.until_said("lease", typist=None)
+    await asyncio.sleep(0.5)  # longer than what is slow
+    assert line.client.get(line.keys.typist) is None
 
 
 NONSENSE = {

@@ -101,3 +101,37 @@ async def test_whoever_leaves_last_takes_along_who_is_just_being_taken_from_the_
     await keeping.stop()
     await keeping.keeper.say_goodbye()
     assert await keeping.written() == []
+
+
+async def test_a_keyboard_that_is_being_given_back_is_not_taken_anew(keeping: Keeping, monkeypatch: pytest.MonkeyPatch):
+    """The broker has it back, its hint has come, and whoever gave it back has not been told yet."""
+    monkeypatch.setattr(presence, "RENEW_SECONDS", 0.0)
+    board, slot = keeping.keys.board, keeping.keys.slot
+    keeping.keeper.come(present("olga"))
+    with keeping.keeper.handing_over():
+        await keyboard.take(board, slot, typist("olga")).on_async(keeping.client)
+        keeping.keeper.set_typist(typist("olga"))
+    await keeping.until(lambda: keeping.people() == ["olga"])
+
+    with keeping.keeper.handing_over():
+        assert await keyboard.release(board, slot, "socket-olga").on_async(keeping.client)
+        keeping.keeper.heed({"typist"})
+        await keeping.until(lambda: keeping.keeper.state.typist is None)
+        keeping.keeper.set_typist(None)
+    keeping.keeper.heed({"typist"})
+    keeping.keeper.looked.clear()
+    await asyncio.wait_for(keeping.keeper.looked.wait(), SOON)
+    assert await keeping.client.get(keeping.keys.typist) is None
+
+
+async def test_a_keyboard_that_the_broker_forgot_is_taken_anew(keeping: Keeping):
+    board, slot = keeping.keys.board, keeping.keys.slot
+    keeping.keeper.come(present("olga"))
+    await keyboard.take(board, slot, typist("olga")).on_async(keeping.client)
+    keeping.keeper.set_typist(typist("olga"))
+    await keeping.until(lambda: keeping.people() == ["olga"])
+    await keeping.client.delete(keeping.keys.typist, keeping.keys.present)
+    keeping.keeper.broker_is_away()
+    keeping.keeper.heed({"typist"})
+    await keeping.until(lambda: keeping.keeper.state.port["reach"] != state.NO_BROKER)
+    assert Typist.from_json(await keeping.client.get(keeping.keys.typist)) == typist("olga")
