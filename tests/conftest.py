@@ -166,12 +166,15 @@ def make_person(db: None) -> Callable[[str, str], object]:
     """A person of that name and role; their password is `PASSWORD`."""
     from accounts.models import User
 
-    return lambda name, role: User.objects.create(username=name, password=_hashed(PASSWORD), role=role)
+    def make(name: str, role: str) -> User:
+        return User.objects.create(username=name, password=_hashed(PASSWORD, settings.PASSWORD_HASHERS[0]), role=role)
+
+    return make
 
 
 @functools.cache
-def _hashed(password: str) -> str:
-    """By the real hasher, which is slow on purpose: once in a process is enough."""
+def _hashed(password: str, hasher: str) -> str:
+    """By the first hasher of the settings, which is slow on purpose: once in a process is enough."""
     from django.contrib.auth.hashers import make_password
 
     return make_password(password)

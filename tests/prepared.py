@@ -16,7 +16,7 @@ from tests.simulated import PROJECT
 PASSWORD = "seven-slots-and-a-switch"
 People = tuple[tuple[str, str], ...]  # names and roles
 ALICE: People = (("alice", "administrator"),)
-PEOPLE: People = (*ALICE, ("olga", "flasher"), ("nora", "network-engineer"), ("vera", "viewer"))
+PEOPLE: People = (*ALICE, ("bob", "operator"), ("olga", "flasher"), ("nora", "network-engineer"), ("vera", "viewer"))
 
 
 def add_people_code(people: People) -> str:

@@ -31,7 +31,8 @@ def chromium() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
-    """A running portal with alice (administrator), olga (flasher), nora (network engineer) and vera (viewer)."""
+    """A running portal with alice (administrator), bob (operator), olga (flasher), nora (network engineer) and
+    vera (viewer)."""
     running = Portal(tmp_path_factory.mktemp("portal"), people=PEOPLE)
     try:
         running.start()

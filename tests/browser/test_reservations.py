@@ -14,11 +14,6 @@ SLOT, BOOK = "/boards/demo/slots/3/", "/boards/demo/reservations/"
 Visit, Picture = Callable[..., Page], Callable[[Page, str], None]
 
 
-@pytest.fixture(scope="module", autouse=True)
-def bob(portal: Portal) -> None:
-    portal.add_person("bob", "operator")
-
-
 def reserve(page: Page, purpose: str, button: str = "#reserve") -> None:
     page.locator(button).click()
     page.get_by_label("What for").fill(purpose)

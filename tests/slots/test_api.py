@@ -189,8 +189,8 @@ def test_a_repeated_key_is_the_same_operation_and_another_body_under_it_422(oper
     [
         (CM4, {"reset_type": "Explode"}, 400, "bad-request"),
         (CM4, {"reset_type": "ForceOff", "reason": "x" * 301}, 400, "invalid"),
-        (CM4, {"reset_type": "ForceOff", "reason": "\x00"}, 400, "bad-request"),
-        (CM4, {"reset_type": "ForceOff", "reason": "\ud800"}, 400, "invalid"),
+        (CM4, {"reset_type": "ForceOff", "reason": "\x00"}, 400, "unstorable"),
+        (CM4, {"reset_type": "ForceOff", "reason": "\ud800"}, 400, "unstorable"),
         (CM4, {"reset_type": ["ForceOff"]}, 400, "invalid"),
         (CM4, {"reset_type": "ForceOff", "accept_stranding": "perhaps"}, 400, "invalid"),
         (CM4, {}, 400, "invalid"),
