@@ -75,7 +75,7 @@ class StateKeeper:
         self._come: set[str] = set()
         self._gone: set[str] = set()
         self._renewed_at = float("-inf")
-        self._handed_over = 0
+        self._overtaken = 0  # how often what we know came from elsewhere than a look
         self._handing_over = 0
         self.looked = asyncio.Event()  # at least once, or in vain
         self._stale = asyncio.Event()
@@ -113,12 +113,15 @@ class StateKeeper:
     def set_typist(self, typist: Typist | None) -> None:
         """The keyboard has just changed hands through us. It may have done so once more before we heard of it, and the
         hint of that have come first: so it is looked at again."""
-        self._handed_over += 1
+        self._overtaken += 1
         self.heed({"typist"})
         self._set(replace(self.state, typist=typist))
 
     def broker_is_away(self) -> None:
-        """Say so, until the state can be read again. Its memory may be lost: all is told anew then."""
+        """Say so, until the state can be read again: anew, since a look may be under way that knew it alive. Its memory
+        may be lost: all is told anew then."""
+        self._overtaken += 1
+        self._stale.set()
         self._renewed_at = float("-inf")
         self._set(replace(self.state, port=BROKER_IS_AWAY))
 
@@ -140,7 +143,7 @@ class StateKeeper:
             await _wait(self._urgent, GATHER_SECONDS)
 
     async def _look(self) -> None:
-        handed_over = self._handed_over
+        overtaken = self._overtaken
         pipeline = self.client.pipeline(transaction=False)
         pipeline.get(self.keys.port)
         pipeline.get(self.keys.typist)
@@ -149,8 +152,8 @@ class StateKeeper:
         here, gone = presence.people(rows, time.time())
         if gone:
             await self.client.hdel(self.keys.present, *gone)
-        if self._handed_over != handed_over:
-            return  # what was read of the keyboard may be from before, and is read again
+        if self._overtaken != overtaken:
+            return  # what was read may be from before, and is read again
         said = {"reach": OK, **json.loads(port)} if port else DAEMON_IS_AWAY
         self._set(ConsoleState(said, Typist.from_json(typist), tuple(here)))
 

@@ -354,6 +354,7 @@ async def test_the_socket_outlives_the_broker_and_says_what_its_memory_held(
     settings.JOURNAL_URL = private_broker.url
     there = Line(line.keys.board, url=private_broker.url)
     there.begin()
+    there.say()
     there.write(b"before ")
     page = await visit()
     await page.say("take")

@@ -11,6 +11,7 @@ import pytest
 import pytest_asyncio
 from django.conf import settings
 from redis.asyncio import Redis
+from redis.asyncio.client import Pipeline
 
 from consoles import keyboard, presence, state
 from consoles.journal import Keys
@@ -135,3 +136,25 @@ async def test_a_keyboard_that_the_broker_forgot_is_taken_anew(keeping: Keeping)
     keeping.keeper.heed({"typist"})
     await keeping.until(lambda: keeping.keeper.state.port["reach"] != state.NO_BROKER)
     assert Typist.from_json(await keeping.client.get(keeping.keys.typist)) == typist("olga")
+
+
+async def test_a_look_that_was_under_way_does_not_call_back_a_broker_that_has_gone(
+    keeping: Keeping, monkeypatch: pytest.MonkeyPatch
+):
+    execute, began, answers = Pipeline.execute, asyncio.Queue[None](), asyncio.Semaphore(0)
+
+    async def slowly(pipeline: Pipeline, *rest: Any) -> Any:
+        rows = await execute(pipeline, *rest)
+        began.put_nowait(None)
+        await answers.acquire()
+        return rows
+
+    monkeypatch.setattr(Pipeline, "execute", slowly)
+    keeping.keeper.heed({"port"})
+    await asyncio.wait_for(began.get(), SOON)
+    keeping.keeper.broker_is_away()
+    answers.release()
+    await asyncio.wait_for(began.get(), SOON)  # the next look, whose answer is still to come
+    assert keeping.keeper.state.port["reach"] == state.NO_BROKER
+    answers.release()
+    await keeping.until(lambda: keeping.keeper.state.port["reach"] != state.NO_BROKER)
