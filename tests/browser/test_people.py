@@ -1,25 +1,20 @@
-"""A board that several share: a slot is taken, queued for and overridden; somebody is invited, gets one slot for a day,
-and finds nothing else; why not is said, and who did what."""
+"""A board that several share: how they sign in, with a password, a code, a passkey; a slot is taken, queued for and
+overridden; somebody is invited, gets one slot for a day, and finds nothing else; why not is said, and who did what."""
 
 import json
-import os
 import re
-import subprocess
-import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from uuid import UUID
 
-import httpx
+import pyotp
 import pytest
-from playwright.sync_api import Browser, Page, expect
-from websockets.exceptions import ConnectionClosed
-from websockets.sync.client import ClientConnection, connect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.browser.conftest import WIDTHS
+from tests.browser.programs import Script, invited, token_of, until_closed
 from tests.portal import Portal, wait_for
+from tests.prepared import PASSWORD
 
 pytestmark = pytest.mark.browser
 SLOT, BOOK = "/boards/demo/slots/3/", "/boards/demo/reservations/"
@@ -27,72 +22,6 @@ Visit, Picture = Callable[..., Page], Callable[[Page, str], None]
 NEW_PASSWORD = "a kestrel in slot seven"
 NOT_THERE = 4  # the command line's exit code
 REVOKED, NO_SUCH_SLOT = 4403, 4404  # codes with which sockets close
-
-
-def invited(page: Page, name: str, role: str, where: str, until: str = "") -> str:
-    """Invite somebody; the link that they are given."""
-    page.get_by_role("link", name="Invite").click()
-    form = page.get_by_role("region", name="By a link")
-    form.get_by_label("Name").fill(name)
-    form.get_by_label("Role").select_option(role)
-    form.get_by_label("On").select_option(where)
-    form.get_by_label("Until").fill(until)
-    form.get_by_role("button", name="Invite").click()
-    return page.get_by_label("Shown only now").input_value()
-
-
-def token_of(page: Page, url: str, *scopes: str) -> str:
-    """Make a token for those scopes; its text, shown once."""
-    page.goto(f"{url}/account/tokens/")
-    page.get_by_label("Name").fill("laptop")
-    for scope in scopes:
-        page.locator(f"input[name=scopes][value={scope}]").check()
-    page.get_by_role("button", name="Make token").click()
-    return page.get_by_label("Shown only now").input_value()
-
-
-class Script:
-    """What somebody's programs do with a token."""
-
-    def __init__(self, url: str, token: str) -> None:
-        self._url, self._token = url, token
-        self._headers = {"Authorization": f"Bearer {token}"}
-
-    def _post(self, path: str, body: object) -> int:
-        return httpx.post(f"{self._url}/api/v1/{path}", json=body, headers=self._headers, timeout=20).status_code
-
-    def power(self, slot: int, reset_type: str) -> int:
-        return self._post(f"boards/demo/slots/{slot}/reset", {"reset_type": reset_type})
-
-    def flash(self, slot: int) -> int:
-        target = {"slot": slot, "method": "rpiboot", "medium": "eMMC", "typed": f"slot {slot}"}
-        return self._post("boards/demo/flash-runs", {"image_id": str(UUID(int=1)), "targets": [target]})
-
-    def console(self, slot: int) -> ClientConnection:
-        address = self._url.replace("http", "ws", 1)
-        return connect(f"{address}/ws/consoles/demo/{slot}/", additional_headers=self._headers)
-
-    def end_of_console(self, slot: int) -> int | None:
-        """The code with which the socket closes, which showed nothing before but why."""
-        with self.console(slot) as console:
-            said, code = until_closed(console)
-        assert {json.loads(message)["type"] for message in said} == {"refused"}
-        return code
-
-    def client(self, *words: str) -> subprocess.CompletedProcess[str]:
-        """The command line."""
-        environment = {**os.environ, "NANOPORTAL_URL": self._url, "NANOPORTAL_TOKEN": self._token}
-        command = [str(Path(sys.executable).with_name("nanoportal")), *words]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=30, check=False)
-
-
-def until_closed(console: ClientConnection) -> tuple[list[str | bytes], int | None]:
-    """What came until the socket closed, and the code with which it did."""
-    said = []
-    with suppress(ConnectionClosed):
-        while True:
-            said.append(console.recv(timeout=10))
-    return said, console.close_code
 
 
 @pytest.fixture
@@ -300,3 +229,150 @@ def test_the_pages_of_people_fit_a_phone(visit, picture, portal, scheme):
     phone.goto(f"{portal.url}/people/")
     if scheme == "dark":
         picture(phone, "people-phone-dark")
+
+
+@pytest.fixture
+def localhost(portal) -> str:
+    """Where browsers allow passkeys without https."""
+    return f"http://localhost:{portal.port}"
+
+
+@pytest.fixture
+def context(chromium) -> Iterator[BrowserContext]:
+    opened = chromium.new_context(viewport={"width": WIDTHS["desktop"][0], "height": WIDTHS["desktop"][1]})
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(context) -> Iterator[Page]:
+    """A page that fails the test when it breaks its content security policy, or when a script of it fails."""
+    complaints: list[str] = []
+    opened = context.new_page()
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("console", lambda line: complaints.append(line.text) if "Content Security" in line.text else None)
+    yield opened
+    assert not complaints
+
+
+@pytest.fixture
+def security_key(context, page):
+    """A virtual authenticator that checks its owner without asking; call it to answer no or yes from then on."""
+    session = context.new_cdp_session(page)
+    session.send("WebAuthn.enable", {"enableUI": False})
+    made = session.send(
+        "WebAuthn.addVirtualAuthenticator",
+        {
+            "options": {
+                "protocol": "ctap2",
+                "transport": "internal",
+                "hasResidentKey": True,
+                "hasUserVerification": True,
+                "isUserVerified": True,
+                "automaticPresenceSimulation": True,
+            }
+        },
+    )
+
+    def verify(is_owner: bool) -> None:
+        about = {"authenticatorId": made["authenticatorId"], "isUserVerified": is_owner}
+        session.send("WebAuthn.setUserVerified", about)
+
+    return verify
+
+
+def sign_out(page: Page) -> None:
+    page.locator("summary[aria-label^=Account]").click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("heading", name=re.compile("Sign in"))).to_be_visible()
+
+
+def password_step(page: Page, url: str, name: str) -> None:
+    page.goto(url)
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+
+
+def test_a_passkey_is_made_signs_in_without_a_password_and_is_removed(page, security_key, localhost, picture):
+    password_step(page, f"{localhost}/account/", "olga")
+    page.get_by_label("Name of the new passkey").fill("laptop")
+    page.get_by_role("button", name="Make a passkey").click()
+    expect(page.locator(".toast:visible")).to_contain_text("The passkey laptop signs you in from now on")
+    expect(page.get_by_role("listitem").filter(has_text="laptop")).to_contain_text("on localhost; not used yet")
+    picture(page, "account")
+    sign_out(page)
+    picture(page, "sign-in")
+
+    security_key(False)  # somebody else's finger
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.locator("[data-passkey-said]")).to_contain_text("No passkey was used")
+    security_key(True)
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.locator("#connection")).to_have_attribute("data-connection", "live")
+
+    page.goto(f"{localhost}/account/")
+    expect(page.get_by_role("row").filter(has_text="this one")).to_contain_text("passkey")
+    page.get_by_role("button", name="Remove laptop").click()
+    expect(page.locator(".toast:visible")).to_contain_text("The passkey is removed")
+    sign_out(page)
+    page.get_by_role("button", name="Use a passkey").click()
+    expect(page.locator("[data-passkey-said]")).to_contain_text("This passkey does not sign in here")
+
+
+def test_at_an_address_the_page_says_why_there_are_no_passkeys(page, portal):
+    password_step(page, f"{portal.url}/account/", "olga")
+    expect(page.get_by_text("Passkeys work only under a name, not at the address 127.0.0.1")).to_be_visible()
+    expect(page.get_by_role("button", name="Make a passkey")).to_have_count(0)
+
+
+def test_codes_are_turned_on_asked_for_and_a_recovery_code_stands_in(page, localhost, picture):
+    password_step(page, f"{localhost}/account/", "vera")
+    page.get_by_role("link", name="Turn on codes").click()
+    drawn = page.get_by_alt_text("QR code of the secret below").evaluate("image => image.naturalWidth")
+    assert drawn > 100, "the picture is shown"
+    picture(page, "codes")
+    secret = page.locator("code.wrap").inner_text()
+    app = pyotp.TOTP(secret)
+    page.get_by_label("Code").fill(app.now())
+    page.get_by_role("button", name="Turn on codes").click()
+    recovery = page.locator("#recovery-codes code").all_inner_texts()
+    assert len(set(recovery)) == 10
+    page.get_by_role("link", name="I have kept them").click()
+    sign_out(page)
+
+    password_step(page, f"{localhost}/account/", "vera")
+    expect(page.get_by_role("heading", name="Second step")).to_be_visible()
+    page.get_by_label("Code").fill("000000")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.locator(".error")).to_contain_text("the portal's clock says")
+    page.get_by_label("Code").fill(recovery[0])
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_text("9 recovery codes left")).to_be_visible()
+
+
+def test_a_session_in_another_browser_is_seen_and_ended_and_its_page_goes_to_the_sign_in(page, visit, localhost):
+    elsewhere = visit("/", "olga")
+    password_step(page, f"{localhost}/account/", "olga")
+    theirs = page.get_by_role("row").filter(has=page.get_by_role("button", name=re.compile("^End the session")))
+    expect(theirs.first).to_be_visible()
+    page.get_by_role("button", name="End all others").click()
+    expect(page.locator(".toast:visible")).to_contain_text("ended")
+    expect(elsewhere).to_have_url(re.compile("/login/"))
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("phone", "dark"), ("desktop", "light")])
+def test_the_pages_fit_and_can_be_used_by_keys(visit, picture, size, scheme):
+    page = visit("/account/", "alice", size=size, scheme=scheme)
+    too_wide = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(too_wide) <= 0
+    if size == "phone":
+        picture(page, f"account-{size}-{scheme}")
+    page.goto(page.url + "codes/")
+    assert page.evaluate(too_wide) <= 0
+    page.goto(page.url.replace("/account/codes/", "/account/confirm/"))
+    assert page.evaluate(too_wide) <= 0
+    expect(page.get_by_label("Password")).to_be_focused()
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/$"))
