@@ -117,7 +117,8 @@ api = PortalAPI(
         "Boards, power, consoles, images, flashing, switch and people of a NanoCluster portal. Send a token as "
         "`Authorization: Bearer np_...`, or a session with its CSRF token. Refusals are `{code, message, detail}`: "
         "decide by `code`, show `message`. Lists are `{count, ...}` with `offset` and `limit`. What can be edited has "
-        "an ETag, which an edit may repeat as If-Match. What drives hardware takes an Idempotency-Key."
+        "an ETag, which an edit may repeat as If-Match. What drives hardware or reserves a slot takes an "
+        "Idempotency-Key."
     ),
     openapi_url="/openapi.json",
     docs_url="/docs",

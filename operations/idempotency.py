@@ -4,10 +4,10 @@ import hashlib
 import json
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
-from uuid import UUID
+from typing import Any, TypeVar
 
 from django.db import IntegrityError, transaction
+from django.db.models import Model
 from django.utils import timezone
 
 from operations.models import IdempotencyKey, Operation
@@ -15,6 +15,7 @@ from operations.refusals import BadRequest, Conflict, IdempotencyMismatch
 from operations.roles import Actor
 
 LIFE = timedelta(hours=24)
+Row = TypeVar("Row", bound=Model)
 
 
 class _Lost(Exception):
@@ -22,10 +23,16 @@ class _Lost(Exception):
 
 
 def once(key: str, actor: Actor, body: dict[str, Any], make: Callable[[], Operation]) -> tuple[Operation, bool]:
-    """Run `make` unless `key` was used before; return the operation and whether it is new.
+    """Run `make` unless `key` was used before; return the operation and whether it is new. Otherwise as `once_of`."""
+    return once_of(Operation, key, actor, body, make)
+
+
+def once_of(kind: type[Row], key: str, actor: Actor, body: dict[str, Any], make: Callable[[], Row]) -> tuple[Row, bool]:
+    """Run `make` unless `key` was used before; return the row of `kind` that came of it, and whether it is new.
 
     `make` runs in this function's transaction, after the key is taken: of racing requests one acts, the others wait for
-    it and get its operation. A `make` that raises leaves the key unused.
+    it and get its row. A `make` that raises leaves the key unused. `body` says all that makes this request another one
+    than others of the same actor, of other kinds too.
     Raises `IdempotencyMismatch` when the key was used for another body, `BadRequest` for a bad key.
     """
     if not key:
@@ -37,34 +44,33 @@ def once(key: str, actor: Actor, body: dict[str, Any], make: Callable[[], Operat
     IdempotencyKey.objects.filter(at__lt=timezone.now() - LIFE).delete()
     try:
         with transaction.atomic():
-            row = _take(actor, key, digest)
-            operation = make()
-            IdempotencyKey.objects.filter(pk=row.pk).update(operation_id=operation.pk)
-            return operation, True
+            taken = _take(actor, key, digest)
+            row = make()
+            IdempotencyKey.objects.filter(pk=taken.pk).update(made=row.pk)
+            return row, True
     except _Lost:
-        return _earlier(actor, key, digest), False
+        return kind._default_manager.get(pk=_earlier(actor, key, digest)), False
 
 
 def forget(operation: Operation) -> None:
     """Let a repeated request be a new one: nothing came of `operation`."""
-    IdempotencyKey.objects.filter(operation_id=operation.pk).delete()
+    IdempotencyKey.objects.filter(made=operation.pk).delete()
 
 
 def _take(actor: Actor, key: str, digest: str) -> IdempotencyKey:
     """The key's row, ours until the commit. Raises `_Lost` if it was used before."""
     try:
         with transaction.atomic():
-            return IdempotencyKey.objects.create(
-                actor=actor.name, key=key, body=digest, operation_id=UUID(int=0), at=timezone.now()
-            )
+            return IdempotencyKey.objects.create(actor=actor.name, key=key, body=digest, at=timezone.now())
     except IntegrityError as error:
         raise _Lost from error
 
 
-def _earlier(actor: Actor, key: str, digest: str) -> Operation:
+def _earlier(actor: Actor, key: str, digest: str) -> str:
+    """The key of the row that the first request made."""
     row = IdempotencyKey.objects.filter(actor=actor.name, key=key).first()
     if row is None:  # it was forgotten at this very moment
         raise Conflict("The first request with this Idempotency-Key came to nothing; try again.", retryable=True)
     if row.body != digest:
         raise IdempotencyMismatch("This Idempotency-Key was used before for another request; use a new key.")
-    return Operation.objects.get(pk=row.operation_id)
+    return row.made

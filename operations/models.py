@@ -122,7 +122,7 @@ class IdempotencyKey(models.Model):
     actor = models.CharField(max_length=150)
     key = models.CharField(max_length=200)
     body = models.CharField(max_length=64)  # sha256 of what was asked
-    operation_id = models.UUIDField()
+    made = models.CharField(max_length=40, default="")  # primary key of the operation or reservation that came of it
     at = models.DateTimeField(db_index=True)
 
     class Meta:

@@ -10,7 +10,7 @@ from accounts import places
 from accounts.models import Notice
 from accounts.services import notices
 from operations import rights, roles
-from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, Page, cut
+from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, KEY, Page, Problem, cut
 from operations.etags import etag, unchanged
 from operations.http import ActorRequest, begin_act
 from operations.models import Reservation
@@ -18,6 +18,7 @@ from reservations.services import booking, showing
 from reservations.services.booking import Wish
 
 router = Router(tags=["reservations"])
+KEY_ERRORS = {**ERRORS, 422: Problem}
 
 
 class ReservationOut(Schema):
@@ -117,8 +118,8 @@ def own_reservations(request: ActorRequest, span: Query[Span]) -> dict[str, Any]
     return _page(showing.own(request.actor), span)
 
 
-@router.post("/boards/{board}/slots/{int:number}/reservations", response={201: ReservationOut, **ERRORS})
-def reserve_slot(request: ActorRequest, board: str, number: int, body: ReserveIn) -> Any:
+@router.post("/boards/{board}/slots/{int:number}/reservations", response={201: ReservationOut, **KEY_ERRORS})
+def reserve_slot(request: ActorRequest, board: str, number: int, body: ReserveIn, idempotency_key: str = KEY) -> Any:
     """Take a slot now, plan to have it, or join its queue. Meanwhile nobody else can power, flash or type there.
 
     409 with code `reserved` (somebody has it or comes first), `overlap` (somebody has planned to have it then),
@@ -127,7 +128,8 @@ def reserve_slot(request: ActorRequest, board: str, number: int, body: ReserveIn
     actor = begin_act(request, "reservation.make", f"{board}/slot:{number}")
     roles.require(actor, "reserve", f"{board}/slot:{number}")
     wish = Wish(body.purpose, body.seconds, booking.with_zone(body.starts_at), body.queue)
-    return Status(201, _shown(request, booking.reserve(places.find(board, number), wish, actor)))
+    made = booking.reserve(places.find(board, number), wish, actor, key=idempotency_key)
+    return Status(201, _shown(request, made))
 
 
 @router.get("/reservations/{int:reservation_id}", response={200: ReservationOut, **ERRORS})
@@ -164,13 +166,14 @@ def release_reservation(request: ActorRequest, reservation_id: int) -> dict[str,
     return _shown(request, booking.release(row.pk, request.actor))
 
 
-@router.post("/reservations/{int:reservation_id}/break", response={200: ReservationOut, **ERRORS})
-def break_reservation(request: ActorRequest, reservation_id: int, body: BreakIn) -> dict[str, Any]:
+@router.post("/reservations/{int:reservation_id}/break", response={200: ReservationOut, **KEY_ERRORS})
+def break_reservation(
+    request: ActorRequest, reservation_id: int, body: BreakIn, idempotency_key: str = KEY
+) -> dict[str, Any]:
     """Override somebody's reservation (administrators). Whoever breaks an active one has the slot for an hour at most.
     Answers with what became of the reservation that was overridden."""
     row = _asked(request, reservation_id, "reservation.break")
-    booking.break_glass(row.pk, body.reason, request.actor)
-    return _shown(request, booking.find(row.pk, request.actor))
+    return _shown(request, booking.break_glass(row.pk, body.reason, request.actor, key=idempotency_key))
 
 
 def _asked(request: ActorRequest, reservation_id: int, action: str) -> Reservation:

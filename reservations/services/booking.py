@@ -1,10 +1,10 @@
 """What people do with reservations: take, plan, queue, extend, give back, and break the glass."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 
 from accounts.places import Place
-from operations import claims, roles
+from operations import claims, idempotency, roles
 from operations.models import OPEN_RESERVATIONS, Reservation, ReservationState
 from operations.refusals import BadRequest, Conflict, NotFound, NotPermitted
 from operations.reservations import moment
@@ -49,37 +49,41 @@ def with_zone(when: datetime | None) -> datetime | None:
         raise BadRequest("This time is in no calendar.") from None
 
 
-def reserve(place: Place, wish: Wish, actor: Actor) -> Reservation:
-    """Take the slot now, plan to have it, or join its queue.
+def reserve(place: Place, wish: Wish, actor: Actor, *, key: str = "") -> Reservation:
+    """Take the slot now, plan to have it, or join its queue; if `key` was used for the same before, what came of it.
 
     Raises `NotPermitted`; `BadRequest` for a purpose, length or time that cannot be; `Conflict` with code `reserved`
     (somebody has it, or waits for it), `overlap` (somebody has it then), `yours-already` or `too-many`; `Busy` while
-    somebody else's operation goes on there. Blocks for the database.
+    somebody else's operation goes on there; `IdempotencyMismatch`. Blocks for the database.
     """
     roles.require(actor, "reserve", place.resource)
-    user_id = actor.user_id
-    if user_id is None:
+    if actor.user_id is None:
         raise NotPermitted("Only somebody with an account can reserve a slot.")
     if not place.reservable:
         raise Conflict(f"Slot {place.number} is the controller, which all share; it cannot be reserved.", code="shared")
-    purpose = clean_purpose(wish.purpose)
+    row = Reservation(
+        resource=place.resource,
+        user_id=actor.user_id,
+        holder=actor.name,
+        purpose=clean_purpose(wish.purpose),
+        wanted_seconds=wish.seconds,
+    )
+    body = {"reserve": place.resource, **asdict(wish), "starts_at": str(wish.starts_at)}
+    return idempotency.once_of(Reservation, key, actor, body, lambda: _enter(row, wish, actor))[0]
+
+
+def _enter(row: Reservation, wish: Wish, actor: Actor) -> Reservation:
+    """Put the new row into the slot's book, or raise what stands against it."""
     with book.locked() as now:
         _check(wish, now)
-        page = book.settle(place.resource, now)
-        _refuse_too_many(user_id)
-        row = Reservation(
-            resource=place.resource,
-            user_id=user_id,
-            holder=actor.name,
-            purpose=purpose,
-            queued_at=now,
-            wanted_seconds=wish.seconds,
-        )
+        page = book.settle(row.resource, now)
+        _refuse_too_many(row.user_id)
+        row.queued_at = now
         _place(row, page, wish, actor, now)
         row.save()
-        book.record("reservation.make", row, actor, reason=purpose)
+        book.record("reservation.make", row, actor, reason=row.purpose)
         # (in the queue of a slot that is free, their turn is now)
-        book.settle(place.resource, now)
+        book.settle(row.resource, now)
         row.refresh_from_db()
         return row
 
@@ -239,11 +243,13 @@ def _open(page: Page, wanted: Reservation) -> Reservation:
 # ---- Breaking the glass ----------------------------------------------------------------------------------------------
 
 
-def break_glass(reservation_id: int, reason: str, actor: Actor) -> Reservation | None:
-    """Override somebody's reservation. Who breaks an active one has the slot instead, for an hour at most, so that no
-    queue moves up meanwhile: that reservation is returned, None if there is none. The holder is told who and why.
+def break_glass(reservation_id: int, reason: str, actor: Actor, *, key: str = "") -> Reservation:
+    """Override somebody's reservation, which is returned. Who breaks an active one has the slot instead, for an hour at
+    most, so that no queue moves up meanwhile. The holder is told who and why. With a `key` that was used for the same
+    before, nothing more is done.
 
-    Raises `NotFound`, `NotPermitted`, `BadRequest` without a reason or for one's own, `Conflict` if it has ended.
+    Raises `NotFound`, `NotPermitted`, `BadRequest` without a reason or for one's own, `Conflict` if it has ended,
+    `IdempotencyMismatch`.
     """
     row = find(reservation_id, actor)
     roles.require(actor, "reserve.break", row.resource)
@@ -252,6 +258,11 @@ def break_glass(reservation_id: int, reason: str, actor: Actor) -> Reservation |
         raise BadRequest("Say in 1 to 300 characters why; the holder is told.", code="reason")
     if row.user_id == actor.user_id:
         raise BadRequest("This reservation is your own; give it back instead.", code="yours-already")
+    body = {"break": row.pk, "reason": reason}
+    return idempotency.once_of(Reservation, key, actor, body, lambda: _break(row, reason, actor))[0]
+
+
+def _break(row: Reservation, reason: str, actor: Actor) -> Reservation:
     with book.locked() as now:
         page = book.settle(row.resource, now)
         row = _open(page, row)
@@ -259,20 +270,18 @@ def break_glass(reservation_id: int, reason: str, actor: Actor) -> Reservation |
         why = f"{actor.name} broke the glass"
         book.end(row, why, now, actor, book.BROKEN, broken_by=actor.name, broken_reason=reason)
         book.tell(row, f"{actor.name} overrode your reservation of {book.place_words(row)}: “{reason}”."[:300])
-        mine = _for_breaker(row, page, reason, actor, now) if was_active else None
+        if was_active and actor.user_id is not None:  # else it is the next one's
+            _give_to_breaker(row, page, reason, actor, actor.user_id, now)
         book.settle(row.resource, now)
-        return mine
+        return row
 
 
-def _for_breaker(broken: Reservation, page: Page, reason: str, actor: Actor, now: datetime) -> Reservation | None:
-    """None for who is no person of the portal: the slot is the next one's then."""
-    if actor.user_id is None:
-        return None
+def _give_to_breaker(broken: Reservation, page: Page, reason: str, actor: Actor, user_id: int, now: datetime) -> None:
     following = [period_of(row).starts_at for row in page.planned]
     ends_at = min([now + BREAKER_HAS, *following])
     mine = Reservation(
         resource=broken.resource,
-        user_id=actor.user_id,
+        user_id=user_id,
         holder=actor.name,
         purpose=f"Glass broken: {reason}"[:200],
         queued_at=now,
@@ -281,4 +290,3 @@ def _for_breaker(broken: Reservation, page: Page, reason: str, actor: Actor, now
     mine.state, mine.starts_at, mine.ends_at = book.ACTIVE, now, ends_at
     mine.save()
     book.record("reservation.make", mine, actor, reason=reason)
-    return mine

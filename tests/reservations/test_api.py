@@ -8,6 +8,7 @@ from django.test import Client
 
 from accounts.models import User
 from operations.models import AuditEntry, Reservation
+from reservations.services import booking
 from tests.reservations.rig import NOON, person, reserve, told
 
 BOARD, SLOT = "/api/v1/boards/b1/reservations", "/api/v1/boards/b1/slots/3/reservations"
@@ -25,8 +26,9 @@ def bobs(clock, bob) -> Client:
     return client_of("bob")
 
 
-def post(client: Client, path: str, **body: Any) -> Any:
-    return client.post(path, body, content_type="application/json")
+def post(client: Client, path: str, key: str = "", **body: Any) -> Any:
+    headers = {"Idempotency-Key": key} if key else {}
+    return client.post(path, body, content_type="application/json", headers=headers)
 
 
 def refused(answer: Any) -> tuple[int, str]:
@@ -60,6 +62,26 @@ def test_who_waits_reads_their_place_and_when_to_expect_it(bobs, clock, carol):
 def test_one_may_plan_for_a_time_to_come(bobs, clock):
     made = post(bobs, SLOT, purpose="class", seconds=3600, starts_at="2026-11-23T15:00:00+01:00").json()
     assert (made["state"], made["starts_at"]) == ("planned", "2026-11-23T14:00:00Z")
+
+
+def test_a_request_that_is_repeated_with_its_key_is_done_once_and_answered_alike(bobs, clock, carol):
+    first = post(bobs, SLOT, "k1", purpose="swap SSD", seconds=7200)
+    again = post(bobs, SLOT, "k1", purpose="swap SSD", seconds=7200)
+    assert (again.status_code, again.json()) == (201, first.json())
+    assert refused(post(bobs, SLOT, "k1", purpose="swap SSD", seconds=3600)) == (422, "idempotency-mismatch")
+    assert refused(post(bobs, SLOT, "k2", purpose="swap SSD", seconds=7200)) == (409, "yours-already")
+    assert refused(post(client_of("carol"), SLOT, "k1", purpose="swap SSD", seconds=7200)) == (409, "reserved")
+    clock.go(hours=3)
+    assert post(bobs, SLOT, "k1", purpose="swap SSD", seconds=7200).json()["state"] == "ended"
+    assert Reservation.objects.count() == AuditEntry.objects.filter(action="reservation.make", outcome="done").count()
+    assert Reservation.objects.count() == 1
+
+
+def test_a_refused_wish_leaves_its_key_for_the_next_try(bobs, clock, carol):
+    held = reserve(carol, 2)
+    assert refused(post(bobs, SLOT, "k1", purpose="a", seconds=600)) == (409, "reserved")
+    booking.release(held.pk, carol)
+    assert post(bobs, SLOT, "k1", purpose="a", seconds=600).json()["state"] == "active"
 
 
 @pytest.mark.parametrize(
@@ -108,8 +130,11 @@ def test_the_glass_is_broken_with_a_reason_that_the_holder_reads(bobs, clock, bo
     row = reserve(bob, 4)
     path = f"/api/v1/reservations/{row.pk}/break"
     assert refused(post(client_of("carol"), path, reason="mine")) == (403, "not-permitted")
-    answer = post(client_of("alice", "administrator"), path, reason="fan is on fire")
-    assert (answer.json()["state"], answer.json()["broken_by"]) == ("broken", "alice")
+    alices = client_of("alice", "administrator")
+    for _ in range(2):  # the answer was lost, and asked for again
+        answer = post(alices, path, "k1", reason="fan is on fire")
+        assert (answer.json()["state"], answer.json()["broken_by"]) == ("broken", "alice")
+    assert refused(post(alices, path, reason="fan is on fire")) == (409, "ended")
     (notice,) = bobs.get("/api/v1/notices").json()["notices"]
     assert (notice["text"], notice["link"]) == (told(bob)[0], "/boards/b1/slots/3/")
     assert post(bobs, f"/api/v1/notices/{notice['id']}/seen").status_code == 200

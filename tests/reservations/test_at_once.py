@@ -9,8 +9,9 @@ from accounts.models import Notice
 from operations.models import AuditEntry, Reservation
 from operations.refusals import Conflict
 from reservations.services import booking, turns
+from reservations.services.booking import Wish
 from tests.operations.rig import MANY, together
-from tests.reservations.rig import make_board, person, reserve
+from tests.reservations.rig import make_board, person, place, reserve
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,6 +29,13 @@ def test_of_many_who_take_a_slot_at_once_one_has_it_and_the_others_read_who():
     assert (len(won), len(lost)) == (1, MANY - 1), results
     assert {refusal.message.split()[0] for refusal in lost} == {won[0].holder}
     assert Reservation.objects.count() == AuditEntry.objects.count() == 1
+
+
+def test_of_many_equal_wishes_with_one_key_one_takes_the_slot_and_all_are_told_the_same():
+    bob = person("bob")
+    results = together(lambda number: booking.reserve(place(), Wish("swap SSD", 3600), bob, key="k1"))
+    assert [found for found in results if not isinstance(found, Reservation)] == []
+    assert {found.pk for found in results} == {Reservation.objects.get().pk}
 
 
 def test_of_many_plans_that_overlap_one_stands():
