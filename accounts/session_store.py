@@ -1,9 +1,12 @@
 """Where sessions are kept: Django's rows, and beside the data whose they are, from where, and when last seen."""
 
+from copy import deepcopy
 from datetime import datetime, timedelta
 from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.contrib.sessions.backends import db
+from django.db import transaction
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
@@ -17,7 +20,12 @@ SEEN_EVERY = timedelta(minutes=1)
 
 
 class SessionStore(db.SessionStore):
-    """Named by SESSION_ENGINE."""
+    """Named by SESSION_ENGINE. Of two requests at the same moment neither undoes what the other one wrote: a page that
+    notes which board it shows would else take the challenge away that a passkey is just answering."""
+
+    def __init__(self, session_key: str | None = None) -> None:
+        super().__init__(session_key)
+        self._before: dict[str, Any] = {}  # what was last read or written
 
     @classmethod
     def get_model_class(cls) -> type[Session]:
@@ -28,13 +36,37 @@ class SessionStore(db.SessionStore):
         if row is None:
             return {}
         note_seen(row)
-        return self.decode(row.session_data)
+        data = self.decode(row.session_data)
+        self._before = deepcopy(data)
+        return data
+
+    async def aload(self) -> dict[str, Any]:
+        return await sync_to_async(self.load)()
+
+    def save(self, must_create: bool = False) -> None:
+        """Write what has changed since it was read. Raises as Django's; blocks while another request writes."""
+        if must_create or self.session_key is None:
+            super().save(must_create)
+        else:
+            with transaction.atomic():
+                row = Session.objects.select_for_update().filter(pk=self.session_key).first()
+                ours = self._get_session()  # type: ignore[attr-defined]
+                if row is not None:
+                    self._session_cache = merged(self._before, ours, self.decode(row.session_data))
+                super().save()
+        self._before = deepcopy(self._session_cache)
+
+    async def asave(self, must_create: bool = False) -> None:
+        await sync_to_async(self.save)(must_create)
 
     def create_model_instance(self, data: dict[str, Any]) -> Any:
         return describe(super().create_model_instance(data), data)
 
-    async def acreate_model_instance(self, data: dict[str, Any]) -> Any:
-        return describe(await super().acreate_model_instance(data), data)
+
+def merged(before: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any]) -> dict[str, Any]:
+    """`theirs` with what `ours` has changed since `before`, and without what it has taken out. Pure."""
+    kept = {name: value for name, value in theirs.items() if name in ours or name not in before}
+    return kept | {name: value for name, value in ours.items() if name not in before or before[name] != value}
 
 
 def describe(row: Any, data: dict[str, Any]) -> Any:

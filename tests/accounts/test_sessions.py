@@ -3,12 +3,14 @@
 from datetime import timedelta
 
 import pytest
+from django.contrib.sessions.backends.base import UpdateError
 from django.test import Client
 from django.utils import timezone
 
 from accounts import access, recent
 from accounts.models import Session
 from accounts.services import sessions
+from accounts.session_store import SessionStore
 from operations.models import AuditEntry
 from operations.roles import Actor
 from tests.accounts.conftest import PASSWORD
@@ -99,6 +101,32 @@ def test_a_new_password_ends_the_others_and_keeps_this_one_with_its_beginning(ol
     assert (is_in(here), is_in(there)) == (True, False)
     mine = next(row for row in sessions.sessions_of(olga, here.session.session_key) if row.is_this)
     assert (mine.browser, mine.means) == ("Firefox on Linux", "password")
+
+
+def test_two_requests_of_one_session_at_once_do_not_undo_one_another(olga):
+    began = SessionStore()
+    began.update({"board": "b1", "challenge": "at stake", "counted": 1})
+    began.create()
+    one, other = SessionStore(began.session_key), SessionStore(began.session_key)
+    assert (one["board"], other["board"]) == ("b1", "b1")  # both have read it
+    one["confirmed_at"], one["counted"] = 5, 2
+    del one["challenge"]
+    one.save()
+    other["board"] = "b2"
+    other.save()
+    assert dict(SessionStore(began.session_key).items()) == {"board": "b2", "confirmed_at": 5, "counted": 2}
+    del other["confirmed_at"]
+    other.save()
+    assert "confirmed_at" not in SessionStore(began.session_key)
+
+
+def test_a_session_that_was_ended_is_not_brought_back_by_a_request_under_way(olga):
+    under_way = SessionStore(sign_in().session.session_key)
+    under_way["board"] = "b1"
+    sessions.end_all(OLGA, olga)
+    with pytest.raises(UpdateError):
+        under_way.save()
+    assert not Session.objects.exists()
 
 
 def test_a_session_is_seen_once_a_minute_and_not_with_every_request(olga, django_assert_num_queries):
