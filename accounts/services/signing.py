@@ -24,6 +24,7 @@ DEVICE_AGE = timedelta(days=180)
 # Somebody whose password was right and whose second step is still to come.
 HALF = "half_signed_in"
 HALF_SECONDS = 300
+LONGEST_NAME = User._meta.get_field("username").max_length
 
 
 def sign_in(request: HttpRequest, person: User, means: str = "password") -> None:
@@ -71,6 +72,17 @@ def end_soon(request: HttpRequest, seconds: int) -> None:
     """Let a session that belongs to nobody yet run out, so that strangers do not fill the table."""
     if not request.user.is_authenticated:
         request.session.set_expiry(seconds)
+
+
+# ---- Who is said to be there -------------------------------------------------------------------------------------
+
+
+def typed_name(request: HttpRequest) -> str:
+    """The name that a sign-in form says, as it is looked up: without space around it and in one spelling, so that
+    tries at one account are not counted as tries at several. Empty for one that no account can have."""
+    name = request.POST.get("username", "").strip()
+    is_possible = "\0" not in name and len(name) <= LONGEST_NAME
+    return User.normalize_username(name) if is_possible else ""
 
 
 # ---- Browsers that are known -------------------------------------------------------------------------------------

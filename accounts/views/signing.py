@@ -47,7 +47,7 @@ class SignIn(auth_views.LoginView):
         return super().get(request, *args, **kwargs)
 
     def post(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        name = request.POST.get("username", "")[: User._meta.get_field("username").max_length]
+        name = signing.typed_name(request)
         if name and request.POST.get("password"):
             device = signing.device_of(request, name)
             try:
@@ -78,7 +78,7 @@ class SignIn(auth_views.LoginView):
         return first_step_done(self.request, person, "password", self.get_success_url())
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
-        signing.note_failed_sign_in(self.request, form.data.get("username", ""))
+        signing.note_failed_sign_in(self.request, signing.typed_name(self.request))
         return super().form_invalid(form)
 
 

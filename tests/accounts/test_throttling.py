@@ -112,6 +112,14 @@ def test_after_five_wrong_passwords_the_account_waits_even_for_the_right_one_and
     assert is_in(try_once("olga", PASSWORD, address="10.0.0.99"))
 
 
+def test_another_spelling_of_a_name_is_no_other_account(olga, alice, clock):
+    spellings = ["olga", " olga", "olga\t", "\u2003olga", "ｏlga", f"{' ' * 70}OLGA"]
+    for at, name in enumerate(spellings):
+        assert WRONG in try_once(name, address=f"10.0.0.{at}").content.decode()
+    assert try_once(" olga ", PASSWORD, address="10.0.0.99").status_code == 429
+    assert is_in(try_once(" alice ", PASSWORD)), "a name is looked up without the space around it"
+
+
 def test_the_page_says_how_many_tries_are_left_before_the_wait(olga, alice, clock):
     said = [try_once("olga", address=f"10.0.0.{at}").content.decode() for at in range(6)]
     assert "more tr" not in said[1]
