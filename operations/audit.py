@@ -117,9 +117,11 @@ def append_head(seq: int, mac: str) -> None:
     with open(path, "a+", encoding="ascii") as stream:
         fcntl.flock(stream, fcntl.LOCK_EX)
         if stream.seek(0, os.SEEK_END) > HEAD_FILE_BYTES:
-            highest = max(heads(path), default=(seq, mac))
+            known, forks = remembered(path)
+            first = sorted(forks)[:1]
+            kept = [*((fork, one[fork]) for fork in first for one in (known, forks)), *sorted(known.items())[-1:]]
             stream.truncate(0)
-            stream.write(f"{highest[0]} {highest[1]}\n")
+            stream.writelines(f"{number} {signed}\n" for number, signed in kept)
         # A line that a power failure cut short must not be taken for the beginning of ours.
         stream.write(f"\n{seq} {mac}\n" if _is_cut_short(path) else f"{seq} {mac}\n")
 
@@ -129,6 +131,13 @@ def _is_cut_short(path: Path) -> bool:
         end = stream.seek(0, os.SEEK_END)
         stream.seek(max(0, end - 1))
         return stream.read(1) not in (b"", b"\n")
+
+
+def remembered(path: Path) -> tuple[dict[int, str], dict[int, str]]:
+    """The signature that the file knew first of each number in it; and, for numbers of which it also knows another one,
+    that: somebody had put an older history in place, and it was written on."""
+    known: dict[int, str] = {}
+    return known, {seq: mac for seq, mac in heads(path) if known.setdefault(seq, mac) != mac}
 
 
 def heads(path: Path) -> Iterator[tuple[int, str]]:

@@ -5,24 +5,33 @@ appended meanwhile is checked as well. Where retention took old entries out, the
 an entry of the chain that says up to which number and with which signature (`operations.retention`).
 """
 
-import hmac
 import json
 import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
+from django.db import OperationalError, connection
+from django.db.models import QuerySet, TextField
+from django.db.models.functions import Cast
 from django.utils import timezone
 
-from operations.audit import COLUMNS, GENESIS, canonical, head_file, heads, sign
+from operations.audit import COLUMNS, GENESIS, canonical, head_file, remembered, sign
 from operations.models import AuditCheck, AuditEntry, AuditHead
 
 CHUNK = 2000
 WALK_SECONDS = 1.0
 RETAIN = "audit.retain"
 log = logging.getLogger("nanoportal.audit")
-ROW = ("seq", "at", "operation_id", "text", "mac", *COLUMNS)
+#: Time and operation as they are written in the database: what no filter finds there is not what was signed.
+WRITTEN = {"moment": Cast("at", TextField()), "operation": Cast("operation_id", TextField())}
+ROW = ("seq", "text", "mac", *WRITTEN, *COLUMNS)
+
+
+class Unreadable(Exception):
+    """An entry holds bytes that are no text; SQLite takes any."""
 
 
 @dataclass(frozen=True)
@@ -60,12 +69,35 @@ def beginning() -> Place:
 def newest_checkpoint() -> tuple[int, str]:
     """The last entry that retention took out, and its signature; (0, GENESIS) if it never did.
 
-    It is what the newest checkpoint says. The walk that begins there comes by that checkpoint itself, and an entry that
-    somebody made up without the key breaks the chain.
+    It is what the newest checkpoint says that says anything. The walk that begins there comes by that checkpoint
+    itself, and an entry that somebody made up without the key breaks the chain.
     """
-    said = AuditEntry.objects.filter(action=RETAIN, outcome="done").order_by("-seq").values_list("text", flat=True)
-    detail = json.loads(said[0])["detail"] if said else {}
-    return int(detail.get("to", 0)), str(detail.get("mac", GENESIS))
+    said = AuditEntry.objects.filter(action=RETAIN, outcome="done").order_by("-seq").values_list("pk", flat=True)
+    return next((place for seq in said if (place := _checkpoint(seq))), (0, GENESIS))
+
+
+def _checkpoint(seq: int) -> tuple[int, str] | None:
+    try:
+        detail = json.loads(_all(AuditEntry.objects.filter(pk=seq).values_list("text", flat=True))[0])["detail"]
+        upto, mac = detail["to"], str(detail["mac"])
+        return (upto, mac) if isinstance(upto, int) and 0 < upto < seq else None
+    except (Unreadable, ValueError, KeyError, TypeError):
+        return None
+
+
+def _all(rows: QuerySet[AuditEntry, Any]) -> list[Any]:
+    """The rows. Raises Unreadable."""
+    try:
+        return list(rows)
+    except OperationalError as error:
+        if "UTF-8" in str(error):
+            raise Unreadable from error
+        raise
+
+
+def length() -> int:
+    """The newest entry's number, as the head row has it; 0 without one."""
+    return AuditHead.objects.filter(pk=1).values_list("seq", flat=True).first() or 0
 
 
 def verify() -> Verdict:
@@ -90,10 +122,14 @@ def walk(place: Place | None, seconds: float = 0) -> Place | Verdict:
 
 def go_on(place: Place, entries: int = 0) -> Place | Verdict:
     """Walk on by at most `entries`, 0 for `CHUNK`: the new place; at the end or at a fault, the verdict."""
+    count = entries or CHUNK
     # In this order: an entry is committed with its head, and remembered by the file after that.
-    known = dict(heads(head_file()))
-    head = AuditHead.objects.get(pk=1)
-    rows = list(AuditEntry.objects.order_by("seq").filter(seq__gt=place.last).values(*ROW)[: entries or CHUNK])
+    known, _ = remembered(head_file())
+    head = AuditHead.objects.filter(pk=1).first()
+    try:
+        rows = _all(AuditEntry.objects.filter(seq__gt=place.last).order_by("seq").values(*ROW, **WRITTEN)[:count])
+    except Unreadable:
+        return go_on(place, count // 2) if count > 1 else _broken(place, f"entry {place.last + 1} cannot be read")
     if place.last == place.began:
         stray = AuditEntry.objects.order_by("seq").filter(seq__lte=place.last).values_list("seq", flat=True).first()
         if stray is not None:
@@ -122,9 +158,13 @@ def _broken(place: Place, problem: str) -> Place | Verdict:
     return Verdict(place.checked, place.last + 1, problem)
 
 
-def _at_the_end(place: Place, head: AuditHead, known: Mapping[int, str]) -> Place | Verdict:
+def _at_the_end(place: Place, head: AuditHead | None, known: Mapping[int, str]) -> Place | Verdict:
+    if head is None:
+        return _broken(place, "the head row, which says how many entries there are, is gone")
     if (head.seq, head.mac or GENESIS) != (place.last, place.mac):
         return _broken(place, f"the head row says {head.seq} entries, the log ends at {place.last}")
+    if place.last and not known:
+        return _broken(place, "DATA/audit.head is gone or empty, which remembers where the log ends")
     if known and max(known) > place.last:
         return _broken(place, f"DATA/audit.head remembers entry {max(known)}, the log ends at {place.last}")
     return Verdict(place.checked)
@@ -134,18 +174,37 @@ def _problem(row: Mapping[str, Any], previous: str, expected: int) -> str:
     seq = row["seq"]
     if seq != expected:
         return f"entry {expected} is missing; the next one is {seq}"
-    if not hmac.compare_digest(sign(previous, row["text"]), row["mac"]):
+    if sign(previous, row["text"]) != row["mac"]:
         return f"entry {seq} was changed or re-ordered: its signature does not match"
     said = json.loads(row["text"])
     for name in COLUMNS:
         if said[name] != row[name]:
             return f"entry {seq} shows {name} {row[name]!r} but was signed with {said[name]!r}"
-    operation = str(row["operation_id"]) if row["operation_id"] else None
-    if said["seq"] != seq or said["operation"] != operation:
-        return f"entry {seq} shows operation {operation!r} but was signed with {said['operation']!r}"
-    if said["at"] != row["at"].isoformat():
+    operation = UUID(said["operation"]) if said["operation"] else None
+    if said["seq"] != seq or row["operation"] != _written(operation):
+        return f"entry {seq} shows operation {row['operation']!r} but was signed with {said['operation']!r}"
+    if not _is_moment(row["moment"], said["at"]):
         return f"entry {seq} shows another time than it was signed with"
     return ""
+
+
+def _written(operation: UUID | None) -> str | None:
+    """As the database writes an operation's id."""
+    prepared = AuditEntry._meta.get_field("operation_id").get_db_prep_value(operation, connection)
+    return None if prepared is None else str(prepared)
+
+
+def _is_moment(written: str, said: str) -> bool:
+    """Whether the database has the moment that was signed, in the form in which it writes all of them."""
+    plain = said.replace("T", " ").removesuffix("+00:00")
+    if connection.vendor == "sqlite":
+        return written == plain
+    return _trimmed(written.removesuffix("+00")) == _trimmed(plain)
+
+
+def _trimmed(moment: str) -> str:
+    """PostgreSQL writes no zeros at the end of a fraction."""
+    return moment.rstrip("0").rstrip(".") if "." in moment else moment
 
 
 # ---- Files that were exported before ------------------------------------------------------------------------------
@@ -157,11 +216,12 @@ def verify_lines(lines: Iterator[str], place: Place) -> Place | Verdict:
         try:
             said = json.loads(line)
             mac, seq = said.pop("mac"), said["seq"]
+            signed = sign(place.mac, canonical(said))
         except (ValueError, KeyError, TypeError, AttributeError):
             return Verdict(place.checked, place.last + 1, f"the line for entry {place.last + 1} is no exported entry")
         if seq != place.last + 1:
             return Verdict(place.checked, place.last + 1, f"entry {place.last + 1} is missing; the next one is {seq}")
-        if not hmac.compare_digest(sign(place.mac, canonical(said)), mac):
+        if signed != mac:
             return Verdict(place.checked, seq, f"entry {seq} was changed: its signature does not match")
         place = Place(seq, mac, place.began)
     return place

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 from operations import exporting, lifecycle, roles, searching, verifying
 from operations.api import find_operation
 from operations.http import ActorRequest, begin_act
-from operations.models import AuditEntry, AuditHead
+from operations.models import AuditEntry
 from operations.progress import plan_words, progress_of
 from operations.reading import ACTS, read
 from operations.roles import Actor, may
@@ -116,8 +116,8 @@ def verify(request: ActorRequest) -> HttpResponse:
     found = verifying.walk(_place(request) if "on" in request.POST else None)
     if isinstance(found, Place):
         request.session[WALK] = [found.last, found.mac, found.began]
-        last = AuditHead.objects.get(pk=1).seq
-        return render(request, "operations/_walk.html", {"place": found, "count": last - found.began})
+        count = verifying.length() - found.began
+        return render(request, "operations/_walk.html", {"place": found, "count": count})
     request.session.pop(WALK, None)
     return render(request, "operations/_verdict.html", {"verdict": found, "at": timezone.now()})
 

@@ -35,9 +35,12 @@ def viewer_client(db) -> Client:
 
 
 @pytest.fixture
-def story(db) -> None:
-    say("power.reset", actor=OLGA, target="b1/slot:3", reason="swap", before={"power": "On"}, after={"power": "Off"})
-    say("sign-in", actor=OLGA, target="portal")
+def story(db, django_capture_on_commit_callbacks) -> None:
+    with django_capture_on_commit_callbacks(execute=True):
+        say(
+            "power.reset", actor=OLGA, target="b1/slot:3", reason="swap", before={"power": "On"}, after={"power": "Off"}
+        )
+        say("sign-in", actor=OLGA, target="portal")
 
 
 def found(client: Client, query: str = "") -> list[int]:

@@ -30,20 +30,23 @@ def viewer_client(db) -> Client:
 
 
 @pytest.fixture
-def story(db) -> None:
+def story(db, django_capture_on_commit_callbacks) -> None:
     """Three acts: one of alice's on slot 3, a refusal of vera's, a change of the board."""
     alice, vera = Actor("alice", "administrator"), Actor("vera", "viewer")
     operation = uuid4()
-    say("power.reset", actor=alice, target="b1/slot:3", operation_id=operation, detail={"title": "Force off slot 3"})
-    say(
-        "power.reset",
-        actor=vera,
-        target="b1/slot:2",
-        outcome="refused",
-        code="not-permitted",
-        detail={"message": "No."},
-    )
-    say("board.edit", actor=alice, reason="moved", detail={"before": {"name": "a"}, "after": {"name": "b"}})
+    with django_capture_on_commit_callbacks(execute=True):
+        say(
+            "power.reset", actor=alice, target="b1/slot:3", operation_id=operation, detail={"title": "Force off slot 3"}
+        )
+        say(
+            "power.reset",
+            actor=vera,
+            target="b1/slot:2",
+            outcome="refused",
+            code="not-permitted",
+            detail={"message": "No."},
+        )
+        say("board.edit", actor=alice, reason="moved", detail={"before": {"name": "a"}, "after": {"name": "b"}})
 
 
 def rows(html: str) -> list[str]:
