@@ -7,7 +7,7 @@ from django.http import HttpResponse
 from ninja import Field, Query, Router, Schema, Status
 
 from accounts import places
-from accounts.models import Notice
+from accounts.models import AccessVersion, Notice
 from accounts.services import notices
 from operations import rights, roles
 from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, KEY, Page, Problem, cut
@@ -152,9 +152,7 @@ def change_reservation(
     """Move the end of one's own reservation; 409 while somebody waits, or has planned to have the slot then."""
     row = _asked(request, reservation_id, "reservation.extend")
     ends_at = booking.with_zone(body.ends_at) or body.ends_at
-    with unchanged(
-        if_match, Reservation.objects.filter(pk=row.pk), lambda: edited(booking.find(row.pk, request.actor))
-    ):
+    with unchanged(if_match, AccessVersion.objects.all(), lambda: edited(booking.find(row.pk, request.actor))):
         booking.change_end(row.pk, ends_at, request.actor)
     return get_reservation(request, response, row.pk)
 

@@ -1,14 +1,17 @@
 """Many people and workers at the same moment: one has the slot, and every turn comes once."""
 
+import threading
+import time
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
-from accounts.models import Notice
+from accounts.models import Notice, User
 from operations.models import AuditEntry, Reservation
 from operations.refusals import Conflict
-from reservations.services import booking, turns
+from reservations.services import book, booking, turns
 from reservations.services.booking import Wish
 from tests.operations.rig import MANY, together
 from tests.reservations.rig import make_board, person, place, reserve
@@ -42,6 +45,27 @@ def test_of_many_plans_that_overlap_one_stands():
     people = [person(f"p{number}") for number in range(MANY)]
     together(lambda number: reserve(people[number], 2, at=1 + number / 10))
     assert Reservation.objects.count() == 1
+
+
+def test_an_edit_of_what_was_read_waits_for_a_decision_under_way_and_is_not_waited_for():
+    """Both lock in one order; else PostgreSQL ends one of them."""
+    bob = person("bob")
+    row, browser, decides = reserve(bob, 2), Client(), threading.Event()
+    browser.force_login(User.objects.get(pk=bob.user_id))
+    read = browser.get(f"/api/v1/reservations/{row.pk}")
+    body = {"ends_at": (timezone.now() + timedelta(hours=3)).isoformat()}
+
+    def decide(number: int) -> int:
+        if number:
+            assert decides.wait(10)
+            headers = {"If-Match": read["ETag"]}
+            return browser.patch(read.request["PATH_INFO"], body, "application/json", headers=headers).status_code
+        with book.locked():
+            decides.set()
+            time.sleep(0.3)  # the edit is under way by now
+            return Reservation.objects.filter(pk=row.pk).update(purpose="decided")
+
+    assert together(decide, 2) == [1, 200]
 
 
 def test_whoever_gives_back_and_whoever_queues_at_that_moment_leave_nobody_waiting_for_a_free_slot():
