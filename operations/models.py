@@ -233,7 +233,7 @@ class Reservation(models.Model):
     holder = models.CharField(max_length=150)
     purpose = models.CharField(max_length=200)
     state = models.CharField(max_length=8, choices=ReservationState.choices)
-    queued_at = models.DateTimeField()  # when it was asked for; the order of the queue
+    queued_at = models.DateTimeField()  # when it was asked for
     wanted_seconds = models.PositiveIntegerField()
     starts_at = models.DateTimeField(null=True)  # null while it waits
     ends_at = models.DateTimeField(null=True)  # as agreed; `ended_at` says when it really ended
@@ -244,7 +244,7 @@ class Reservation(models.Model):
     broken_reason = models.CharField(max_length=300, blank=True, default="")
 
     class Meta:
-        ordering = ["queued_at", "id"]
+        ordering = ["id"]  # the order of the queue, also where the clock was set back
         indexes = [
             models.Index(fields=["state", "resource"], name="reservation_state_and_place"),
             models.Index(fields=["resource", "ends_at"], name="reservation_place_and_end"),

@@ -133,10 +133,10 @@ def of_row(row: Reservation, actor: Actor) -> Shown:
 def open_of(resources: Sequence[str], actor: Actor) -> list[Shown]:
     """What is open of several slots, slot by slot. One query."""
     now = timezone.now()
-    rows = Reservation.objects.filter(resource__in=resources, state__in=OPEN_RESERVATIONS)
+    rows = Reservation.objects.filter(resource__in=resources, state__in=OPEN_RESERVATIONS).order_by("resource", "id")
     found: list[Shown] = []
-    for resource, some in groupby(sorted(rows, key=lambda row: row.resource), key=lambda row: row.resource):
-        found += shown_of(resource, book.page_of(sorted(some, key=lambda row: (row.queued_at, row.pk))), actor, now)
+    for resource, some in groupby(rows, key=lambda row: row.resource):
+        found += shown_of(resource, book.page_of(some), actor, now)
     return found
 
 

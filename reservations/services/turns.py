@@ -27,7 +27,7 @@ def keep() -> None:
     Two queries where nothing is due. Any number of workers may do this at once: each step is decided in a
     transaction of which there is one at a time.
     """
-    rows = Reservation.objects.filter(state__in=OPEN_RESERVATIONS).order_by("resource", "queued_at", "id")
+    rows = Reservation.objects.filter(state__in=OPEN_RESERVATIONS).order_by("resource", "id")
     now = timezone.now()
     for resource, found in groupby(rows, key=lambda row: row.resource):
         if book.is_due(book.page_of(found), now):

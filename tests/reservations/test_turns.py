@@ -6,7 +6,7 @@ from accounts.access import current_version
 from accounts.models import User
 from operations.models import Operation, OperationState, Reservation
 from operations.roles import may
-from reservations.services import booking, turns
+from reservations.services import booking, showing, turns
 from tests.operations.rig import new_operation
 from tests.reservations.rig import on_record, person, reserve, span, state, told
 
@@ -53,6 +53,30 @@ def test_those_who_wait_come_in_the_order_in_which_they_came(clock, alice, bob, 
     clock.go(hours=1)
     assert (state(first), state(second), span(second)) == ("ended", "active", (1, 2))
     assert told(alice) == ["Slot 3 of b1 is yours until 14:00 UTC, for “swap SSD”."]
+
+
+def test_a_clock_that_is_set_back_lets_nobody_jump_the_queue(clock, alice, bob, carol):
+    held = reserve(bob, 2)
+    first = reserve(carol, 1, queue=True)
+    clock.pass_unseen(hours=-1)
+    late = reserve(alice, 1, queue=True)
+    assert [one.row.pk for one in showing.open_of(["b1/slot:3"], bob)] == [held.pk, first.pk, late.pk]
+    booking.release(held.pk, bob)
+    assert (state(first), state(late)) == ("active", "waiting")
+    booking.release(first.pk, carol)
+    assert state(late) == "active"
+
+
+def test_a_clock_that_is_set_back_takes_the_slot_from_nobody_and_ends_nothing_twice(clock, bob, carol):
+    row = reserve(bob, 1)
+    clock.go(minutes=55)  # bob is reminded
+    clock.go(hours=-2)
+    assert not may(carol, *POWER)
+    assert may(bob, *POWER)
+    clock.go(hours=3)
+    assert state(row) == "ended"
+    assert len(told(bob)) == 1
+    assert on_record() == [("bob", "reservation.make", "done"), ("bob", "reservation.end", "done")]
 
 
 def test_in_the_queue_of_a_free_slot_the_turn_is_now(clock, bob):
