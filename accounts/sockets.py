@@ -19,6 +19,7 @@ from accounts.access import current_version
 from accounts.actors import actor_for
 from accounts.models import Session, User
 from accounts.services import tokens
+from operations import reservations
 from operations.refusals import TokenRefused
 from operations.rights import next_end
 from operations.roles import Actor, may
@@ -60,7 +61,7 @@ class _Watched:
     held: frozenset[str]
     changed: Callable[[frozenset[str]], Awaitable[None]]
     renewed: Callable[[Actor], None] = lambda actor: None
-    ask_at: datetime | None = None  # when one of their rights ends by itself
+    ask_at: datetime | None = None  # when that may change by itself
 
 
 class _Watch:
@@ -103,7 +104,6 @@ class _Watch:
             if socket not in self.sockets:
                 continue
             if actor is not None:
-                socket.ask_at = next_end(actor.held, actor.limits, timezone.now())
                 socket.renewed(actor)
             if held == socket.held:
                 continue
@@ -189,7 +189,20 @@ def _all_now(sockets: Sequence[_Watched]) -> list[tuple[_Watched, Actor | None, 
     """Who each socket's person is now, and what of what was asked they may do."""
     found = []
     for socket in sockets:
-        actor = socket.now()
-        allowed = [action for action in socket.actions if actor is not None and may(actor, action, socket.resource)]
+        now, actor = timezone.now(), socket.now()
+        allowed = [
+            action for action in socket.actions if actor is not None and may(actor, action, socket.resource, now)
+        ]
+        socket.ask_at = _next_change(socket, actor, now)
         found.append((socket, actor, frozenset(allowed)))
     return found
+
+
+def _next_change(socket: _Watched, actor: Actor | None, now: datetime) -> datetime | None:
+    """When the answer may be another one though nobody decides anything: a right ends, or somebody's time begins or is
+    over. (A worker writes that down, and may be away.)"""
+    if actor is None:
+        return None
+    ends = next_end(actor.held, actor.limits, now)
+    turn = reservations.next_change(socket.resource, now) if reservations.RESERVED & set(socket.actions) else None
+    return min((time for time in (ends, turn) if time is not None), default=None)

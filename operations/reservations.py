@@ -38,6 +38,16 @@ def holder(resource: str, now: datetime | None = None) -> Reservation | None:
     return held([slot], now).get(slot) if slot else None
 
 
+def next_change(resource: str, now: datetime) -> datetime | None:
+    """When, after `now`, somebody's time on the slot of `resource` begins or is over by itself; None if nothing is
+    agreed. One query."""
+    agreed = Reservation.objects.filter(
+        resource=slot_of(resource), state__in=(ReservationState.ACTIVE, ReservationState.PLANNED)
+    )
+    times = [time for row in agreed.values_list("starts_at", "ends_at") for time in row]
+    return min((time for time in times if time is not None and time > now), default=None)
+
+
 def in_the_way(user_id: int | None, action: str, resource: str, now: datetime | None = None) -> Reservation | None:
     """Somebody else's reservation that keeps this person from `action` at `now`; None if there is none. One query for
     what is in `RESERVED`, else none; a second one if there is such a reservation."""
