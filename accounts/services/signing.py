@@ -24,7 +24,7 @@ DEVICE_AGE = timedelta(days=180)
 # Somebody whose password was right and whose second step is still to come.
 HALF = "half_signed_in"
 HALF_SECONDS = 300
-LONGEST_NAME = User._meta.get_field("username").max_length
+LONGEST_NAME = User._meta.get_field("username").max_length or 0
 
 
 def sign_in(request: HttpRequest, person: User, means: str = "password") -> None:
