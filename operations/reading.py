@@ -157,8 +157,9 @@ class Reading:
 
     @property
     def place(self) -> str:
-        """`demo, slot 3` for the target `demo/slot:3`."""
-        return self.entry.target.replace("/", ", ").replace(":", " ")
+        """`demo, slot 3` for the target `demo/slot:3`; a name (`group:term 2026/27`) as it is."""
+        kind, colon, name = self.entry.target.partition(":")
+        return f"{kind} {name}" if colon and "/" not in kind else self.entry.target.replace("/", ", ").replace(":", " ")
 
     @property
     def detail(self) -> dict[str, Any]:

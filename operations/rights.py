@@ -149,9 +149,11 @@ def board_of(resource: str) -> str:
 
 
 def slot_of(resource: str) -> int | None:
-    """The slot that a resource or scope is about: a console is its slot's. None for anything else."""
-    kind, _, number = resource.partition("/")[2].partition(":")
-    return int(number) if kind in ("slot", "uart") and number.isdecimal() else None
+    """The slot that a resource or scope is about: a console is its slot's. None for anything else, as a group whose
+    name has a slash."""
+    board, _, rest = resource.partition("/")
+    kind, _, number = rest.partition(":")
+    return int(number) if kind in ("slot", "uart") and number.isdecimal() and ":" not in board else None
 
 
 def covers(scope: str, resource: str) -> bool:

@@ -79,7 +79,8 @@ def scopes_of(actor: Actor) -> list[str]:
 def _on(scope: str) -> Q:
     """Entries about what lies within a scope."""
     if scope == rights.EVERYWHERE:
-        boards = Q(target__contains="/") | ~Q(target__contains=":") & ~Q(target__in=["", rights.PORTAL])
+        slots = Q(target__contains="/") & ~Q(target__startswith="group:")  # a group's name may have a slash
+        boards = slots | ~Q(target__contains=":") & ~Q(target__in=["", rights.PORTAL])
         for kind in SHARED_KINDS:
             boards |= Q(target__startswith=kind)
         return boards

@@ -131,15 +131,15 @@ def test_entries_come_in_pages_that_keep_the_filters(viewer_client, db):
     for _ in range(120):
         say("board.edit")
     html = page(viewer_client, "/audit/?action=board.edit")
-    assert "Entries 120 to 71, 120 that fit" in text_of(html)
+    assert "Entries 120 to 71; 120 fit" in text_of(html)
     assert 'href="?action=board.edit&amp;before=71"' in html
     assert 'rel="prev"' not in html
     html = page(viewer_client, "/audit/?action=board.edit&before=71")
-    assert "Entries 70 to 21," in text_of(html)
+    assert "Entries 70 to 21;" in text_of(html)
     assert 'href="?action=board.edit&amp;after=70"' in html
-    assert "Entries 20 to 1," in text_of(page(viewer_client, "/audit/?action=board.edit&before=21"))
-    assert "Entries 70 to 21," in text_of(page(viewer_client, "/audit/?action=board.edit&after=20"))
-    assert "Entries 120 to 71," in text_of(page(viewer_client, "/audit/?action=board.edit&after=100"))
+    assert "Entries 20 to 1;" in text_of(page(viewer_client, "/audit/?action=board.edit&before=21"))
+    assert "Entries 70 to 21;" in text_of(page(viewer_client, "/audit/?action=board.edit&after=20"))
+    assert "Entries 120 to 71;" in text_of(page(viewer_client, "/audit/?action=board.edit&after=100"))
 
 
 def test_a_page_of_entries_that_cannot_be_is_the_newest_one(viewer_client, story):
@@ -149,7 +149,10 @@ def test_a_page_of_entries_that_cannot_be_is_the_newest_one(viewer_client, story
 
 def test_the_chain_is_verified_on_the_page_by_an_administrator_only(viewer_client, story):
     assert viewer_client.post("/audit/verify").status_code == 403
-    assert "needs the role administrator" in page(viewer_client, "/audit/")
+    shown = page(viewer_client, "/audit/")
+    assert "needs the role administrator" in shown
+    assert 'id="verify"' not in shown
+    assert 'id="export"' not in shown
     verdict = text_of(person("administrator").post("/audit/verify").content.decode())
     assert re.match(r"Chain of \d+ entries verified", verdict)
 
@@ -229,3 +232,9 @@ def test_a_patrol_that_found_everything_whole_takes_the_banner_away_and_rests(st
     verifying.remember(verifying.Verdict(1, 2, "entry 2 was changed"))
     patrol.look()
     assert verifying.last_check().broken_at == 2, "it rests"
+
+
+def test_a_group_called_like_a_slot_is_read_as_a_name(db):
+    say("group.add", actor=Actor("alice", "administrator"), target="group:b1/slot:3")
+    shown = read(AuditEntry.objects.get())
+    assert (shown.place, shown.console) == ("group b1/slot:3", None)

@@ -18,8 +18,19 @@ CAROL = Actor("carol", "", 2, grants=(Grant("operator", "b1/slot:3"),))
 @pytest.fixture
 def story(db) -> dict[str, int]:
     """Acts of alice on many things, each by its target, and two of carol's."""
-    targets = ("portal", "b1", "b1/slot:3", "b1/uart:3", "b1/slot:30", "b1/switch", "b10/slot:3", "person:carol")
-    numbers = {target: say("test.act", actor=ALICE, target=target) for target in (*targets, "image:7")}
+    targets = (
+        "portal",
+        "b1",
+        "b1/slot:3",
+        "b1/uart:3",
+        "b1/slot:30",
+        "b1/switch",
+        "b10/slot:3",
+        "person:carol",
+        "image:7",
+    )
+    targets += ("group:b1/slot:3", "group:term 2026/27")  # groups that are called so
+    numbers = {target: say("test.act", actor=ALICE, target=target) for target in targets}
     numbers["own sign-in"] = say("sign-in", actor=CAROL, target="portal")
     numbers["own refusal"] = say("power.reset", actor=CAROL, target="b1/slot:4", outcome="refused")
     numbers["a shell's carol"] = say("test.act", actor=Actor("carol", source="cli"), target="portal")
