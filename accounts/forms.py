@@ -13,6 +13,7 @@ from accounts.models import ConsoleRight, Kind, Role, User
 from accounts.passwords import GREATEST_LENGTH
 from accounts.services import rights
 from accounts.services.tokens import Wish
+from operations.rights import EVERYWHERE
 from operations.roles import Actor
 
 INPUT = {"class": "input"}
@@ -202,9 +203,13 @@ class TokenForm(forms.Form):
     scopes = forms.MultipleChoiceField(
         label="For", choices=list(SCOPE_WORDS.items()), widget=forms.CheckboxSelectMultiple
     )
-    resources = forms.MultipleChoiceField(label="On", widget=forms.SelectMultiple({**INPUT, "size": 5}))
+    resources = forms.MultipleChoiceField(label="On", widget=forms.CheckboxSelectMultiple)
     addresses = forms.CharField(
-        label="From", required=False, max_length=500, widget=forms.TextInput({**INPUT, "placeholder": "10.0.0.0/24"})
+        label="From",
+        required=False,
+        max_length=500,
+        widget=forms.TextInput({**INPUT, "placeholder": "10.0.0.0/24"}),
+        help_text="Addresses or networks, separated by spaces. None: from anywhere.",
     )
     until = forms.DateTimeField(required=False)  # UTC, as above
 
@@ -213,7 +218,13 @@ class TokenForm(forms.Form):
         resources = self.fields["resources"]
         assert isinstance(resources, forms.MultipleChoiceField)
         resources.choices = places.choices(actor)  # nobody reads here what they may not see
-        resources.initial = ["*"]
+        resources.initial = [EVERYWHERE]
+
+    def clean_resources(self) -> list[str]:
+        asked: list[str] = self.cleaned_data["resources"]
+        if EVERYWHERE in asked and len(asked) > 1:  # else it would be for everything, whatever else was ticked
+            raise ValidationError("Everything includes the others: tick that alone, or only the others.")
+        return asked
 
     def wish(self) -> Wish:
         """What was asked for, once it is valid."""

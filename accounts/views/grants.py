@@ -82,12 +82,15 @@ def take(request: ActorRequest, pk: int) -> HttpResponse:
 def all_groups(request: ActorRequest) -> HttpResponse:
     """The groups there are, and a form for another one."""
     actor = administrator_asks(request)
-    if request.method == "POST":
-        group = groups.add(actor, request.POST.get("name", ""))
-        return redirect("accounts:group", pk=group.pk)
+    form = GroupForm(request.POST or None)
+    if form.is_valid():
+        try:
+            return redirect("accounts:group", pk=groups.add(actor, form.cleaned_data["name"]).pk)
+        except Refused as refusal:
+            form.add_error("name", refusal.message)
     rows = Group.objects.order_by("name").prefetch_related("user_set", "grants")
     shown = [(group, [grant.words for grant in rights.of_group(group) if grant.runs]) for group in rows]
-    return render(request, "accounts/groups.html", {"groups": shown, "form": GroupForm()})
+    return render(request, "accounts/groups.html", {"groups": shown, "form": form}, status=400 if form.errors else 200)
 
 
 @login_required

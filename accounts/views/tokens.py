@@ -16,7 +16,7 @@ from accounts.services.people import target_of
 from accounts.views.account import PersonRequest
 from accounts.views.people import administrator_asks, person_by
 from operations.http import ActorRequest, begin_act
-from operations.refusals import NotFound
+from operations.refusals import BadRequest, NotFound
 
 
 @never_cache
@@ -45,11 +45,14 @@ def page_for(request: PersonRequest, owner: User, template: str) -> HttpResponse
     form = TokenForm(request.POST or None, actor=actor)
     if request.method == "POST":
         require_recent(request)
+    page = {"form": form, "tokens": owner.tokens.all(), "owner": owner, "now": timezone.now()}
     if not form.is_valid():
-        rows = owner.tokens.all()
-        page = {"form": form, "tokens": rows, "owner": owner, "now": timezone.now()}
         return render(request, template, page)
-    row, text = tokens.make(actor, owner, form.wish())
+    try:
+        row, text = tokens.make(actor, owner, form.wish())
+    except BadRequest as refusal:  # beside what they wrote, which stays
+        form.add_error(None, refusal.message)
+        return render(request, template, page, status=400)
     return render(request, "accounts/token_made.html", {"token": row, "text": text, "owner": owner})
 
 

@@ -47,12 +47,21 @@ def test_a_token_is_made_shown_once_listed_and_revoked(browser):
     assert Client().get("/api/v1/me", headers={"Authorization": f"Bearer {secret}"}).status_code == 401
 
 
-@pytest.mark.parametrize("wrong", [{"scopes": []}, {"scopes": ["root"]}, {"resources": ["demo/slot:9"]}, {"name": ""}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"scopes": []},
+        {"scopes": ["root"]},
+        {"resources": ["demo/slot:9"]},
+        {"resources": ["*", "demo/slot:3"]},
+        {"name": ""},
+    ],
+)
 def test_what_cannot_be_is_said_in_the_form_and_makes_nothing(browser, wrong):
     olga = browser("olga", "operator")
     answer = olga.post("/account/tokens/", {**FORM, **wrong})
     assert answer.status_code == 200
-    assert 'class="err' in text(answer)
+    assert 'class="error"' in text(answer)
     assert not ApiToken.objects.exists()
 
 
@@ -60,6 +69,7 @@ def test_a_network_that_is_none_is_refused(browser):
     answer = browser("olga", "operator").post("/account/tokens/", {**FORM, "addresses": "the cellar"})
     assert answer.status_code == 400
     assert "write an address or a network" in text(answer)
+    assert 'value="the cellar"' in text(answer), "what they wrote is still there"
 
 
 def test_only_who_looks_after_people_sees_everybodys_tokens_and_adds_machines(browser):
