@@ -174,10 +174,11 @@ class Row:
     """A person of the matrix."""
 
     person: User
-    role: str
+    role: str  # on this board, or everywhere
     groups: list[str]
-    ends_at: datetime | None
+    ends_at: datetime | None  # of what ends first
     cells: list[Cell]
+    elsewhere: bool  # whether they have rights on other boards too
 
     @property
     def is_words(self) -> str:
@@ -207,8 +208,11 @@ def _row(person: User, board: places.Board, asked: dict[tuple[str, str], str], n
     grants = tuple(row.grant for row in held) if person.is_active else ()
     actor = Actor(person.username, person.role if person.is_active else "", person.pk, grants=grants)
     cells = [_cell(actor, board.slug, slot.number, asked, now) for slot in board.slots]
-    role = rights.held_words([grant for grant in actor.held if grant.runs(now)], board.slug)
-    return Row(person, role, [group.name for group in groups], rights.next_end(grants, None, now), cells)
+    running = [grant for grant in actor.held if grant.runs(now)]
+    here = [grant for grant in running if rights.board_of(grant.scope) in ("", board.slug)]
+    role = rights.held_words(here, board.slug)
+    ends_at = rights.next_end(here, None, now)
+    return Row(person, role, [group.name for group in groups], ends_at, cells, len(here) < len(running))
 
 
 def _cell(actor: Actor, board: str, number: int, asked: dict[tuple[str, str], str], now: datetime) -> Cell:

@@ -60,10 +60,11 @@ def people(request: ActorRequest) -> HttpResponse:
     if request.method == "POST":
         return add(request, actor)
     boards = places.boards()
-    board = next((one for one in boards if one.slug == request.GET.get("board")), boards[0] if boards else None)
+    wanted = request.GET.get("board") or request.session.get("board")
+    board = next((one for one in boards if one.slug == wanted), boards[0] if boards else None)
     everybody = User.objects.prefetch_related("grants", "groups__grants").select_related("invitation")
     page = Paginator(everybody, PEOPLE_PER_PAGE).get_page(request.GET.get("page"))
-    asked = WhyForm(request.GET if "who" in request.GET else None)
+    asked = WhyForm(request.GET if "who" in request.GET else None, initial={"where": board.slug if board else ""})
     context = {
         "boards": boards,
         "board_shown": board,

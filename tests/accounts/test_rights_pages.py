@@ -82,6 +82,28 @@ def test_what_is_filled_in_wrongly_gives_nothing(signed_in, alice, carol, change
     assert not RightGrant.objects.exists()
 
 
+def test_an_end_that_was_chosen_stays_in_a_form_that_comes_back(signed_in, alice):
+    end = "2026-12-24T18:00:00.000Z"
+    fields = {"invite-name": "alice", "invite-role": "operator", "invite-scope": "demo/slot:3", "invite-until": end}
+    page = signed_in(alice).post("/people/new/", fields).content.decode()
+    assert "Somebody has this name already" in page
+    assert f'name="invite-until" id="i-until" value="{end}"' in page, "else the next try gives the right for good"
+
+
+def test_a_group_that_there_is_already_is_said_beside_its_name(signed_in, alice):
+    Group.objects.create(name="class-b")
+    answer = signed_in(alice).post("/people/groups/", {"name": "class-b"})
+    assert (answer.status_code, Group.objects.count()) == (400, 1)
+    assert 'value="class-b"' in answer.content.decode()
+    assert "There is a group class-b already" in text(answer)
+
+
+def test_the_page_speaks_of_the_board_that_it_shows(signed_in, alice, carol):
+    carol.grants.create(role="operator", scope="shelf/slot:3", given_by="alice", given_at=timezone.now())
+    page = text(signed_in(alice).get("/people/", {"board": "demo"}))
+    assert "carol no role more on other boards" in page
+
+
 def test_somebody_is_invited_chooses_a_password_and_is_in(signed_in, alice):
     fields = {"invite-name": "ivan", "invite-role": "operator", "invite-scope": "demo/slot:3", "invite-until": ""}
     page = signed_in(alice).post("/people/new/", fields)
