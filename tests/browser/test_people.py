@@ -169,7 +169,8 @@ def test_a_board_is_shared_by_people_who_each_have_their_part_of_it(visit, newco
         expect(carol.locator("#notices")).to_contain_text("alice overrode your reservation of slot 3 of demo")
 
         carol.goto(f"{portal.url}/account/tokens/")
-        carol.get_by_role("button", name="Revoke laptop").click()
+        carol.get_by_role("button", name="Revoke… laptop").click()
+        carol.get_by_role("button", name="Revoke token").click()
         revoked_at = time.monotonic()
         assert until_closed(console)[1] == REVOKED
         assert time.monotonic() - revoked_at < 3
@@ -313,7 +314,8 @@ def test_a_passkey_is_made_signs_in_without_a_password_and_is_removed(page, secu
 
     page.goto(f"{localhost}/account/")
     expect(page.get_by_role("row").filter(has_text="this one")).to_contain_text("passkey")
-    page.get_by_role("button", name="Remove laptop").click()
+    page.get_by_role("button", name="Remove… laptop").click()
+    page.get_by_role("button", name="Remove passkey").click()
     expect(page.locator(".toast:visible")).to_contain_text("The passkey is removed")
     sign_out(page)
     page.get_by_role("button", name="Use a passkey").click()
