@@ -5,9 +5,9 @@ wait, longer every time up to a bound. Two ways stay open for whoever belongs he
 
 - A browser that has signed in to an account before carries a signed cookie and has a count of its own: what strangers
   try, from wherever, does not make it wait.
-- The account of the last administrator does not wait for what is tried elsewhere: only tries at this very account from
-  the same address count, and for a short time. (The price, said in docs/adr: a guesser with many addresses is slowed
-  down less there.)
+- The account of the last administrator, or of the last whose account is not made to wait just now, does not wait for
+  what is tried elsewhere: only tries at this very account from the same address count, and for a short time. (The
+  price, said in docs/adr: a guesser with many addresses is slowed down less there.)
 
 A try is counted before the password is looked at and given back when it was right, so that a hundred at once do not
 pass as one. A name that nobody has is treated like any other.
@@ -145,12 +145,14 @@ def keys_for_password(name: str, address: str, device: str = "") -> tuple[Key, .
 
 
 def keys_for_code(person: User, address: str, device: str = "") -> tuple[Key, ...]:
-    """What a code of the second step counts for. Whoever gets here knows the password, so the last administrator has
-    no exception: their recovery codes, which are too long to guess, count for the address alone."""
+    """What a code of the second step counts for. Whoever gets here knows the password, so the last administrator's
+    account waits like any other (their recovery codes, which are too long to guess, count for the address alone), but
+    not for what somebody beside them did who does not know it."""
     if device:
         return (Key(_text("device code", device), ACCOUNT, "this browser"),)
     code = Key(_text("code", str(person.pk)), ACCOUNT, "this account")
-    return code, Key(_text("address", network_of(address)), ADDRESS, "this address", is_shared=True)
+    is_asked = not _is_last_administrator(person.username)
+    return code, Key(_text("address", network_of(address)), ADDRESS, "this address", is_asked, is_shared=True)
 
 
 def keys_for_recovery(address: str) -> tuple[Key, ...]:
@@ -218,5 +220,11 @@ def _text(kind: str, about: str) -> str:
 
 
 def _is_last_administrator(name: str) -> bool:
-    names = list(administrators().values_list("username", flat=True)[:2])
-    return len(names) == 1 and names[0].lower() == name.lower()
+    """Whether nobody else could sign in from anywhere and administer: there is nobody else, or their accounts wait."""
+    names = {one.lower() for one in administrators().values_list("username", flat=True)}
+    if name.lower() not in names:
+        return False
+    others = [_text("account", other) for other in names - {name.lower()}]
+    now = timezone.now()
+    waiting = SignInTries.objects.filter(key__in=others, until__gt=now, until__lte=now + ACCOUNT.longest_wait)
+    return waiting.count() == len(others)
