@@ -8,7 +8,7 @@ from django.http import HttpResponse
 from ninja import Field, Query, Router, Schema, Status
 
 from accounts.api.shown import PersonOut, administrator_asks, grave_if, person_by, person_json
-from accounts.models import AccessVersion, User
+from accounts.models import AccessVersion, Role, User
 from accounts.services import people, rights, sessions, tokens
 from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, Page, cut
 from operations.etags import etag, unchanged
@@ -93,6 +93,8 @@ def change_person(
     person = person_by(name)
     if body.role is not None:
         grave_if(request, body.role, person.role)
+    if body.is_active is not None and rights.is_administrator(person):
+        grave_if(request, Role.ADMINISTRATOR)
     with unchanged(if_match, AccessVersion.objects.all(), lambda: edited(person_by(name))):
         if body.role is not None:
             people.change_role(actor, person, body.role)

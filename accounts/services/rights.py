@@ -102,6 +102,13 @@ def of_group(group: Group) -> list[Shown]:
     return _shown(group.grants.all())
 
 
+def is_administrator(person: User) -> bool:
+    """Whether they were made administrator of anything, by role, right or group; if they are switched off, too. A query
+    at most."""
+    granted = RightGrant.objects.filter(Q(user=person) | Q(group__user=person), role=rights.ADMINISTRATOR)
+    return person.role == rights.ADMINISTRATOR or granted.exists()
+
+
 def _shown(rows: Iterable[RightGrant]) -> list[Shown]:
     now = timezone.now()
     return [Shown(row, words(row), row.runs(now)) for row in rows]

@@ -171,6 +171,8 @@ def change_access(request: ActorRequest, pk: int) -> HttpResponse:
     """Switch somebody off or on."""
     actor = administrator_asks(request, pk)
     somebody = person_by(pk)
+    if rights.is_administrator(somebody):
+        require_recent(request)
     if request.POST.get("access") == "on":
         services.switch_on(actor, somebody)
         messages.success(request, f"{somebody.username} may sign in again.")

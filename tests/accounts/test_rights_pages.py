@@ -10,8 +10,9 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import places
+from accounts.actors import actor_for
 from accounts.models import Invitation, RightGrant, User
-from accounts.services import invitations, rights
+from accounts.services import groups, invitations, rights
 from operations.models import AuditEntry
 from operations.roles import PORTAL
 from tests.accounts.conftest import PASSWORD, make_person
@@ -195,6 +196,24 @@ def test_what_is_grave_asks_again_who_it_is(signed_in, alice, vera, what):
     vera.refresh_from_db()
     assert (vera.role, vera.grants.count(), vera.check_password(PASSWORD)) == ("viewer", 0, True)
     assert not Invitation.objects.exists()
+
+
+@pytest.mark.parametrize("access", ["on", "off"])
+def test_switching_an_administrator_off_or_on_asks_again_and_anybody_else_does_not(signed_in, alice, carol, access):
+    group = groups.add(actor_for(alice), "admins")
+    rights.give(actor_for(alice), group, "administrator", "*")
+    groups.set_members(actor_for(alice), group, [carol])
+    User.objects.filter(pk=carol.pk).update(is_active=access == "off")
+    browser = signed_in(alice)
+    session = browser.session
+    session["confirmed_at"] = 0
+    session.save()
+    path = f"/people/{carol.pk}/access/"
+    assert browser.post(path, {"access": access})["Location"].startswith("/account/confirm/")
+    carol.refresh_from_db()
+    assert carol.is_active == (access == "off")
+    groups.remove(actor_for(alice), group)
+    assert browser.post(path, {"access": access})["Location"] == "/people/"
 
 
 DOORS = [

@@ -266,6 +266,7 @@ def administrators() -> Group:
     [
         ("patch", "/people/carol", {"role": "administrator"}),
         ("patch", "/people/alice", {"role": "viewer"}),
+        ("patch", "/people/alice", {"is_active": False}),
         ("post", "/people/carol/rights", {"role": "administrator", "scope": "demo"}),
         ("post", "/groups/admins/rights", {"role": "administrator", "scope": "*"}),
         ("put", "/groups/admins", {"members": ["carol"]}),
