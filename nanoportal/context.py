@@ -9,8 +9,8 @@ from django.utils.functional import SimpleLazyObject
 from accounts.services import notices
 from operations import verifying
 from operations.http import ActorRequest
-from operations.models import AuditCheck
 from operations.roles import Actor, may
+from operations.verifying import Check
 from slots.models import Board
 from slots.services import overview, sight
 
@@ -59,11 +59,11 @@ def navigation(request: ActorRequest) -> dict[str, Any]:
 
 
 def tampered(request: ActorRequest) -> dict[str, Any]:
-    """Context processor: what was last found wrong with the audit log, for whoever may verify it; one query, theirs."""
+    """Context processor: what was last found wrong with the audit log, for whoever may verify it."""
     return {"tampered": SimpleLazyObject(lambda: _tampered(request.actor))}
 
 
-def _tampered(actor: Actor) -> AuditCheck | None:
+def _tampered(actor: Actor) -> Check | None:
     check = verifying.last_check() if may(actor, "audit.verify", "portal") else None
     return check if check is not None and check.broken_at is not None else None
 

@@ -171,18 +171,6 @@ class AuditHead(models.Model):
         return str(self.seq)
 
 
-class AuditCheck(models.Model):
-    """The single row with what the last whole walk along the chain found."""
-
-    at = models.DateTimeField()
-    checked = models.BigIntegerField()
-    broken_at = models.BigIntegerField(null=True)
-    problem = models.TextField(blank=True, default="")
-
-    def __str__(self) -> str:
-        return self.problem or f"{self.checked} entries are whole"
-
-
 class RefusalCount(models.Model):
     """How often the same refusal came again; one audit entry per actor, action, target and code each 10 s."""
 

@@ -5,10 +5,12 @@ import json
 from uuid import UUID
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
+from accounts.models import User
 from operations import audit, verifying
 from operations.models import AuditEntry, AuditHead
 from operations.roles import Actor
@@ -184,3 +186,24 @@ def test_a_line_that_no_export_wrote_is_named(open_log, tmp_path, line):
     file.write_text(f"{line}\n", encoding="utf-8")
     with pytest.raises(CommandError, match="Broken at entry 1: "):
         call_command("audit", "verify", str(file))
+
+
+# What the pages say
+
+
+def test_no_row_of_the_database_says_whether_the_log_is_whole(open_log, client, data_dir):
+    client.force_login(User.objects.create_user("alice", role="administrator"))
+    change(3, actor="mallory")
+    verifying.remember(verifying.verify())
+    for model in apps.get_models():
+        names = [field.attname for field in model._meta.concrete_fields]
+        assert not [row for row in model.objects.values_list(*names) if "signed with" in str(row)], model
+    assert "The audit log is broken at entry 3" in client.get("/account/").content.decode()
+
+
+def test_a_verdict_that_a_power_failure_cut_short_is_none(data_dir):
+    verifying.remember(verifying.Verdict(3))
+    file = data_dir / "audit.verdict"
+    for length in (0, 5, 30):
+        file.write_text(file.read_text()[:length])
+        assert verifying.last_check() is None
