@@ -78,12 +78,15 @@ def actor_by_token(token: ApiToken, address: str) -> Actor:
 
 
 def _token_now(actor: Actor) -> Actor:
-    """No rights at all once the token is revoked, has expired or is gone."""
+    """No rights at all once the token is revoked, has expired or is gone, perhaps with its owner."""
     prefix = actor.token.partition(" ")[0]
-    token = ApiToken.objects.select_related("user").filter(prefix=prefix).first()
-    if token is None or token.user_id != actor.user_id or _why_not(token, actor.address, timezone.now()):
-        return replace(actor, role="", grants=(), limits=Limits(frozenset()))
-    return replace(actor_by_token(token, actor.address), source=actor.source)
+    token = ApiToken.objects.select_related("user").filter(prefix=prefix, user=actor.user_id).first()
+    try:
+        if token is None:
+            raise TokenRefused(f"The token {prefix} is none any more.")
+        return replace(actor_by_token(token, actor.address), source=actor.source)
+    except TokenRefused as refusal:
+        return replace(actor, role="", grants=(), limits=Limits(frozenset(), ended=refusal.message))
 
 
 def _why_not(token: ApiToken, address: str, now: datetime) -> str:

@@ -115,11 +115,12 @@ class Grant:
 @dataclass(frozen=True)
 class Limits:
     """What a token may be used for at most, whatever its owner may do. `scopes` are keys of `SCOPES`, `resources`
-    scopes as in a grant."""
+    scopes as in a grant; `ended` says why it is good for nothing any more."""
 
     scopes: frozenset[str]
     resources: tuple[str, ...] = (EVERYWHERE,)
     expires_at: datetime | None = None
+    ended: str = ""
 
     def allows(self, action: str) -> bool:
         """Whether one of the scopes is for `action`."""
@@ -127,6 +128,8 @@ class Limits:
 
     def why_not(self, action: str, resource: str, now: datetime) -> str:
         """Why a token with these limits cannot be used for that; "" if it can."""
+        if self.ended:
+            return self.ended
         if self.expires_at is not None and now >= self.expires_at:
             return f"This token expired {moment(self.expires_at)}; make a new one."
         if not self.allows(action):

@@ -84,7 +84,8 @@ def may_by_grant(
     """The part of `may` that asks no table: what their rights and their token say, by those alone that are at least
     `least_role` where the resource asks for that. Does not block."""
     now = now or timezone.now()
-    reason = rights.why_not(actor.name, actor.held, action, resource, now)
+    reason = actor.limits.ended if actor.limits else ""  # then it does not matter what its owner may
+    reason = reason or rights.why_not(actor.name, actor.held, action, resource, now)
     if not reason and actor.limits is not None:
         reason = actor.limits.why_not(action, resource, now)
     if not reason and least_role:

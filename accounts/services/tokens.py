@@ -98,7 +98,8 @@ def enter(text: str, address: str) -> Actor:
     found = _TEXT.fullmatch(text.strip())
     token = ApiToken.objects.select_related("user").filter(prefix=found[1]).first() if found else None
     if found is None or token is None or not hmac.compare_digest(token.digest, _digest(found[2])):
-        raise TokenRefused("There is no such token; copy it whole, from np_ on, or make a new one.")
+        which = f"token {found[1]} with that secret" if found else "such token"  # (the log says whose it was)
+        raise TokenRefused(f"There is no {which}; copy it whole, from np_ on, or make a new one.")
     actor = actor_by_token(token, address)
     now = timezone.now()
     if token.used_at is None or token.used_from != address or abs(now - token.used_at) > USED_SECONDS:

@@ -98,11 +98,20 @@ def wrong(text: str) -> str:
 
 def test_a_wrong_a_revoked_an_expired_and_a_strangers_token_are_refused_each_with_its_reason(olga, alice):
     token, text = made(olga, expires_at=timezone.now() + timedelta(hours=1))
-    for other in (wrong(text), text.replace(token.prefix, "zzzzzzzz"), "np_", "x" * 5000):
+    words = {
+        wrong(
+            text
+        ): f"There is no token {token.prefix} with that secret; copy it whole, from np_ on, or make a new one.",
+        text.replace(
+            token.prefix, "zzzzzzzz"
+        ): "There is no token zzzzzzzz with that secret; copy it whole, from np_ on",
+        "np_": "There is no such token; copy it whole, from np_ on, or make a new one.",
+        "x" * 5000: "There is no such token; copy it whole, from np_ on, or make a new one.",
+    }
+    for other, said in words.items():
         answer = get(other)
-        assert answer.status_code == 401
-        assert answer.json()["code"] == "token-refused"
-        assert "There is no such token" in answer.json()["message"]
+        assert (answer.status_code, answer.json()["code"]) == (401, "token-refused")
+        assert answer.json()["message"].startswith(said)
     ApiToken.objects.update(expires_at=timezone.now() - timedelta(seconds=1))
     assert "expired" in get(text).json()["message"]
     ApiToken.objects.update(expires_at=None)
@@ -152,9 +161,14 @@ def test_what_was_asked_for_by_a_token_ends_with_it(olga):
     assert roles.may(actor_now(asked), "power", "demo/slot:3")
     assert not roles.may(actor_now(asked), "console.write", "demo/slot:3")
     tokens.revoke(actor_for(olga), token)
-    assert not roles.may(actor_now(asked), "power", "demo/slot:3")
-    token.delete()
-    assert not roles.may(actor_now(asked), "power", "demo/slot:3")
+    refused = roles.may(actor_now(asked), "power", "demo/slot:3")
+    assert (bool(refused), refused.reason) == (
+        False,
+        f"The token {token.prefix} was revoked by olga; make a new one.",
+    )
+    olga.delete()
+    refused = roles.may(actor_now(asked), "power", "demo/slot:3")
+    assert (bool(refused), refused.reason) == (False, f"The token {token.prefix} is none any more.")
     with pytest.raises(TokenRefused):
         tokens.enter(text, "")
 
@@ -220,10 +234,15 @@ def test_a_machine_has_no_password_and_acts_by_tokens_alone(olga, alice, board):
 
 
 def test_deleting_somebody_ends_their_tokens(olga):
-    _, text = made(olga)
+    token, text = made(olga)
     olga.delete()
-    with pytest.raises(TokenRefused, match="There is no such token"):
+    with pytest.raises(TokenRefused, match=f"^There is no token {token.prefix} with that secret; copy it whole"):
         tokens.enter(text, "")
+    assert get(text).status_code == 401
+    refused = AuditEntry.objects.get(action="token.use", outcome="refused")
+    made_then = AuditEntry.objects.get(action="token.create", target="person:olga")
+    assert token.prefix in refused.text
+    assert token.prefix in made_then.text, "so the log says whose it was"
 
 
 def test_tokens_are_listed_to_their_owner_and_revoked_over_rest(olga, alice, make_person):
