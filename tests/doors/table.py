@@ -280,10 +280,10 @@ API = (
         """
         GET /me
         GET /tokens
-        GET /notices
-        POST /notices/<notice_id>/seen
         """,
     )
+    | _api(SIGNED_IN, LOOKING, "GET /notices")
+    | _api(SIGNED_IN, RESERVE, "POST /notices/<notice_id>/seen")
     | _api(SIGNED_IN, PEOPLE_SCOPE, "DELETE /tokens/<prefix>")  # of others; a token may always end itself
     | _api(SIGNED_IN, NEVER, "POST /tokens")
     | _api(
