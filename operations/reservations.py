@@ -64,7 +64,7 @@ def _is_finishing(user_id: int | None, action: str, found: Reservation) -> bool:
     or cancel it. Nothing else comes of that: while it goes on the slot is busy for everything new."""
     if action not in ("power", "flash") or user_id is None:
         return False
-    begun = {"operation__actor_user_id": user_id, "operation__started_at__lte": found.starts_at}
+    begun = {"operation__actor_user_id": user_id, "operation__started_at__lt": found.starts_at}
     return Claim.objects.filter(resource=found.resource, **begun).exists()
 
 

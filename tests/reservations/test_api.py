@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from accounts.models import User
-from operations.models import AuditEntry, Reservation
+from operations.models import AuditEntry, Operation, Reservation
 from reservations.services import booking
 from tests.reservations.rig import NOON, person, reserve, told
 
@@ -108,11 +108,41 @@ def test_a_refusal_names_who_has_it_and_is_on_record(bobs, clock, carol):
     assert (entry.actor, entry.action, entry.target) == ("bob", "reservation.make", "b1/slot:3")
 
 
-def test_a_reserved_slot_is_not_switched_by_anybody_else(bobs, clock, carol):
+IMAGE = "00000000-0000-0000-0000-000000000000"
+TARGET = {"method": "file", "medium": "file", "address": "", "typed": "slot 3"}
+#: Every way to drive a slot, or to say what it does: alone, and after a slot that is free.
+WAYS = {
+    "slots/3/reset": {"reset_type": "ForceOff"},
+    "power": {"verb": "restart", "slots": [4, 3]},
+    "slots/3/mark-off": {},
+    "slots/3/clear-latch": {},
+    "slots/3/flash": {"image_id": IMAGE, **TARGET},
+    "flash-runs": {"image_id": IMAGE, "targets": [{"slot": 4, **TARGET}, {"slot": 3, **TARGET}]},
+}
+FORMS = {
+    "slots/3/reset": {"reset_type": "ForceOff"},
+    "several": {"verb": "restart", "slots": [4, 3]},
+    "slots/3/mark-off": {},
+    "slots/3/clear-latch": {},
+}
+RESERVED = "carol has reserved slot 3 until 14:00 UTC, for “swap SSD”."
+
+
+@pytest.mark.parametrize(("way", "body"), WAYS.items())
+def test_a_reserved_slot_is_driven_by_nobody_else_in_any_way(clock, alice, carol, way, body):
     reserve(carol, 2)
-    answer = post(bobs, "/api/v1/boards/b1/slots/3/reset", reset_type="ForceOff")
-    assert refused(answer) == (403, "reserved")
-    assert answer.json()["message"] == "carol has reserved slot 3 until 14:00 UTC, for “swap SSD”."
+    answer = post(client_of("alice"), f"/api/v1/boards/b1/{way}", **body)
+    assert (refused(answer), answer.json()["message"]) == ((403, "reserved"), RESERVED)
+    assert not Operation.objects.exists()
+
+
+@pytest.mark.parametrize(("way", "fields"), FORMS.items())
+def test_nor_from_a_page(clock, alice, carol, way, fields):
+    reserve(carol, 2)
+    answer = client_of("alice").post(f"/boards/b1/{way}", fields)
+    assert answer.status_code == 403
+    assert RESERVED in answer.content.decode()
+    assert not Operation.objects.exists()
 
 
 def test_the_end_is_moved_and_the_slot_given_back(bobs, clock, bob):

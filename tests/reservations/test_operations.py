@@ -1,5 +1,8 @@
 """What becomes of operations where a slot turns into somebody else's."""
 
+from typing import Any
+from uuid import uuid4
+
 import pytest
 
 from operations import lifecycle
@@ -13,20 +16,41 @@ from tests.reservations.rig import Clock, reserve
 POWER = ("power", "b1/slot:3")
 
 
-def asked_by(actor: Actor, clock: Clock) -> Operation:
-    return new_operation("b1/slot:3", actor=actor.name, actor_user_id=actor.user_id, created_at=clock.now)
+def asked_by(actor: Actor, clock: Clock, **more: Any) -> Operation:
+    return new_operation("b1/slot:3", actor=actor.name, actor_user_id=actor.user_id, created_at=clock.now, **more)
 
 
-def test_what_was_asked_for_before_the_slot_became_anothers_is_not_begun(clock, bob, carol):
+@pytest.mark.parametrize("kind", ["power.reset", "flash.write"])
+def test_what_was_asked_for_before_the_slot_became_anothers_is_not_begun(clock, bob, make_grant, carol, kind):
+    make_grant("carol", "flasher", "b1/slot:3")
     reserve(bob, 1, at=1)
     clock.go(minutes=59, seconds=30)
-    operation = asked_by(carol, clock)
+    operation = asked_by(carol, clock, kind=kind)
     Operation.objects.update(expires_at=clock.now.replace(hour=14))
     clock.go(seconds=31)
     assert lifecycle.start(str(operation.pk), worker="local", instance="i1") is None
     operation.refresh_from_db()
     assert (operation.state, operation.code) == ("failed", "not-permitted")
     assert operation.message.startswith("bob has reserved slot 3 until 14:00 UTC, for “swap SSD”.")
+
+
+def test_a_group_whose_turn_comes_too_late_leaves_the_reserved_slot_alone_and_drives_the_others(clock, bob, carol):
+    group, more = uuid4(), {"actor": "carol", "actor_user_id": carol.user_id, "created_at": clock.now}
+    reserve(bob, 1, at=1)
+    clock.go(minutes=59, seconds=58)
+    names = ["b1/slot:4", "b1/slot:3", "b1/slot:5"]
+    waits = {"state": "waiting", "expires_at": None}
+    made = [
+        new_operation(name, group=group, position=place, **more | (waits if place else {}))
+        for place, name in enumerate(names)
+    ]
+    for operation in made:
+        clock.go(seconds=1)
+        lifecycle.housekeeping_queue(["b1"])
+        if lifecycle.start(str(operation.pk), worker="local", instance="i1"):
+            lifecycle.interrupt(operation, "It ended.")
+    codes = Operation.objects.order_by("position").values_list("code", flat=True)
+    assert list(codes) == ["interrupted", "not-permitted", "interrupted"]
 
 
 def test_what_has_begun_goes_on_and_its_person_may_still_cancel_it(clock, alice, bob, carol):
