@@ -29,6 +29,7 @@ def rename(actor: Actor, group: Group, name: str) -> None:
         return
     group.name = _clean(name, besides=group)
     with transaction.atomic():
+        rights.still_there(group)
         group.save(update_fields=["name"])
         detail = {"before": before, "after": group.name}
         audit.record("group.rename", actor=actor, target=rights.target_of(group), detail=detail)
@@ -47,6 +48,7 @@ def _clean(name: str, besides: Group | None = None) -> str:
 def set_members(actor: Actor, group: Group, people: list[User]) -> None:
     """Exactly these people from now on. Raises Conflict if it takes the last administrator out."""
     with deciding(rights.name_of(group)):
+        rights.still_there(group)
         before = sorted(group.user_set.values_list("username", flat=True))
         after = sorted(person.username for person in people)
         if before == after:
@@ -59,6 +61,7 @@ def set_members(actor: Actor, group: Group, people: list[User]) -> None:
 def remove(actor: Actor, group: Group) -> None:
     """Take a group away with the rights that it gave. Raises Conflict if the last administrator was one by it."""
     with deciding(rights.name_of(group)):
+        rights.still_there(group)
         members = sorted(group.user_set.values_list("username", flat=True))
         before = {"members": members, "rights": [rights.words(row) for row in group.grants.all()]}
         Group.objects.filter(pk=group.pk).delete()  # (the instance keeps its key, should this be undone)

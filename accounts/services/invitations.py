@@ -15,7 +15,7 @@ from django.utils import timezone
 from accounts.actors import actor_for
 from accounts.models import Invitation, Kind, User
 from accounts.services import rights
-from accounts.services.people import role_of, target_of
+from accounts.services.people import as_now, keep_new, role_of, target_of
 from operations import audit
 from operations.refusals import BadRequest, Expired, NotFound
 from operations.rights import Grant
@@ -27,11 +27,11 @@ SECRET_BYTES = 32
 
 def invite(actor: Actor, name: str, role: str = "", grants: Iterable[Grant] = ()) -> tuple[User, str]:
     """Add somebody who chooses their password by a link; returns them and the link's secret. The name was validated by
-    the form or door that asks. Raises as `rights.give`."""
+    the form or door that asks. Raises as `rights.give`, and Conflict for a name that somebody was given meanwhile."""
     person = User(username=name, role=role_of(role, may_be_none=True))
     person.set_unusable_password()
     with transaction.atomic():
-        person.save()
+        keep_new(person)
         audit.record("person.invite", actor=actor, target=target_of(person), detail={"role": role})
         for grant in grants:
             rights.give(actor, person, grant.role, grant.scope, until=grant.until, console=grant.console)
@@ -44,7 +44,7 @@ def renew(actor: Actor, person: User) -> str:
     if person.kind == Kind.MACHINE:
         raise BadRequest(f"{person.username} is a machine and has no password; make a token for it.", code="machine")
     with transaction.atomic():
-        secret = _make(actor, person)
+        secret = _make(actor, as_now(person))
         audit.record("person.link", actor=actor, target=target_of(person))
     return secret
 

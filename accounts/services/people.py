@@ -4,32 +4,52 @@ import contextlib
 from collections.abc import Iterator
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
 from accounts import access
 from accounts.models import Kind, RightGrant, Role, User
 from operations import audit
-from operations.refusals import BadRequest, Conflict
+from operations.refusals import BadRequest, Conflict, NotFound
 from operations.rights import EVERYWHERE
 from operations.roles import Actor
 
 
 def add_person(actor: Actor, name: str, role: str, password: str) -> User:
-    """Add somebody. The name and password were validated by the form or command that asks."""
+    """Add somebody. The name and password were validated by the form or command that asks. Raises Conflict for a name
+    that somebody was given meanwhile."""
     person = User(username=name, role=role_of(role, may_be_none=True))
     person.set_password(password)
     with transaction.atomic():
-        person.save()
+        keep_new(person)
         audit.record("person.add", actor=actor, target=target_of(person), detail={"role": role})
     return person
+
+
+def keep_new(person: User) -> None:
+    """Save somebody for the first time. Raises Conflict if another request has given the name away at this moment."""
+    try:
+        with transaction.atomic():
+            person.save(force_insert=True)
+    except IntegrityError as error:
+        raise Conflict(
+            f"Somebody is called {person.username} already; choose another name.", code="name-taken"
+        ) from error
+
+
+def as_now(person: User) -> User:
+    """The same person as they are now. Raises NotFound for somebody who was removed meanwhile."""
+    found = User.objects.filter(pk=person.pk).first()
+    if found is None:
+        raise NotFound(f"Nothing was changed: {person.username} was removed meanwhile.", code="removed-meanwhile")
+    return found
 
 
 def change_role(actor: Actor, person: User, role: str) -> None:
     """Make somebody something else everywhere; "" leaves them what they and their groups were granted. Raises
     Conflict for the last administrator."""
     with deciding(person.username):
-        person = User.objects.get(pk=person.pk)
+        person = as_now(person)
         before = person.role
         if before == role_of(role, may_be_none=True):
             return
@@ -42,7 +62,7 @@ def change_role(actor: Actor, person: User, role: str) -> None:
 def switch_off(actor: Actor, person: User) -> None:
     """End somebody's access; their history stays. Raises Conflict for the last administrator."""
     with deciding(person.username):
-        person = User.objects.get(pk=person.pk)
+        person = as_now(person)
         if not person.is_active:
             return
         person.is_active = False
@@ -53,7 +73,7 @@ def switch_off(actor: Actor, person: User) -> None:
 def switch_on(actor: Actor, person: User) -> None:
     """Let somebody in again, with the role and password they had."""
     with deciding(person.username):
-        person = User.objects.get(pk=person.pk)
+        person = as_now(person)
         if person.is_active:
             return
         person.is_active = True
@@ -65,6 +85,7 @@ def remove(actor: Actor, person: User) -> None:
     """Delete an account with its rights, sessions and tokens; their history stays under their name. Raises Conflict
     for the last administrator."""
     with deciding(person.username):
+        person = as_now(person)
         detail = {"before": {"role": person.role, "grants": [str(grant) for grant in person.grants.all()]}}
         User.objects.filter(pk=person.pk).delete()  # (the instance keeps its key, should this be undone)
         audit.record("person.remove", actor=actor, target=target_of(person), detail=detail)
@@ -74,6 +95,7 @@ def set_password(actor: Actor, person: User, password: str) -> None:
     """Give somebody (or oneself) a new password; all their sessions end, except the one that the caller renews."""
     person.set_password(password)
     with transaction.atomic():
+        as_now(person)
         person.save(update_fields=["password"])
         audit.record("person.password", actor=actor, target=target_of(person))
 

@@ -25,7 +25,7 @@ def give(
 ) -> RightGrant:
     """Give a person or a group a role on a scope, in place of the same one with another end. Raises BadRequest for a
     role, scope or console right that there is not, or an end that has passed; Conflict if it takes the end off nobody
-    but the last administrator."""
+    but the last administrator; NotFound for a holder who was removed meanwhile."""
     role_of(role)
     places.scope_of(scope)
     if console not in ConsoleRight.values:
@@ -33,6 +33,7 @@ def give(
     if until is not None and until <= timezone.now():
         raise BadRequest("This right would have ended already; choose a later time.", code="ended-already")
     with deciding(name_of(holder)):
+        still_there(holder)
         row = RightGrant.objects.filter(**_held_by(holder), role=role, scope=scope).first()
         before = words(row) if row else None
         row = row or RightGrant(**_held_by(holder), role=role, scope=scope)
@@ -63,6 +64,12 @@ def holder_of(row: RightGrant) -> Holder:
 
 def name_of(holder: Holder) -> str:
     return holder.username if isinstance(holder, User) else f"the group {holder.name}"
+
+
+def still_there(holder: Holder) -> None:
+    """Raises NotFound for a person or a group that was removed meanwhile."""
+    if not type(holder).objects.filter(pk=holder.pk).exists():
+        raise NotFound(f"Nothing was changed: {name_of(holder)} was removed meanwhile.", code="removed-meanwhile")
 
 
 def target_of(holder: Holder) -> str:

@@ -20,7 +20,7 @@ from django.utils import timezone
 from accounts import access, places
 from accounts.actors import actor_by_token
 from accounts.models import ApiToken, Kind, User
-from accounts.services.people import target_of
+from accounts.services.people import keep_new, target_of
 from operations import audit, roles
 from operations.refusals import BadRequest, Conflict, NotFound, NotPermitted, TokenRefused
 from operations.rights import EVERYWHERE, SCOPES
@@ -132,7 +132,7 @@ def add_machine(actor: Actor, name: str) -> User:
     except ValidationError as problem:
         raise BadRequest(problem.messages[0], code="bad-name") from problem
     with transaction.atomic():
-        machine.save()
+        keep_new(machine)
         audit.record("machine.add", actor=actor, target=target_of(machine))
     return machine
 

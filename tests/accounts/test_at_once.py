@@ -5,8 +5,10 @@ from datetime import datetime, timedelta
 import pyotp
 import pytest
 
-from accounts.services import second_factor, throttling
+from accounts.actors import actor_for
+from accounts.services import groups, people, rights, second_factor, throttling
 from accounts.services.throttling import ACCOUNT
+from operations.refusals import Conflict
 from operations.roles import Actor
 from tests.accounts.conftest import make_person
 from tests.operations.rig import together
@@ -49,3 +51,33 @@ def test_what_was_counted_together_is_given_back_together(olga):
     allowances = together(lambda _: throttling.take(keys), 4)
     together(lambda number: throttling.give_back(allowances[number]), 4)
     assert not throttling.SignInTries.objects.filter(count__gt=1).exists()
+
+
+def test_of_administrators_who_take_the_right_from_one_another_at_once_one_stays():
+    """By each way there is: a role, being switched off, being removed, a group's right and membership."""
+    names = ("alice", "bob", "carol", "dave", "erin")
+    alice, bob, carol, dave, erin = (make_person(name, "administrator") for name in names)
+    actor = actor_for(alice)
+    group = groups.add(actor, "admins")
+    grant = rights.give(actor, group, "administrator", "*")
+    groups.set_members(actor, group, [dave, erin])
+    for member in (dave, erin):
+        people.change_role(actor, member, "")
+    acts = [
+        lambda: people.change_role(actor_for(bob), alice, "viewer"),
+        lambda: people.switch_off(actor_for(alice), bob),
+        lambda: people.remove(actor_for(dave), carol),
+        lambda: groups.set_members(actor_for(erin), group, [erin]),
+        lambda: rights.take(actor_for(carol), grant),
+    ]
+
+    def act(number: int) -> str:
+        try:
+            acts[number]()
+        except Conflict as refusal:
+            return refusal.code
+        return "done"
+
+    said = together(act, len(acts))
+    assert said.count("last-administrator") == 1
+    assert people.administrators().count() == 1

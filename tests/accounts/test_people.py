@@ -3,15 +3,16 @@
 import io
 
 import pytest
+from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from accounts.actors import actor_for
 from accounts.models import Role, User
-from accounts.services import people
+from accounts.services import groups, invitations, people, rights
 from operations.models import AuditEntry
-from operations.refusals import BadRequest, Conflict
+from operations.refusals import BadRequest, Conflict, NotFound
 from tests.accounts.conftest import PASSWORD, make_person
 
 pytestmark = pytest.mark.django_db
@@ -155,6 +156,39 @@ def test_who_decides_about_administrators_takes_the_lock_before_looking(alice, v
 
 def test_an_unknown_person_is_not_found(signed_in, alice):
     assert signed_in(alice).get("/people/999/").status_code == 404
+
+
+def test_who_was_removed_while_another_administrator_looked_at_them_is_not_found(alice, vera):
+    actor = actor_for(alice)
+    group = groups.add(actor, "class")
+    people.remove(actor, User.objects.get(pk=vera.pk))
+    groups.remove(actor, Group.objects.get(pk=group.pk))
+    before = AuditEntry.objects.count()
+    for act in (
+        lambda: people.change_role(actor, vera, "operator"),
+        lambda: people.switch_off(actor, vera),
+        lambda: people.switch_on(actor, vera),
+        lambda: people.remove(actor, vera),
+        lambda: people.set_password(actor, vera, "another long password"),
+        lambda: invitations.renew(actor, vera),
+        lambda: rights.give(actor, vera, "viewer", "*"),
+        lambda: rights.give(actor, group, "viewer", "*"),
+        lambda: groups.rename(actor, group, "course"),
+        lambda: groups.set_members(actor, group, [alice]),
+        lambda: groups.remove(actor, group),
+    ):
+        with pytest.raises(NotFound, match=r"Nothing was changed: .* was removed meanwhile"):
+            act()
+    assert AuditEntry.objects.count() == before
+
+
+def test_of_two_who_add_the_same_name_at_once_the_second_is_told(alice, vera):
+    for act in (
+        lambda: people.add_person(actor_for(alice), "Vera", "viewer", PASSWORD),
+        lambda: invitations.invite(actor_for(alice), "vera"),
+    ):
+        with pytest.raises(Conflict, match="choose another name"):
+            act()
 
 
 def test_the_history_of_somebody_deleted_stays(alice, olga):
