@@ -4,6 +4,7 @@ No other code lifts the trigger that refuses to remove entries, and it does so w
 the checkpoint: there is no moment at which somebody else could remove one.
 """
 
+import fcntl
 import hashlib
 import os
 from collections.abc import Iterator
@@ -61,7 +62,7 @@ def retain(since: datetime, folder: Path, actor: Actor) -> Iterator[Retired]:
     end = _last_before(since)
     place = verifying.beginning()
     while place.last < end:
-        done = _round(place, min(place.last + ROUND, end), since, folder, actor)
+        done = _round(place, _end_of_round(place.last + 1, end, folder), since, folder, actor)
         yield done
         place = verifying.beginning()
 
@@ -75,6 +76,14 @@ def _last_before(since: datetime) -> int:
         return int(numbers[0]) - 1
     newest = AuditEntry.objects.order_by("-seq").values_list("seq", flat=True)[:1]
     return int(newest[0]) if newest else 0
+
+
+def _end_of_round(first: int, end: int, folder: Path) -> int:
+    """The last entry of the round that begins at `first`: where one ended that was stopped before its entries went, as
+    else two files would begin at the same entry."""
+    left = [file.stem.rpartition("-")[2] for file in folder.glob(f"audit-{first:09}-*.jsonl")]
+    ends = [int(number) for number in left if number.isdecimal() and first <= int(number) <= end]
+    return min(ends, default=min(first + ROUND - 1, end))
 
 
 def _round(place: Place, last: int, since: datetime, folder: Path, actor: Actor) -> Retired:
@@ -107,8 +116,13 @@ def _write(file: Path, pieces: Iterator[str]) -> str:
     """Write a file that is there whole or not at all, readable by its owner only; its SHA-256. A file of this name that
     an earlier round left, which then could not take its entries out, is the same and is written once more."""
     digest = hashlib.sha256()
-    part = file.with_suffix(".part")
-    with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
+    part = file.with_name("audit.part")
+    with open(os.open(part, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict(f"{part} is being written by another run; wait for its end.", code="busy") from None
+        stream.truncate(0)
         for piece in pieces:
             digest.update(piece.encode())
             stream.write(piece.encode())

@@ -1,5 +1,6 @@
 """Old entries leave the log only by a file and a checkpoint, and whoever takes one out otherwise is found."""
 
+import fcntl
 import hashlib
 import io
 import json
@@ -188,7 +189,7 @@ def test_a_broken_chain_loses_nothing(log, folder):
 
 
 def test_a_file_that_cannot_be_written_loses_nothing(log, folder):
-    (folder / "audit-000000001-000000004.part").mkdir()
+    (folder / "audit.part").mkdir()
     with pytest.raises(CommandError, match="Is a directory"):
         retain(folder)
     assert seqs() == [1, 2, 3, 4, 5, 6, 7]
@@ -201,6 +202,16 @@ def test_a_file_of_that_name_that_holds_something_else_is_not_touched(log, folde
         retain(folder)
     assert file.read_text() == "last year's\n"
     assert seqs() == [1, 2, 3, 4, 5, 6, 7]
+
+
+def test_two_runs_into_one_directory_do_not_write_over_each_other(log, folder):
+    with open(folder / "audit.part", "w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        with pytest.raises(CommandError, match="written by another run; wait for its end"):
+            retain(folder)
+    assert seqs() == [1, 2, 3, 4, 5, 6, 7]
+    retain(folder)
+    assert [file.name for file in folder.iterdir()] == ["audit-000000001-000000004.jsonl"]
 
 
 def test_a_round_that_fails_in_its_transaction_leaves_all_entries_and_can_be_done_again(log, folder, monkeypatch):
