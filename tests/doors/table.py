@@ -454,6 +454,7 @@ DOORS = PAGES | API
 SOCKETS = {
     "/ws/events/": Row(SEEING, LOOKING),
     "/ws/consoles/<board>/<slot>/": Row(SEEING, CONSOLE),
+    "/": Row(NO_ONE),  # wherever else
 }
 
 #: What has to be sent so that the right is what decides: with nothing sent the door would complain of that first.

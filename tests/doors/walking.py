@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
+from channels.routing import ProtocolTypeRouter, URLRouter
 from django.urls import URLPattern, URLResolver, get_resolver
 
 #: What a browser or a script may send. A page answers HEAD and OPTIONS as Django does, and nothing happens by them.
@@ -24,10 +26,18 @@ def _routes(resolver: URLResolver, before: str = "") -> Iterator[str]:
 
 
 def sockets() -> list[str]:
-    """The addresses of all WebSockets."""
-    from nanoportal.routing import websocket_urlpatterns
+    """The addresses of all WebSockets, as the application's router has them; "/" stands for all others."""
+    from nanoportal.asgi import application
 
-    return [plain(str(entry.pattern)) for entry in websocket_urlpatterns]
+    inner: Any = application
+    while not isinstance(inner, URLRouter):
+        inner = inner.application_mapping["websocket"] if isinstance(inner, ProtocolTypeRouter) else within(inner)
+    return [plain(str(entry.pattern)) for entry in inner.routes]
+
+
+def within(middleware: Any) -> Any:
+    """What a middleware stands around: ours call it so, Channels' otherwise."""
+    return getattr(middleware, "application", None) or middleware.inner
 
 
 def plain(route: str) -> str:
