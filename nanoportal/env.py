@@ -277,7 +277,7 @@ def key_file(data: Path, name: str) -> str:
     """Content of DATA/name, made with 64 random hex digits at the first call; safe when two processes race."""
     path = data / name
     if not path.exists():
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
         handle, draft = tempfile.mkstemp(dir=data, prefix=f".{name}-")
         with os.fdopen(handle, "w") as stream:
             stream.write(secrets.token_hex(32))

@@ -27,4 +27,6 @@ class ContentSecurityPolicy:
             policy = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
         response.headers.setdefault("Content-Security-Policy", policy)
         response.headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
+        # What is shown is somebody's, and of this moment: nobody who comes to the same screen later leafs back to it.
+        response.headers.setdefault("Cache-Control", "no-store")
         return response

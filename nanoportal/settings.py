@@ -14,7 +14,7 @@ except environment.EnvironmentProblem as problem:
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = ENV.data
-DATA_DIR.mkdir(parents=True, exist_ok=True)
+DATA_DIR.mkdir(mode=0o700, parents=True, exist_ok=True)
 BOARDS_DIR = ENV.boards
 IMAGE_QUOTA_BYTES = ENV.image_quota_bytes
 SWITCH_SCANS_BY_ITSELF = ENV.switch_scan == "auto"
@@ -135,6 +135,7 @@ STATICFILES_DIRS = [BASE_DIR / "static", ("terminal", BASE_DIR / "terminal")]
 # Nothing is collected: whitenoise finds the files where they lie.
 WHITENOISE_USE_FINDERS = True
 WHITENOISE_MAX_AGE = 3600
+WHITENOISE_ALLOW_ALL_ORIGINS = False  # pages of others have no use for them
 
 BROKER = broker_urls(DATA_DIR, ENV.redis_url, ENV.journal_url)
 JOURNAL_URL = BROKER.journal
@@ -147,7 +148,8 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"plain": {"format": "%(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "filters": {"briefly": {"()": "nanoportal.logs.Briefly"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain", "filters": ["briefly"]}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {"django.request": {"level": "ERROR"}, "nanoportal": {"level": "INFO"}},
 }
