@@ -37,7 +37,8 @@ def without_proxy(scope: dict[str, Any], networks: Sequence[Network]) -> dict[st
 
     The client is the last address that no trusted proxy has: what stands before it in `X-Forwarded-For` may be made up.
     Of scheme and host the last value counts, which the proxy next to us has written. `hearsay` in the scope says that
-    somebody sent such headers whom nobody trusts: perhaps a proxy that was not named. Pure.
+    the address may be that of a proxy: somebody sent such headers whom nobody trusts, or a named proxy did not say for
+    whom it asks. Pure.
     """
     said = {name: value for name, value in scope["headers"] if name in HEARSAY}
     headers = [(name, value) for name, value in scope["headers"] if name not in HEARSAY]
@@ -47,6 +48,7 @@ def without_proxy(scope: dict[str, Any], networks: Sequence[Network]) -> dict[st
         return {**scope, "headers": headers, "hearsay": bool(said)}
     chain = b",".join(value for name, value in scope["headers"] if name == FOR)
     changed: dict[str, Any] = {"client": [str(_client(peer, chain, networks)), 0], "headers": headers}
+    changed["hearsay"] = not chain
     if PROTO in said:
         is_secure = _last(said[PROTO]).lower() in (b"https", b"wss")
         changed["scheme"] = (SECURE if is_secure else PLAIN)[scope["type"]]

@@ -70,6 +70,12 @@ def test_a_proxy_that_says_nothing_of_the_scheme_leaves_it() -> None:
     assert seen(PROXY, x_forwarded_proto="https, http")["scheme"] == "http", "the one next to us wrote the last"
 
 
+def test_a_proxy_on_the_machine_that_does_not_say_for_whom_it_asks_is_not_the_machine_itself() -> None:
+    assert seen(PROXY, x_forwarded_proto="https")["hearsay"]
+    assert not seen(PROXY, x_forwarded_for=CLIENT)["hearsay"]
+    assert not seen(CLIENT)["hearsay"]
+
+
 @pytest.mark.parametrize("text", ["*", "0.0.0.0/0", "::/0", "proxy.lan", "10.0.0.1/24"])
 def test_the_variable_takes_networks_and_never_everybody(text: str) -> None:
     with pytest.raises(EnvironmentProblem, match="NANOPORTAL_TRUSTED_PROXIES"):
