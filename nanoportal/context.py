@@ -73,12 +73,19 @@ def untold(request: ActorRequest) -> dict[str, Any]:
     return {"notices": notices.unseen(request.actor.user_id)[: notices.SHOWN]}
 
 
+def _before_the_door() -> NavBoard | None:
+    """The board that a stranger signs in to, nameless if there are several; simulated if they all are. Two queries."""
+    present = Board.objects.filter(present=True)
+    some = list(present[:2])
+    name = some[0].name if len(some) == 1 else ""
+    return NavBoard("", name, "/", not present.filter(simulated=False).exists()) if some else None
+
+
 def build(request: ActorRequest) -> Nav:
     """Four queries at most, however many boards there are. The page's board comes from its address, else from the
     session, else it is the first."""
     if not request.user.is_authenticated:
-        first = Board.objects.filter(present=True).first()
-        return Nav(NavBoard("", first.name, "/", first.simulated) if first else None, [], 0, "")
+        return Nav(_before_the_door(), [], 0, "")
     edits_people = bool(may(request.actor, "people.edit", "portal"))
     listens = bool(may(request.actor, "view", "portal"))
     seen = sight.boards(request.actor)

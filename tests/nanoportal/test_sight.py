@@ -179,3 +179,9 @@ def test_only_slots_that_somebody_may_power_can_be_selected_for_an_act_on_severa
     assert answer.status_code == 403
     assert "Switching slot 4 needs the role operator there" in answer.content.decode()
     assert not Operation.objects.exists()
+
+
+def test_the_sign_in_names_the_board_where_there_is_but_one(demo):
+    assert "<h1>Sign in</h1>" in Client().get("/login/").content.decode()
+    Board.objects.exclude(slug="demo").delete()
+    assert f"<h1>Sign in to {demo.name}</h1>" in Client().get("/login/").content.decode()
