@@ -169,10 +169,15 @@ def _checked(wish: Wish, actor: Actor) -> dict[str, object]:
 
 
 def _networks(addresses: Sequence[str]) -> list[str]:
+    return sorted({_network(text.strip()) for text in addresses if text.strip()})
+
+
+def _network(text: str) -> str:
     try:
-        return sorted({str(ip_network(text.strip(), strict=False)) for text in addresses if text.strip()})
+        return str(ip_network(text, strict=False))
     except ValueError as problem:
-        raise BadRequest(f"{problem}; write an address or a network, as 10.0.0.0/24.", code="bad-address") from problem
+        said = f"{text!r} is none: write an address or a network, as 10.0.0.0/24."
+        raise BadRequest(said, code="bad-address") from problem
 
 
 def _digest(secret: str) -> str:
