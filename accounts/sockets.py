@@ -53,9 +53,13 @@ def nobody_of(scope: dict[str, Any]) -> Actor:
     return Actor(name="", address=client[0])
 
 
+# Who somebody is by now, None once they are signed out; and when their session ends by itself. Blocks.
+Asks = Callable[[], tuple[Actor | None, datetime | None]]
+
+
 @dataclass(eq=False)
 class _Watched:
-    now: Callable[[], Actor | None]  # who they are by now; None once their session ended
+    now: Asks
     actions: tuple[str, ...]
     resource: str
     held: frozenset[str]
@@ -157,30 +161,31 @@ def watch_access(
     return watch_rights(scope, changed, actions=[action], resource=resource, held=held, renewed=renewed)
 
 
-def _by_token(scope: dict[str, Any]) -> Callable[[], Actor | None]:
-    """Asks what a token allows now; None once it may not be used any more. Blocks."""
+def _by_token(scope: dict[str, Any]) -> Asks:
+    """Asks what a token allows now. Its end is among its limits."""
     text, address = _bearer(scope), (scope.get("client") or ("", 0))[0]
 
-    def now() -> Actor | None:
+    def now() -> tuple[Actor | None, datetime | None]:
         try:
-            return tokens.enter(text, address)
+            return tokens.enter(text, address), None
         except TokenRefused:
-            return None
+            return None, None
 
     return now
 
 
-def _signed_in(scope: dict[str, Any]) -> Callable[[], Actor | None]:
-    """Asks who the person of a session is now; None once it has ended or their password was changed. Blocks."""
+def _signed_in(scope: dict[str, Any]) -> Asks:
+    """Asks who the person of a session is now: nobody once it has ended or their password was changed."""
     user_id, session = scope["user"].pk, scope["session"]
     key, password = session.session_key or "", session.get("_auth_user_hash", "")
 
-    def now() -> Actor | None:
+    def now() -> tuple[Actor | None, datetime | None]:
         user = User.objects.filter(pk=user_id, is_active=True).first()
-        is_open = user is not None and Session.objects.filter(session_key=key, expire_date__gt=timezone.now()).exists()
-        if user is None or not is_open or user.get_session_auth_hash() != password:
-            return None
-        return actor_for(user)
+        open_now = Session.objects.filter(session_key=key, expire_date__gt=timezone.now())
+        ends_at = open_now.values_list("expire_date", flat=True).first()
+        if user is None or ends_at is None or user.get_session_auth_hash() != password:
+            return None, None
+        return actor_for(user), ends_at
 
     return now
 
@@ -189,20 +194,21 @@ def _all_now(sockets: Sequence[_Watched]) -> list[tuple[_Watched, Actor | None, 
     """Who each socket's person is now, and what of what was asked they may do."""
     found = []
     for socket in sockets:
-        now, actor = timezone.now(), socket.now()
+        now = timezone.now()
+        actor, ends_at = socket.now()
         allowed = [
             action for action in socket.actions if actor is not None and may(actor, action, socket.resource, now)
         ]
-        socket.ask_at = _next_change(socket, actor, now)
+        socket.ask_at = _next_change(socket, actor, ends_at, now)
         found.append((socket, actor, frozenset(allowed)))
     return found
 
 
-def _next_change(socket: _Watched, actor: Actor | None, now: datetime) -> datetime | None:
-    """When the answer may be another one though nobody decides anything: a right ends, or somebody's time begins or is
-    over. (A worker writes that down, and may be away.)"""
+def _next_change(socket: _Watched, actor: Actor | None, ends_at: datetime | None, now: datetime) -> datetime | None:
+    """When the answer may be another one though nobody decides anything: the session or a right ends, or somebody's
+    time begins or is over. (A worker writes that down, and may be away.)"""
     if actor is None:
         return None
     ends = next_end(actor.held, actor.limits, now)
     turn = reservations.next_change(socket.resource, now) if reservations.RESERVED & set(socket.actions) else None
-    return min((time for time in (ends, turn) if time is not None), default=None)
+    return min((time for time in (ends_at, ends, turn) if time is not None), default=None)

@@ -215,16 +215,16 @@ async def test_a_right_on_a_slot_opens_its_console_and_no_other_one(line: Line, 
 
 
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("hours", [1, 3])
-async def test_a_right_closes_the_console_when_it_runs_out_though_nobody_changes_anything(
-    line: Line, visit: Visit, monkeypatch, hours: int
+@pytest.mark.parametrize(("granted", "hours", "stays"), [(2, 1, True), (2, 3, False), (48, 13, False)])
+async def test_a_console_closes_when_right_or_session_runs_out_though_nobody_changes_anything(
+    line: Line, visit: Visit, monkeypatch, granted: int, hours: int, stays: bool
 ):
-    await grant(visit, "carol", line.keys.board, timedelta(hours=2))
+    await grant(visit, "carol", line.keys.board, timedelta(hours=granted))
     page = await visit("carol", "")
     await page.until_said("hello")
     later = timezone.now() + timedelta(hours=hours)
     monkeypatch.setattr(timezone, "now", lambda: later)
-    if hours < 2:
+    if stays:
         await asyncio.sleep(0.3)
         line.write(b"still here")
         await page.until_data(b"still here")
