@@ -75,6 +75,8 @@ def words(found: Reservation, now: datetime | None = None) -> str:
 
 
 def moment(when: datetime, now: datetime | None = None) -> str:
-    """`18:00 UTC`, with the day where it is not today."""
-    day = "" if when.date() == (now or timezone.now()).date() else f"{when.day} {when:%b} "
+    """`18:00 UTC`, with the day where it is not today, and the year where it is another one."""
+    today = (now or timezone.now()).date()
+    year = "" if when.year == today.year else f" {when.year}"
+    day = "" if when.date() == today else f"{when.day} {when:%b}{year} "
     return f"{day}{when:%H:%M} UTC"

@@ -92,7 +92,7 @@ def clean_purpose(text: str) -> str:
     """The purpose on one line. Raises `BadRequest` if there is none, or a character that no text has."""
     purpose = " ".join(text.split()).rstrip(".")  # it stands in sentences that have an end of their own
     if not purpose or len(purpose) > 200 or not purpose.isprintable():
-        raise BadRequest("Say in 1 to 200 characters what the slot is for.", code="purpose")
+        raise BadRequest("Say in 1 to 200 visible characters what the slot is for.", code="purpose")
     return purpose
 
 
@@ -128,7 +128,7 @@ def _place(row: Reservation, page: Page, wish: Wish, actor: Actor, now: datetime
         return
     starts_at = max(wish.starts_at or now, now)
     period = Period(starts_at, starts_at + timedelta(seconds=wish.seconds))
-    _refuse_overlap(page, period, now)
+    _refuse_overlap(page, row, period, now)
     claim = book.foreign_claim(row.resource, row.user_id) if period.starts_at == now else None
     if claim is not None:
         raise claims.busy(claim)
@@ -144,30 +144,39 @@ def _refuse_second(page: Page, wish: Wish, actor: Actor) -> None:
         raise Conflict("You wait for this slot already.", code="yours-already")
 
 
-def _refuse_overlap(page: Page, period: Period, now: datetime) -> None:
+def _refuse_overlap(page: Page, wanted: Reservation, period: Period, now: datetime) -> None:
     """Whoever has the time, or has waited longer for it, comes first."""
     for row in (page.active, *page.planned):
         if row is not None and period_of(row).overlaps(period):
-            raise _in_the_way(row, period_of(row), now)
+            raise _in_the_way(row, wanted, now)
     for row, turn in zip(page.waiting, page.expected(now), strict=True):
         if turn.overlaps(period):
+            span = f"from {moment(turn.starts_at, now)} until {moment(turn.ends_at, now)}"
             raise Conflict(
-                f"{row.holder} waits for this slot and can expect it from {moment(turn.starts_at, now)} until "
-                f"{moment(turn.ends_at, now)}; queue behind, or choose a later time.",
+                f"{_who(row, wanted, 'waits', 'wait')} for this slot and can expect it {span}; queue behind, or choose a "
+                "later time.",
                 code="reserved",
                 holder=row.holder,
                 until=turn.ends_at.isoformat(),
             )
 
 
-def _in_the_way(row: Reservation, has: Period, now: datetime) -> Conflict:
+def _in_the_way(row: Reservation, wanted: Reservation, now: datetime) -> Conflict:
+    """The refusal of `wanted` for the sake of `row`, which may be the same person's."""
+    has, who, code = period_of(row), _who(row, wanted, "has", "have"), "overlap"
+    until = moment(has.ends_at, now)
     if row.state == book.ACTIVE:
-        words = f"{row.holder} has this slot until {moment(has.ends_at, now)}; queue for it, or choose a later time."
+        is_own = row.user_id == wanted.user_id
+        code, instead = ("yours-already", "extend that") if is_own else ("reserved", "queue for it")
+        words = f"{who} this slot until {until}; {instead}, or choose a later time."
     else:
-        span = f"from {moment(has.starts_at, now)} until {moment(has.ends_at, now)}"
-        words = f"{row.holder} has planned to have this slot {span}; choose another time."
-    code = "reserved" if row.state == book.ACTIVE else "overlap"
+        words = f"{who} planned to have this slot from {moment(has.starts_at, now)} until {until}; choose another time."
     return Conflict(words, code=code, holder=row.holder, until=has.ends_at.isoformat(), reservation=row.pk)
+
+
+def _who(row: Reservation, wanted: Reservation, does: str, do: str) -> str:
+    """`alice has`, or `You have` to themselves."""
+    return f"You {do}" if row.user_id == wanted.user_id else f"{row.holder} {does}"
 
 
 # ---- What is one's own -----------------------------------------------------------------------------------------------
@@ -207,7 +216,7 @@ def _refuse_longer(page: Page, row: Reservation, wanted: Period, now: datetime) 
         )
     for other in page.planned:
         if other.pk != row.pk and period_of(other).overlaps(wanted):
-            raise _in_the_way(other, period_of(other), now)
+            raise _in_the_way(other, row, now)
 
 
 def release(reservation_id: int, actor: Actor) -> Reservation:
@@ -255,7 +264,7 @@ def break_glass(reservation_id: int, reason: str, actor: Actor, *, key: str = ""
     roles.require(actor, "reserve.break", row.resource)
     reason = " ".join(reason.split()).rstrip(".")
     if not reason or len(reason) > 300 or not reason.isprintable():
-        raise BadRequest("Say in 1 to 300 characters why; the holder is told.", code="reason")
+        raise BadRequest("Say in 1 to 300 visible characters why; the holder is told.", code="reason")
     if row.user_id == actor.user_id:
         raise BadRequest("This reservation is your own; give it back instead.", code="yours-already")
     body = {"break": row.pk, "reason": reason}

@@ -51,9 +51,10 @@ def test_watching_and_other_slots_stay_as_they_were(clock, bob, carol, act):
     [
         ({"hours": 1 / 13}, "A slot can be reserved for 5 minutes to 14 days."),
         ({"hours": 337}, "A slot can be reserved for 5 minutes to 14 days."),
-        ({"purpose": "  "}, "Say in 1 to 200 characters what the slot is for."),
-        ({"purpose": "a\x00b"}, "Say in 1 to 200 characters what the slot is for."),
+        ({"purpose": "  "}, "Say in 1 to 200 visible characters what the slot is for."),
+        ({"purpose": "a\u200bb"}, "Say in 1 to 200 visible characters what the slot is for."),
         ({"at": -1}, "11:00 UTC has passed; choose a time to come, or none for now."),
+        ({"at": -24 * 365}, "23 Nov 2025 12:00 UTC has passed; choose a time to come, or none for now."),
         ({"at": 24 * 91}, "A slot can be reserved at most 90 days ahead."),
         (
             {"at": 1, "queue": True},
@@ -138,6 +139,17 @@ def test_asking_twice_is_refused_and_changes_nothing(clock, bob, carol):
     with pytest.raises(Conflict, match="You wait for this slot already"):
         reserve(carol, queue=True)
     assert Reservation.objects.count() == 2
+
+
+def test_ones_own_reservation_in_the_way_is_called_so(clock, bob):
+    reserve(bob, 2)
+    with pytest.raises(Conflict, match="You have this slot until 14:00 UTC; extend that, or choose a later") as refused:
+        reserve(bob, 2, at=1)
+    assert refused.value.code == "yours-already"
+    later = reserve(bob, 2, at=2)  # it begins as the first one ends
+    assert (state(later), span(later)) == ("planned", (2, 4))
+    with pytest.raises(Conflict, match="You have planned to have this slot from 14:00 UTC until 16:00 UTC"):
+        reserve(bob, 2, at=3)
 
 
 # ---- Longer, shorter, back
@@ -234,7 +246,7 @@ def test_breaking_takes_the_right_a_reason_and_somebody_elses_reservation(clock,
     row = reserve(bob)
     with pytest.raises(NotPermitted, match="Overriding a reservation of slot 3 needs the role administrator"):
         booking.break_glass(row.pk, "mine", carol)
-    with pytest.raises(BadRequest, match="Say in 1 to 300 characters why"):
+    with pytest.raises(BadRequest, match="Say in 1 to 300 visible characters why"):
         booking.break_glass(row.pk, "  ", alice)
     with pytest.raises(BadRequest, match="your own"):
         booking.break_glass(reserve(alice, number=4).pk, "mine", alice)
