@@ -153,8 +153,8 @@ def _refuse_overlap(page: Page, wanted: Reservation, period: Period, now: dateti
         if turn.overlaps(period):
             span = f"from {moment(turn.starts_at, now)} until {moment(turn.ends_at, now)}"
             raise Conflict(
-                f"{_who(row, wanted, 'waits', 'wait')} for this slot and can expect it {span}; queue behind, or choose a "
-                "later time.",
+                f"{_who(row, wanted, 'waits', 'wait')} for this slot and can expect it {span}; "
+                "queue behind, or choose a later time.",
                 code="reserved",
                 holder=row.holder,
                 until=turn.ends_at.isoformat(),
