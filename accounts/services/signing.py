@@ -56,7 +56,6 @@ def half_sign_in(request: HttpRequest, person: User) -> None:
     began = {"user": person.pk, "hash": person.get_session_auth_hash(), "at": int(timezone.now().timestamp())}
     request.session[HALF] = began
     end_soon(request, HALF_SECONDS)
-    sessions.tidy()
 
 
 def half_signed_in(request: HttpRequest) -> User | None:
@@ -69,9 +68,10 @@ def half_signed_in(request: HttpRequest) -> User | None:
 
 
 def end_soon(request: HttpRequest, seconds: int) -> None:
-    """Let a session that belongs to nobody yet run out, so that strangers do not fill the table."""
+    """Let a session that belongs to nobody yet run out, and remove those that did: strangers do not fill the table."""
     if not request.user.is_authenticated:
         request.session.set_expiry(seconds)
+    sessions.tidy()
 
 
 # ---- Who is said to be there -------------------------------------------------------------------------------------

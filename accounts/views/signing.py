@@ -66,7 +66,7 @@ class SignIn(auth_views.LoginView):
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         about = {
             "ended": how_session_ended(self.request),
-            "passkeys_here": not passkeys.why_not_here(self.request),
+            "why_no_passkey": passkeys.why_not_here(self.request),
             "warning": self.allowance.warning if self.allowance else "",
         }
         return super().get_context_data(**about | kwargs)

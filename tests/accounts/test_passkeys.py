@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts import recent
-from accounts.models import Kind, Passkey, User
+from accounts.models import Kind, Passkey, Session, User
 from accounts.services import passkeys, second_factor
 from operations.models import AuditEntry
 from operations.roles import Actor
@@ -102,6 +102,14 @@ def test_they_are_offered_where_browsers_allow_them_and_the_page_says_why_elsewh
     assert why in page
     login = Client().get("/login/", headers={"host": host}, secure=is_https).content.decode()
     assert ("Use a passkey" in login) == (why == "")
+    assert why in login
+
+
+def test_strangers_who_only_ask_for_a_challenge_do_not_fill_the_table_of_sessions(client):
+    post(Client(), "/login/passkey/options/")
+    Session.objects.update(expire_date=timezone.now())
+    post(client, "/login/passkey/options/")
+    assert Session.objects.count() == 1
 
 
 def test_elsewhere_they_are_refused_too(client, signed_in, olga, settings):
