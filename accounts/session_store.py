@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from asgiref.sync import sync_to_async
+from django.conf import settings
 from django.contrib.sessions.backends import db
 from django.db import transaction
 from django.db.models import Q
@@ -70,11 +71,14 @@ def merged(before: dict[str, Any], ours: dict[str, Any], theirs: dict[str, Any])
 
 
 def describe(row: Any, data: dict[str, Any]) -> Any:
-    """Fill in what stands beside the data."""
+    """Fill in what stands beside the data. Nothing that is written into a session makes it last longer than a session
+    does from its sign-in on."""
     began = data.get(BEGAN, {})
     row.user_id = int(data["_auth_user_id"]) if "_auth_user_id" in data else None
     row.means, row.address, row.agent = (began.get(name, "") for name in ("means", "address", "agent"))
     row.began_at = datetime.fromisoformat(began["at"]) if "at" in began else None
+    if row.began_at is not None:
+        row.expire_date = min(row.expire_date, row.began_at + timedelta(seconds=settings.SESSION_COOKIE_AGE))
     row.seen_at = timezone.now()
     return row
 

@@ -6,11 +6,12 @@ import pyotp
 import pytest
 
 from accounts.actors import actor_for
-from accounts.services import groups, people, rights, second_factor, throttling
+from accounts.models import User
+from accounts.services import groups, invitations, people, rights, second_factor, setup, throttling
 from accounts.services.throttling import ACCOUNT
-from operations.refusals import Conflict
+from operations.refusals import Conflict, NotFound
 from operations.roles import Actor
-from tests.accounts.conftest import make_person
+from tests.accounts.conftest import PASSWORD, make_person
 from tests.operations.rig import together
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -51,6 +52,33 @@ def test_what_was_counted_together_is_given_back_together(olga):
     allowances = together(lambda _: throttling.take(keys), 4)
     together(lambda number: throttling.give_back(allowances[number]), 4)
     assert not throttling.SignInTries.objects.filter(count__gt=1).exists()
+
+
+def test_of_those_who_open_the_set_up_link_at_once_one_becomes_administrator(data_dir):
+    token = setup.make_setup_token(data_dir)
+
+    def redeem(number: int) -> str:
+        try:
+            return setup.redeem(data_dir, token, f"first-{number}", PASSWORD).role
+        except Conflict as refusal:
+            return refusal.code
+
+    assert sorted(together(redeem, 4)) == ["administrator", *["setup-link-used"] * 3]
+    assert User.objects.count() == 1
+
+
+def test_of_those_who_open_a_link_at_once_one_chooses_the_password(olga):
+    secret = invitations.renew(OLGA, olga)
+
+    def redeem(number: int) -> str:
+        try:
+            invitations.redeem(secret, f"{PASSWORD} {number}")
+        except NotFound:
+            return ""
+        return f"{PASSWORD} {number}"
+
+    (chosen,) = filter(None, together(redeem, 4))
+    assert User.objects.get(pk=olga.pk).check_password(chosen)
 
 
 def test_of_administrators_who_take_the_right_from_one_another_at_once_one_stays():

@@ -120,6 +120,15 @@ def test_two_requests_of_one_session_at_once_do_not_undo_one_another(olga):
     assert "confirmed_at" not in SessionStore(began.session_key)
 
 
+def test_a_session_lasts_twelve_hours_from_the_sign_in_whatever_is_done_in_it(olga):
+    session = sign_in().session
+    began = timezone.now() - timedelta(hours=11)
+    session["began"] = {**session["began"], "at": began.isoformat()}
+    session["board"] = "b1"
+    session.save()
+    assert Session.objects.get().expire_date == began + timedelta(hours=12)
+
+
 def test_a_session_that_was_ended_is_not_brought_back_by_a_request_under_way(olga):
     under_way = SessionStore(sign_in().session.session_key)
     under_way["board"] = "b1"

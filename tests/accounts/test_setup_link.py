@@ -1,12 +1,8 @@
 """The set-up link, from the start that prints it to the moment it is worth nothing."""
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
-from django.conf import settings
 from django.core.management import call_command
 from django.test import Client
 
@@ -158,44 +154,3 @@ def test_the_command_prints_the_path_until_there_is_an_administrator(client, cap
 def test_an_administrator_who_is_switched_off_does_not_block_set_up(alice, data_dir):
     User.objects.update(is_active=False)
     assert setup.make_setup_token(data_dir)
-
-
-RACE = """
-import threading, django
-django.setup()
-from django.conf import settings
-from django.core.management import call_command
-from django.db import connection, connections
-from accounts.services import setup
-from accounts.models import User
-from operations.refusals import Refused
-call_command("migrate", verbosity=0)
-assert connection.vendor == "sqlite" and str(settings.DATA_DIR) in str(connection.settings_dict["NAME"])
-for turn in range(3):
-    User.objects.all().delete()
-    token = setup.make_setup_token(settings.DATA_DIR)
-    start, outcomes = threading.Barrier(2), []
-    def redeem(name):
-        start.wait()
-        try:
-            outcomes.append(setup.redeem(settings.DATA_DIR, token, name, "correct horse battery").username)
-        except Refused as refusal:
-            outcomes.append(refusal.code)
-        connections.close_all()
-    both = [threading.Thread(target=redeem, args=[name]) for name in ("alice", "bob")]
-    for one in both: one.start()
-    for one in both: one.join()
-    print(sorted(outcome for outcome in outcomes if outcome not in ("alice", "bob")), User.objects.count())
-"""
-
-
-def test_of_two_who_redeem_at_once_exactly_one_becomes_administrator(tmp_path):
-    race = subprocess.run(
-        [sys.executable, "-c", RACE],
-        cwd=Path(settings.BASE_DIR),
-        env={"NANOPORTAL_DATA": str(tmp_path), "DJANGO_SETTINGS_MODULE": "nanoportal.settings", "PATH": "/usr/bin"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert race.stdout.splitlines() == ["['setup-link-used'] 1"] * 3, race.stderr

@@ -9,6 +9,7 @@ from django.utils import timezone
 from accounts import places
 from accounts.actors import actor_for
 from accounts.models import RightGrant, Session
+from accounts.services import people
 from operations.models import AuditEntry
 from operations.restrictions import restrict
 from operations.roles import Actor
@@ -73,7 +74,7 @@ async def test_losing_the_right_to_see_closes_the_console(line: Line, visit: Vis
 
 
 @pytest.mark.usefixtures("eager")
-@pytest.mark.parametrize("how", ["sign out", "switch off"])
+@pytest.mark.parametrize("how", ["sign out", "switch off", "new password"])
 async def test_whoever_leaves_the_portal_leaves_its_consoles(line: Line, visit: Visit, how: str):
     page = await visit()
     await page.until_said("hello")
@@ -81,9 +82,10 @@ async def test_whoever_leaves_the_portal_leaves_its_consoles(line: Line, visit: 
     def leave() -> None:
         if how == "sign out":
             Session.objects.get().delete()
+        elif how == "switch off":
+            people.switch_off(ALICE, visit.people["olga"])
         else:
-            visit.people["olga"].is_active = False
-            visit.people["olga"].save()
+            people.set_password(ALICE, visit.people["olga"], "another long password")
 
     await in_thread(leave)()
     assert await closed(page) == 4403
