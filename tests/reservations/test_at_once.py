@@ -62,7 +62,7 @@ def test_an_edit_of_what_was_read_waits_for_a_decision_under_way_and_is_not_wait
             return browser.patch(read.request["PATH_INFO"], body, "application/json", headers=headers).status_code
         with book.locked():
             decides.set()
-            time.sleep(0.3)  # the edit is under way by now
+            time.sleep(0.2)  # the edit is under way by now
             return Reservation.objects.filter(pk=row.pk).update(purpose="decided")
 
     assert together(decide, 2) == [1, 200]
