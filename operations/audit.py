@@ -42,8 +42,9 @@ def record(
 ) -> int:
     """Append one entry and return its number. Call it last inside the act's own `transaction.atomic`: it takes the
     head row's lock until the commit, and act and entry then stand or fall together. `before` and `after` are the
-    fields that the act changed; they stand in the entry's detail. Raises RuntimeError outside a transaction. Blocks
-    while another transaction holds the head.
+    fields that the act changed; they stand in the entry's detail. Raises RuntimeError outside a transaction, TypeError
+    for a before or after that is no fields, and which nobody would be shown. Blocks while another transaction holds
+    the head.
     """
     if not connection.in_atomic_block:
         raise RuntimeError("audit.record needs the transaction of the act that it records")
@@ -58,11 +59,10 @@ def record(
         "reason": reason,
     }
     changed = {name: fields for name, fields in (("before", before), ("after", after)) if fields is not None}
-    more = {
-        **_standing(actor),
-        "operation": str(operation_id) if operation_id else None,
-        "detail": {**(detail or {}), **changed},
-    }
+    said = {**(detail or {}), **changed}
+    if not all(isinstance(said.get(name), dict | None) for name in ("before", "after")):
+        raise TypeError(f"before and after of {action} have to be fields")
+    more = {**_standing(actor), "operation": str(operation_id) if operation_id else None, "detail": said}
     return _append(shown, more, operation_id)
 
 

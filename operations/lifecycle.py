@@ -6,6 +6,7 @@ Ending an operation frees its claim, writes the audit entry and tells open pages
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,8 +34,18 @@ FAULT = "The portal hit a fault of its own; the worker's log has the details."
 #: How the audit log calls an end; else by its state.
 OUTCOMES = {"succeeded": "done", "not-permitted": "refused"}
 
-#: Writes the outcome's effect; returns a sentence for the outcome, or "" to keep the one that there is.
-Settle = Callable[[bool], str]
+
+@dataclass(frozen=True)
+class Settled:
+    """What the end of an operation changed, for the record, and a sentence for the outcome."""
+
+    message: str
+    before: dict[str, Any] | None = None
+    after: dict[str, Any] | None = None
+
+
+#: Writes the outcome's effect; returns what that was, or a sentence, or "" to keep the one that there is.
+Settle = Callable[[bool], str | Settled]
 
 
 class Cancelled(Exception):
@@ -169,7 +180,7 @@ def _end(
     state: OperationState,
     code: str,
     message: str,
-    settle: Callable[[Operation], str] = lambda operation: "",
+    settle: Callable[[Operation], str | Settled] = lambda operation: "",
 ) -> bool:
     """End the one operation among `candidates`, unless somebody else did; `settle` may have a better message.
 
@@ -180,7 +191,9 @@ def _end(
         operation = candidates.first()
         if operation is None or not candidates.update(state=state, code=code, ended_at=timezone.now(), progress=""):
             return False
-        message = settle(operation) or message
+        settled = settle(operation)
+        changes = settled if isinstance(settled, Settled) else Settled(settled)
+        message = changes.message or message
         Operation.objects.filter(pk=operation.pk).update(message=message)
         claims.release(operation)
         _next_turn(operation, state)
@@ -197,6 +210,8 @@ def _end(
             code=code,
             reason=operation.reason,
             operation_id=operation.pk,
+            before=changes.before,
+            after=changes.after,
             detail={"title": operation.title, "message": message},
         )
         return True

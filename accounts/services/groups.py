@@ -31,8 +31,8 @@ def rename(actor: Actor, group: Group, name: str) -> None:
     with transaction.atomic():
         rights.still_there(group)
         group.save(update_fields=["name"])
-        detail = {"before": before, "after": group.name}
-        audit.record("group.rename", actor=actor, target=rights.target_of(group), detail=detail)
+        old, new = {"name": before}, {"name": group.name}
+        audit.record("group.rename", actor=actor, target=rights.target_of(group), before=old, after=new)
 
 
 def _clean(name: str, besides: Group | None = None) -> str:
@@ -54,8 +54,8 @@ def set_members(actor: Actor, group: Group, people: list[User]) -> None:
         if before == after:
             return
         group.user_set.set(people)
-        detail = {"before": before, "after": after}
-        audit.record("group.members", actor=actor, target=rights.target_of(group), detail=detail)
+        old, new = {"members": before}, {"members": after}
+        audit.record("group.members", actor=actor, target=rights.target_of(group), before=old, after=new)
 
 
 def remove(actor: Actor, group: Group) -> None:
@@ -65,4 +65,4 @@ def remove(actor: Actor, group: Group) -> None:
         members = sorted(group.user_set.values_list("username", flat=True))
         before = {"members": members, "rights": [rights.words(row) for row in group.grants.all()]}
         Group.objects.filter(pk=group.pk).delete()  # (the instance keeps its key, should this be undone)
-        audit.record("group.remove", actor=actor, target=rights.target_of(group), detail={"before": before})
+        audit.record("group.remove", actor=actor, target=rights.target_of(group), before=before)

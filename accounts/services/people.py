@@ -14,6 +14,8 @@ from operations.refusals import BadRequest, Conflict, NotFound
 from operations.rights import EVERYWHERE
 from operations.roles import Actor
 
+LET_IN, KEPT_OUT = {"may sign in": True}, {"may sign in": False}
+
 
 def add_person(actor: Actor, name: str, role: str, password: str) -> User:
     """Add somebody. The name and password were validated by the form or command that asks. Raises Conflict for a name
@@ -55,8 +57,8 @@ def change_role(actor: Actor, person: User, role: str) -> None:
             return
         person.role = role
         person.save(update_fields=["role"])
-        detail = {"before": before, "after": role}
-        audit.record("person.role", actor=actor, target=target_of(person), detail=detail)
+        old, new = {"role": before}, {"role": role}
+        audit.record("person.role", actor=actor, target=target_of(person), before=old, after=new)
 
 
 def switch_off(actor: Actor, person: User) -> None:
@@ -67,7 +69,7 @@ def switch_off(actor: Actor, person: User) -> None:
             return
         person.is_active = False
         person.save(update_fields=["is_active"])
-        audit.record("person.switch-off", actor=actor, target=target_of(person))
+        audit.record("person.switch-off", actor=actor, target=target_of(person), before=LET_IN, after=KEPT_OUT)
 
 
 def switch_on(actor: Actor, person: User) -> None:
@@ -78,7 +80,7 @@ def switch_on(actor: Actor, person: User) -> None:
             return
         person.is_active = True
         person.save(update_fields=["is_active"])
-        audit.record("person.switch-on", actor=actor, target=target_of(person))
+        audit.record("person.switch-on", actor=actor, target=target_of(person), before=KEPT_OUT, after=LET_IN)
 
 
 def remove(actor: Actor, person: User) -> None:
@@ -86,9 +88,9 @@ def remove(actor: Actor, person: User) -> None:
     for the last administrator."""
     with deciding(person.username):
         person = as_now(person)
-        detail = {"before": {"role": person.role, "grants": [str(grant) for grant in person.grants.all()]}}
+        before = {"role": person.role, "grants": [str(grant) for grant in person.grants.all()]}
         User.objects.filter(pk=person.pk).delete()  # (the instance keeps its key, should this be undone)
-        audit.record("person.remove", actor=actor, target=target_of(person), detail=detail)
+        audit.record("person.remove", actor=actor, target=target_of(person), before=before)
 
 
 def set_password(actor: Actor, person: User, password: str) -> None:

@@ -39,8 +39,8 @@ def give(
         row = row or RightGrant(**_held_by(holder), role=role, scope=scope)
         row.until, row.console, row.given_by, row.given_at = until, console, actor.name, timezone.now()
         row.save()
-        detail = {"before": before, "after": words(row)}
-        audit.record("right.give", actor=actor, target=target_of(holder), detail=detail)
+        old, new = {"right": before}, {"right": words(row)}
+        audit.record("right.give", actor=actor, target=target_of(holder), before=old, after=new)
     return row
 
 
@@ -52,7 +52,8 @@ def take(actor: Actor, row: RightGrant) -> None:
         if not RightGrant.objects.filter(pk=row.pk).exists():
             raise NotFound("This right was taken away already.", code="unknown-right")
         row.delete()
-        audit.record("right.take", actor=actor, target=target_of(holder), detail={"before": before, "after": None})
+        old, new = {"right": before}, {"right": None}
+        audit.record("right.take", actor=actor, target=target_of(holder), before=old, after=new)
 
 
 def holder_of(row: RightGrant) -> Holder:

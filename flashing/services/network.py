@@ -95,14 +95,13 @@ def trust(resource: str, host: str, fingerprint: str, actor: Actor) -> None:
     detail = {
         "host": address.known_as,
         "kind": shown.kind,
-        "before": before.fingerprint if before else "",
-        "after": shown.fingerprint,
         "slot_before": machines.slot_of(keys(), shown.fingerprint),
     }
+    old, new = {"key": before.fingerprint if before else None}, {"key": shown.fingerprint}
     with _as_refusals(), transaction.atomic():
         keys().trust(address, shown)
         machines.settle(keys(), shown.fingerprint, resource)
-        audit.record("flash.trust-host", actor=actor, target=resource, detail=detail)
+        audit.record("flash.trust-host", actor=actor, target=resource, detail=detail, before=old, after=new)
 
 
 def disks(resource: str, host: str, actor: Actor) -> tuple[RemoteDisk, ...]:

@@ -155,7 +155,7 @@ class Run:
     def _was_pressed(self) -> bool:
         return self.sequence.safe_level is not None and self.moved
 
-    def settle(self, whole: bool) -> str:
+    def settle(self, whole: bool) -> str | lifecycle.Settled:
         """Inside the transaction that ends the operation: what is believed from now on."""
         held = self.outcome.actual_hold_seconds
         PowerDetails.objects.filter(pk=self.details.pk).update(actual_hold_seconds=held)
@@ -167,7 +167,8 @@ class Run:
         low = self.sequence.safe_level is None and self.outcome.line_level is Level.LOW
         write_state(self.slot, self.operation, result, line_low=low)
         self._latch_if_held(held)
-        return self._words(result) if whole else ""
+        words = self._words(result) if whole else ""
+        return lifecycle.Settled(words, {"power": self.slot.power_state}, {"power": result.value})
 
     def _words(self, result: PowerState) -> str:
         observed = any(isinstance(step, AwaitObserved) for step in self.sequence.steps)

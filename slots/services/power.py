@@ -302,7 +302,8 @@ def mark_off(slot: Slot, actor: Actor, reason: str = "") -> None:
         )
         inventory.note(slot, PowerState.OFF, Basis.PERSON, f"Marked as off by {actor.name}")
         events.hint("slot", slot.board.slug, slot.number)
-        audit.record("slot.mark-off", actor=actor, target=resource, reason=reason, detail={"before": before})
+        after = {"power_state": PowerState.OFF.value, "basis": Basis.PERSON.value}
+        audit.record("slot.mark-off", actor=actor, target=resource, reason=reason, before=before, after=after)
 
 
 def clear_latch(slot: Slot, actor: Actor, reason: str = "") -> None:
@@ -317,4 +318,5 @@ def clear_latch(slot: Slot, actor: Actor, reason: str = "") -> None:
             slot, slot.power_state, slot.basis, f"Latch cleared by {actor.name}: the board was without power"
         )
         events.hint("slot", slot.board.slug, slot.number)
-        audit.record("slot.clear-latch", actor=actor, target=resource, reason=reason)
+        old, new = {"latched": True}, {"latched": False}
+        audit.record("slot.clear-latch", actor=actor, target=resource, reason=reason, before=old, after=new)

@@ -109,5 +109,7 @@ def save_som_type(som_type: SomType, actor: Actor) -> None:
     if som_type.shipped:
         raise refusals.Conflict(f"{som_type.name} is shipped with the portal; add a type of your own.", code="shipped")
     with transaction.atomic():
+        known = SomType.objects.filter(pk=som_type.pk).first()
+        before, after = known.traits().to_mapping() if known else None, som_type.traits().to_mapping()
         som_type.save()
-        audit.record("som-type.record", actor=actor, target="portal", detail=som_type.traits().to_mapping())
+        audit.record("som-type.record", actor=actor, target="portal", before=before, after=after)

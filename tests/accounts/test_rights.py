@@ -43,8 +43,8 @@ def test_a_right_on_a_slot_is_given_and_taken_and_on_record(alice, carol):
     assert not allowed(carol, "view", "demo")
     entries = AuditEntry.objects.filter(target="person:carol").order_by("seq")
     assert [(entry.actor, entry.action) for entry in entries] == [("alice", "right.give"), ("alice", "right.take")]
-    assert '"after":"flasher on slot 3 of demo","before":null' in entries[0].text
-    assert '"after":null,"before":"flasher on slot 3 of demo"' in entries[1].text
+    assert '"after":{"right":"flasher on slot 3 of demo"},"before":{"right":null}' in entries[0].text
+    assert '"after":{"right":null},"before":{"right":"flasher on slot 3 of demo"}' in entries[1].text
 
 
 def test_giving_the_same_right_again_changes_its_end(alice, carol):

@@ -71,7 +71,10 @@ def test_a_som_that_was_set_up_anew_has_to_be_accepted_anew(som: SshServer) -> N
         network.trust(SLOT, host, first, OLGA)
     network.trust(SLOT, host, f" {sight.fingerprint} ", OLGA)
     assert network.fingerprint(SLOT, host, OLGA).state == "accepted"
-    assert [json.loads(entry.text)["detail"]["before"] for entry in AuditEntry.objects.order_by("seq")] == ["", first]
+    assert [json.loads(entry.text)["detail"]["before"]["key"] for entry in AuditEntry.objects.order_by("seq")] == [
+        None,
+        first,
+    ]
 
 
 def test_a_machine_is_the_slots_for_which_it_was_accepted_and_no_others(som: SshServer) -> None:

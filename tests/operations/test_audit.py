@@ -86,6 +86,12 @@ def test_an_entry_says_who_by_which_door_on_what_with_which_outcome(transactiona
     }
 
 
+@pytest.mark.parametrize("changed", [{"before": "viewer"}, {"after": ["alice"]}])
+def test_a_before_or_after_that_no_page_could_show_is_a_bug(transactional_db, changed):
+    with pytest.raises(TypeError, match="have to be fields"):
+        say(detail=changed)
+
+
 @concurrent
 def test_entries_of_eight_threads_form_one_chain_without_gaps():
     together(lambda number: [say(target=f"b1/slot:{number}") for _ in range(5)])

@@ -10,6 +10,7 @@ from hardware import sequences
 from hardware.som import ResetType
 from operations import lifecycle
 from operations.models import AuditEntry, Claim, Operation, OperationState
+from operations.reading import read
 from slots.models import Basis, Slot
 from slots.services import execution, fenced, inventory, watch
 from tests.slots.rig import (
@@ -111,6 +112,8 @@ def test_the_audit_log_tells_who_asked_and_how_it_ended(board, me, operator):
         ("olga", "requested", "hangs"),
         ("olga", "done", "hangs"),
     ]
+    (change,) = read(entries[1]).changes
+    assert (change.name, change.before, change.after) == ("power", "On", "Off")
 
 
 def test_evidence_from_before_a_command_says_nothing_after_it(board, me, operator):

@@ -109,6 +109,7 @@ def test_a_shipped_som_type_is_not_edited_and_a_third_partys_is_used_as_it_is(ro
         records.save_som_type(shipped, administrator)
     own = SomType(**{**TRAITS["CM5"].to_mapping(), "name": "Radish", "peak_watts": 11.0})
     records.save_som_type(own, administrator)
+    assert (detail().get("before"), detail()["after"]["peak_watts"]) == (None, 11.0)
     Som.objects.filter(slot=slot(CM5)).update(som_type=own)
     believe(CM5, ON)
     assert power.traits_of(slot(CM5)).peak_watts == 11.0
@@ -127,6 +128,7 @@ def test_marking_as_off_makes_it_off_by_a_persons_word_and_is_on_record(rows, op
     assert row.history.first().words == "Marked as off by olga"
     entry = AuditEntry.objects.get()
     assert (entry.action, entry.reason) == ("slot.mark-off", "unplugged")
+    assert (detail()["before"]["power_state"], detail()["after"]["power_state"]) == (UNKNOWN, OFF)
     assert ask(CM5, ResetType.ON, operator).state == OperationState.QUEUED
 
 
