@@ -5,9 +5,11 @@ from dataclasses import dataclass, field, replace
 from django.urls import reverse
 
 from hardware.som import PowerState, ResetType
+from operations import reservations
 from operations.models import Claim
+from operations.roles import Actor
 from slots.models import Board, Slot
-from slots.services import fenced, overview, power
+from slots.services import fenced, overview, power, sight
 
 KINDER = "Shut down is the kind way, and does not strand it."
 
@@ -108,10 +110,10 @@ def remove_som(slot: Slot) -> Question:
     )
 
 
-def reset_switch(board: Board) -> Question:
+def reset_switch(board: Board, actor: Actor) -> Question:
     return Question(
         title="Reset the switch chip?",
-        sentences=[fenced.SWITCH_RESET_CONSEQUENCE],
+        sentences=[fenced.SWITCH_RESET_CONSEQUENCE, *_whose(board, actor)],
         url=reverse("slots:reset-switch", args=[board.slug]),
         go="Reset the switch chip",
         into="switch-reset",
@@ -122,11 +124,15 @@ def reset_switch(board: Board) -> Question:
     )
 
 
-def restart_controller(board: Board) -> Question:
+def restart_controller(board: Board, actor: Actor) -> Question:
     """Before slot 1 is restarted by its own operating system."""
     return Question(
         title="Restart the controller, slot 1?",
-        sentences=["This portal runs on it and is away until it is back.", fenced.controller_restart_words(board)[1]],
+        sentences=[
+            "This portal runs on it and is away until it is back.",
+            fenced.controller_restart_words(board)[1],
+            *_whose(board, actor),
+        ],
         url=reverse("slots:restart-controller", args=[board.slug]),
         go="Restart the controller",
         match=board.slug,
@@ -134,6 +140,12 @@ def restart_controller(board: Board) -> Question:
         reason_needed=True,
         grave=True,
     )
+
+
+def _whose(board: Board, actor: Actor) -> list[str]:
+    """Who has which slot, as far as `actor` may know: what is done to the whole board stops for nobody."""
+    held = reservations.held(slot.resource(board.slug) for slot in board.slots.all())
+    return [reservations.words(held[name]) for name in sorted(held) if sight.sees(actor, name)]
 
 
 def _url(name: str, slot: Slot) -> str:

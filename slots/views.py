@@ -303,7 +303,7 @@ def reset_switch(request: ActorRequest, board: str) -> HttpResponse:
     if may(request.actor, "switch.reset", f"{board}/switch"):
         require_recent(request)
     if request.method == "GET":
-        return ask(request, questions.reset_switch(row))
+        return ask(request, questions.reset_switch(row, request.actor))
     actor = begin_act(request, "switch.reset", f"{board}/switch")
     form = valid(FencedForm(request.POST))
     operation = fenced.request_switch_reset(row, actor, reason=power.clean_reason(form["reason"]), typed=form["typed"])
@@ -318,7 +318,7 @@ def restart_controller(request: ActorRequest, board: str) -> HttpResponse:
     if may(request.actor, "controller.restart", f"{board}/slot:1"):
         require_recent(request)
     if request.method == "GET":
-        return ask(request, questions.restart_controller(row))
+        return ask(request, questions.restart_controller(row, request.actor))
     actor = begin_act(request, "controller.restart", f"{board}/slot:1")
     form = valid(FencedForm(request.POST))
     fenced.restart_controller(row, actor, reason=power.clean_reason(form["reason"]), typed=form["typed"])

@@ -102,6 +102,15 @@ def test_the_board_marks_the_slots_that_somebody_has(bobs, clock, bob):
     assert "Reserved by bob until 14:00:00" in text_of(html)
 
 
+def test_who_resets_the_switch_for_all_is_told_who_has_which_slot(bobs, clock, alice, bob, make_grant):
+    reserve(bob, 2)
+    dialog = text_of(page(browser("alice"), "/boards/b1/switch/reset"))
+    assert "bob has reserved slot 3 until 14:00 UTC, for “swap SSD”." in dialog
+    dora = browser("dora", "")
+    make_grant("dora", "viewer", "b1/slot:4")
+    assert "bob" not in text_of(page(dora, "/boards/b1/switch/reset"))
+
+
 # ---- The board's calendar
 
 
