@@ -18,6 +18,7 @@ from accounts.services import tokens
 from consoles.api import router as consoles_router
 from flashing.api import router as flashing_router
 from images.api import router as images_router
+from nanoportal.description import complete
 from operations.api import router as operations_router
 from operations.audit_api import router as audit_router
 from operations.http import note_refusal, problem, record_refusal, status_of
@@ -75,7 +76,7 @@ def _storable(said: Any) -> Any:
 
 
 class PortalAPI(NinjaAPI):
-    """The API as its description tells of it: operations by their names, and in words what each refusal means."""
+    """The API as its description tells of it: operations by their names."""
 
     _described: OpenAPISchema | None = None
 
@@ -87,27 +88,9 @@ class PortalAPI(NinjaAPI):
         if self._described is not None:
             return self._described
         schema = self._described = super().get_openapi_schema(**options)
-        for path in schema["paths"].values():
-            for operation in path.values():
-                for status, answer in operation["responses"].items():
-                    answer["description"] = REFUSED.get(int(status), answer["description"])
+        complete(schema)
         return schema
 
-
-# What a refusal of that status means, in the description.
-REFUSED = {
-    400: "What was sent cannot be: the sentence says what, and how it can.",
-    401: "Nobody is signed in, or the token is none any more.",
-    403: "The right is missing, the slot is somebody else's for a while, or a person must do this.",
-    404: "It is not there, or not to be seen with these rights.",
-    409: "Somebody or something is in the way; later it may go.",
-    410: "It was here and will not come back.",
-    412: "It is not what was read any more (If-Match), or another version of a protocol is spoken.",
-    415: "The body is of another type than this takes.",
-    422: "The portal will not do that; the sentence says why and what it does instead.",
-    460: "What arrived is not what was sent; nothing of it counts.",
-    503: "The board, the broker or a machine does not answer.",
-}
 
 api = PortalAPI(
     parser=StorableParser(),

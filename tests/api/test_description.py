@@ -1,12 +1,18 @@
 """The OpenAPI description: whole, in words, and the same shape everywhere."""
 
 import json
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
 from django.test import Client
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from nanoportal.api import api
+from nanoportal.description import DESCRIBED
+from tests.doors import table
+from tests.doors.table import ALWAYS, DOORS
 
 METHODS = {"get", "put", "post", "patch", "delete", "head", "options"}
 SCHEMA = json.loads(json.dumps(api.get_openapi_schema()))
@@ -19,6 +25,20 @@ OPERATIONS = {
 SCHEMAS = SCHEMA["components"]["schemas"]
 #: Lists that are told by time, and one that is bound by what there is.
 WITHOUT_PAGES = {"GET /api/v1/audit", "GET /api/v1/boards/{board}/recordings/search"}
+#: How the description says whom a door lets in.
+WHO = {
+    table.ANYBODY: "anybody",
+    table.SIGNED_IN: "whoever is signed in",
+    table.SEEING: "any role",
+    table.OPERATORS: "operator, flasher or administrator",
+    table.FLASHERS: "flasher or administrator",
+    table.ENGINEERS: "network engineer or administrator",
+    table.RESERVING: "operator, flasher, network engineer or administrator",
+    table.ADMINISTRATORS: "administrator",
+    table.HOLDER: "whoever holds it",
+    table.UPLOADER: "whoever began the upload",
+    table.COMMITTER: "whoever committed the change",
+}
 
 
 def test_the_description_is_openapi_31_and_open_to_anybody(client):
@@ -50,6 +70,22 @@ def test_every_operation_has_a_name_of_its_own_a_summary_words_and_a_tag():
         if not all(operation.get(part) for part in ("summary", "description", "tags"))
     ]
     assert lacking == []
+
+
+def test_the_description_is_what_openapi_31_says_it_must_be():
+    assert [error.message for error in OpenAPIV31SpecValidator(SCHEMA).iter_errors()] == []
+
+
+def test_who_may_and_by_which_token_is_what_every_door_does():
+    """The same as the table that the walk over every door compares the portal with."""
+    rows = tomllib.loads((DESCRIBED / "operations.toml").read_text())
+    told, doors = {}, {}
+    for label, operation in OPERATIONS.items():
+        row, door = rows.pop(operation["operationId"]), DOORS[re.sub(r"{(\w+)}", r"<\1>", label)]
+        told[label] = (row["who"], set(row["tokens"]))
+        doors[label] = (WHO[door.who], {"any"} if door.scopes == ALWAYS else set(door.scopes))
+    assert told == doors
+    assert rows == {}, "rows of no operation"
 
 
 def test_no_two_shapes_have_one_name():

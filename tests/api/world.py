@@ -49,13 +49,16 @@ class World:
     watch: "Watch"
 
     def __init__(self, directory: Path) -> None:
+        self.directory = directory
         self.board = catalogue.sync_boards()[0]
         self.board.slots.update(uart=True)
         self.switch = switches.Switch(directory)
         parts.hardware(BOARD)._switch = self.switch.chip
         self.callers: dict[str, dict[str, dict[str, str]]] = {}
         people = {name: User.objects.create_user(name, password="x", role=role) for name, role in PEOPLE.items()}
+        self.alice = actor_for(people["alice"], credential="session")
         self.callers["administrator"] = session_of(people["alice"])
+        self.callers["holder"] = session_of(people["carol"])  # of the reservation
         for name in ("alice", "vera"):
             wish = Wish("ci", tuple(TOKEN_SCOPES))
             row, text = tokens.make(actor_for(people[name], credential="session"), people[name], wish)
