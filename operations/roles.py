@@ -123,6 +123,13 @@ def require(actor: Actor, action: str, resource: str) -> None:
         raise NotPermitted(decision.reason, code=decision.code)
 
 
+def require_scope(actor: Actor, action: str) -> None:
+    """Raise `NotPermitted` for a token that is not made for `action`. What is one's own takes no right; a token still
+    does only what it is for."""
+    if actor.limits is not None and not actor.limits.allows(action):
+        raise NotPermitted(actor.limits.why_not(action, rights.PORTAL, timezone.now()))
+
+
 def _as_it_was(actor: Actor) -> Actor:
     return actor
 

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Any, Literal
 
 from django.http import HttpResponse
-from django.utils import timezone
 from ninja import Field, Query, Router, Schema, Status
 
 from accounts import places
@@ -15,8 +14,6 @@ from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, KEY, Page, Problem, cu
 from operations.etags import etag, unchanged
 from operations.http import ActorRequest, begin_act
 from operations.models import Reservation
-from operations.refusals import NotPermitted
-from operations.roles import Actor
 from reservations.services import booking, showing
 from reservations.services.booking import Wish
 
@@ -191,7 +188,7 @@ def _asked(request: ActorRequest, reservation_id: int, action: str) -> Reservati
 @router.get("/notices", response={200: NoticeList, **ERRORS}, tags=["notices"])
 def list_notices(request: ActorRequest, page: Query[Page]) -> dict[str, Any]:
     """What one has to be told and has not put away yet, the oldest first."""
-    _refuse_token_not_for("view", request.actor)
+    roles.require_scope(request.actor, "view")
     count, found = cut(notices.unseen(request.actor.user_id), page)
     return {"count": count, "notices": found}
 
@@ -199,11 +196,5 @@ def list_notices(request: ActorRequest, page: Query[Page]) -> dict[str, Any]:
 @router.post("/notices/{int:notice_id}/seen", response={200: NoticeOut, **ERRORS}, tags=["notices"])
 def see_notice(request: ActorRequest, notice_id: int) -> Notice:
     """Put a notice away. A token needs the scope `reserve`: a person may not have read it."""
-    _refuse_token_not_for("reserve", request.actor)
+    roles.require_scope(request.actor, "reserve")
     return notices.see(request.actor.user_id, notice_id)
-
-
-def _refuse_token_not_for(action: str, actor: Actor) -> None:
-    """One's own notices are one's own without any right; a token does only what it is for. Raises NotPermitted."""
-    if actor.limits is not None and not actor.limits.allows(action):
-        raise NotPermitted(actor.limits.why_not(action, rights.PORTAL, timezone.now()))

@@ -11,7 +11,7 @@ from accounts.recent import require_recent
 from accounts.services import rights, tokens
 from operations.api import ERRORS, Page, cut
 from operations.http import ActorRequest, begin_act
-from operations.roles import Actor, require
+from operations.roles import Actor, require, require_scope
 
 router = Router()
 
@@ -81,6 +81,7 @@ def me(request: ActorRequest) -> dict[str, Any]:
 @router.get("/tokens", response={200: TokenList, **ERRORS})
 def list_tokens(request: ActorRequest, whose: Query[Whose]) -> dict[str, Any]:
     """One's own tokens, ended ones too, the newest first."""
+    require_scope(request.actor, "view")
     if whose.everybody:
         require(request.actor, "people.edit", "portal")
     rows = ApiToken.objects.all() if whose.everybody else self_of(request.actor).tokens.all()

@@ -274,15 +274,8 @@ PAGES = (
 
 API = (
     _rows(ANYBODY, "GET HEAD /openapi.json\nGET HEAD /docs\nOPTIONS /images/uploads", ALWAYS, "/api/v1")
-    | _api(
-        SIGNED_IN,
-        ALWAYS,
-        """
-        GET /me
-        GET /tokens
-        """,
-    )
-    | _api(SIGNED_IN, LOOKING, "GET /notices")
+    | _api(SIGNED_IN, ALWAYS, "GET /me")
+    | _api(SIGNED_IN, LOOKING, "GET /tokens\nGET /notices")
     | _api(SIGNED_IN, RESERVE, "POST /notices/<notice_id>/seen")
     | _api(SIGNED_IN, PEOPLE_SCOPE, "DELETE /tokens/<prefix>")  # of others; a token may always end itself
     | _api(SIGNED_IN, NEVER, "POST /tokens")
