@@ -150,6 +150,7 @@ def context_of(somebody: User) -> dict[str, object]:
         "grant_form": GrantForm(),
         "groups": somebody.groups.order_by("name"),
         "is_invited": not somebody.has_usable_password(),
+        "is_last": list(services.administrators()[:2]) == [somebody],
     }
 
 

@@ -72,5 +72,7 @@ def _withdraw(row: Reservation) -> None:
         if fresh is None or book.may_still(fresh):
             return
         book.end(fresh, book.NO_RIGHT, now, roles.PORTAL)
-        book.tell(fresh, f"Your reservation of {book.place_words(fresh)} has ended: you may no longer reserve it.")
+        # (no link: they may not even see the slot any more)
+        said = f"Your reservation of {book.place_words(fresh)} has ended: you may no longer reserve it."
+        notices.tell(fresh.user_id, said)
         book.settle(fresh.resource, now)

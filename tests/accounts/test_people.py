@@ -135,6 +135,9 @@ def test_the_page_says_why_the_last_administrator_stays(signed_in, alice):
     answer = signed_in(alice).post(f"/people/{alice.pk}/role/", {"role": "viewer"})
     assert answer.status_code == 409
     assert "last administrator" in answer.content.decode()
+    page = signed_in(alice).get(f"/people/{alice.pk}/").content.decode()
+    assert "The last administrator can be neither switched off nor removed." in page
+    assert not any(button in page for button in ("Switch off", "Remove account", "Change role"))
 
 
 def test_a_stale_copy_of_a_person_cannot_talk_round_the_guard(alice, vera):

@@ -3,7 +3,7 @@
 import pytest
 
 from accounts.access import current_version
-from accounts.models import User
+from accounts.models import Notice, User
 from operations.models import Operation, OperationState, Reservation
 from operations.roles import may
 from reservations.services import booking, showing, turns
@@ -121,6 +121,7 @@ def test_who_loses_the_right_loses_the_slot(clock, bob, carol, role):
     assert state(row) == "ended"
     assert may(carol, *POWER)
     assert told(bob) == ["Your reservation of slot 3 of b1 has ended: you may no longer reserve it."]
+    assert not Notice.objects.get(user_id=bob.user_id).link, "they may not see the slot any more"
 
 
 def test_who_is_deleted_holds_nothing(clock, bob, carol):
