@@ -175,7 +175,7 @@ def reaches(scope: str, action: str, resource: str) -> bool:
         return True
     if resource == PORTAL:
         return action in SHARED
-    return action == "view" and slot_of(resource) is None and board_of(resource) == board_of(scope)
+    return action == "view" and resource == board_of(scope)
 
 
 # ---- Answers -----------------------------------------------------------------------------------------------------

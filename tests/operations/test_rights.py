@@ -51,6 +51,7 @@ def test_whoever_has_a_slot_sees_its_board_and_what_everybody_shares_and_no_more
     assert may(carol, "image.view", "portal")
     assert not may(carol, "power", "demo")
     assert not may(carol, "switch.view", "demo/switch")
+    assert not may(carol, "view", "demo/switch"), "nor what was asked of the switch"
     assert not may(carol, "view", "other")
     assert not may(Actor("carol", grants=(Grant("administrator", "demo"),)), "people.edit", "portal")
 
