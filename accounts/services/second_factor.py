@@ -23,6 +23,8 @@ STEP_SECONDS = 30
 STEPS_AROUND = 1
 # While the app is being set up, a code from a clock up to this wrong is recognised and the clock named.
 STEPS_RECOGNISED = 2 * 60 * 24
+# Somebody who once sat at an open session must not know the secret that is confirmed there another day.
+SHOWN_FOR = timedelta(hours=1)
 RECOVERY_CODES = 10
 # Without letters and digits that are taken for one another; 16 of 32 are 80 bits, which nobody guesses.
 ALPHABET = "abcdefghjkmnpqrstuvwxyz23456789"
@@ -51,16 +53,17 @@ def codes_left(person: User) -> int:
 
 
 def begin(person: User, issuer: str) -> Enrolment:
-    """The secret for a new app: the same until it is confirmed, so that a reloaded page shows no other. `issuer` is
-    what the app calls this portal. Raises Conflict if codes are on already."""
+    """The secret for a new app: the same for an hour, so that a reloaded page shows no other. `issuer` is what the app
+    calls this portal. Raises Conflict if codes are on already."""
+    now = timezone.now()
     with transaction.atomic():
         row = CodeApp.objects.filter(user=person).first()
         if row is not None and row.confirmed_at:
             raise Conflict("Codes are on already; turn them off first to change to another app.", code="codes-are-on")
-        secret = _secret_of(row) if row else None
+        secret = _secret_of(row) if row and abs(now - row.created_at) < SHOWN_FOR else None
         if secret is None:
             secret = pyotp.random_base32()
-            kept = {"sealed": seal(secret, PURPOSE), "created_at": timezone.now(), "last_step": 0}
+            kept = {"sealed": seal(secret, PURPOSE), "created_at": now, "last_step": 0}
             CodeApp.objects.update_or_create(user=person, defaults=kept)
     return Enrolment(secret, pyotp.TOTP(secret).provisioning_uri(name=person.username, issuer_name=issuer))
 

@@ -76,6 +76,16 @@ def test_what_the_app_reads_names_portal_and_person_and_its_secret_lies_sealed(o
     assert enrolment.secret not in CodeApp.objects.get().sealed
 
 
+def test_a_secret_that_nobody_confirmed_within_an_hour_is_not_shown_again(olga, clock):
+    first = second_factor.begin(olga, "NanoPortal").secret
+    clock.now += timedelta(minutes=59)
+    assert second_factor.begin(olga, "NanoPortal").secret == first
+    clock.now += timedelta(minutes=2)
+    assert second_factor.begin(olga, "NanoPortal").secret != first
+    with pytest.raises(BadRequest):
+        second_factor.confirm(OLGA, olga, code_of(first, clock.now))
+
+
 def test_neither_secret_nor_recovery_codes_stand_in_the_database_or_the_audit_log(enrolled):
     _, secret, codes = enrolled
     kept = [*CodeApp.objects.values_list(), *RecoveryCode.objects.values_list(), *AuditEntry.objects.values_list()]
