@@ -103,6 +103,13 @@ def end(row: Reservation, why: str, now: datetime, actor: Actor, state: Reservat
     record("reservation.break" if state == BROKEN else "reservation.end", row, actor, before=before, reason=reason)
 
 
+def withdraw(row: Reservation, now: datetime) -> None:
+    """Whoever has it may no longer reserve there: it is theirs no longer, and they are told."""
+    end(row, NO_RIGHT, now, roles.PORTAL)
+    # (no link: they may not even see the slot any more)
+    notices.tell(row.user_id, f"Your reservation of {place_words(row)} has ended: you may no longer reserve it.")
+
+
 def record(
     action: str, row: Reservation, actor: Actor, *, before: dict[str, Any] | None = None, reason: str = ""
 ) -> None:
@@ -186,7 +193,7 @@ def foreign_claim(resource: str, user_id: int | None) -> Claim | None:
 def _give(row: Reservation, period: Period, now: datetime) -> None:
     """Let it begin, if whoever asked for it still may; else it ends before it has begun."""
     if not may_still(row):
-        end(row, NO_RIGHT, now, roles.PORTAL)
+        withdraw(row, now)
         return
     begin(row, period, holder_of(row))
     tell(row, f"{place_words(row).capitalize()} is yours until {moment(period.ends_at, now)}, for “{row.purpose}”.")

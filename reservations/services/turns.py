@@ -10,7 +10,6 @@ from django.utils import timezone
 
 from accounts import access
 from accounts.services import notices
-from operations import roles
 from operations.models import OPEN_RESERVATIONS, Reservation
 from operations.reservations import moment
 from reservations.services import book
@@ -71,8 +70,5 @@ def _withdraw(row: Reservation) -> None:
         fresh = Reservation.objects.filter(pk=row.pk, state__in=OPEN_RESERVATIONS).first()
         if fresh is None or book.may_still(fresh):
             return
-        book.end(fresh, book.NO_RIGHT, now, roles.PORTAL)
-        # (no link: they may not even see the slot any more)
-        said = f"Your reservation of {book.place_words(fresh)} has ended: you may no longer reserve it."
-        notices.tell(fresh.user_id, said)
+        book.withdraw(fresh, now)
         book.settle(fresh.resource, now)

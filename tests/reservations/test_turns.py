@@ -108,6 +108,7 @@ def test_whose_turn_comes_when_they_may_no_longer_is_passed_over(clock, alice, b
     booking.release(held.pk, bob)
     assert (state(gone), state(waits)) == ("ended", "active")
     assert Reservation.objects.get(pk=gone.pk).ended_why == "whoever held it may no longer reserve there"
+    assert told(carol) == ["Your reservation of slot 3 of b1 has ended: you may no longer reserve it."]
 
 
 @pytest.mark.parametrize("role", ["viewer", ""])
