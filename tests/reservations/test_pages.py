@@ -166,15 +166,16 @@ def test_a_slot_that_one_may_not_see_is_in_nobodys_calendar(clock, bob, make_gra
 
 def test_what_one_must_know_stands_on_every_page_until_it_is_put_away(bobs, bob, carol):
     notices.tell(bob.user_id, "Your time on slot 3 ends <soon>.", SLOT)
-    for path in ("/", SLOT, "/account/"):
+    for path in (BOOK, SLOT, "/account/"):
         assert "Your time on slot 3 ends &lt;soon&gt;." in page(bobs, path)
-        assert "Your time" not in page(browser("carol"), path)
+    carols = browser("carol")
+    assert "Your time" not in page(carols, BOOK)
     row = Notice.objects.get()
-    assert browser("carol").post(f"/notices/{row.pk}/seen").status_code == 404
+    assert carols.post(f"/notices/{row.pk}/seen").status_code == 404
     assert bobs.get(f"/notices/{row.pk}/seen").status_code == 405
     answer: Any = htmx(bobs, f"/notices/{row.pk}/seen", "notices")
     assert "Your time" not in answer.content.decode()
-    assert "Your time" not in page(bobs, "/")
+    assert "Your time" not in page(bobs, BOOK)
 
 
 def test_old_notices_are_dropped(clock, bob):
