@@ -12,7 +12,7 @@ from operations import exporting, refusals, roles, searching, verifying
 from operations.api import ERRORS, sends
 from operations.http import ActorRequest, begin_act
 from operations.models import AuditEntry
-from operations.reading import read
+from operations.reading import read, recording
 from operations.roles import Actor
 from operations.verifying import Place
 
@@ -55,6 +55,7 @@ class EntryOut(Schema):
     message: str
     source: str
     operation: UUID | None
+    recording: str | None = Field(description="Path of the page with what the console said then, if you may read it.")
     before: dict[str, Any] | None
     after: dict[str, Any] | None
     address: str | None
@@ -104,6 +105,7 @@ def entry_out(actor: Actor, entry: AuditEntry) -> dict[str, Any]:
         "words": act.words,
         "message": act.message,
         "operation": entry.operation_id,
+        "recording": recording(actor, entry),
         "before": before if isinstance(before, dict) else None,
         "after": after if isinstance(after, dict) else None,
         **(whole if act.is_whole else dict.fromkeys(whole)),

@@ -4,10 +4,14 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 from uuid import UUID
+
+from django.urls import reverse
 
 from operations.models import OPEN_STATES, AuditEntry, Operation
 from operations.rights import board_of, slot_of
+from operations.roles import Actor, may
 
 ACTS = {
     "token.create": "API token made",
@@ -205,6 +209,15 @@ class Reading:
 
 def read(entry: AuditEntry, *, is_whole: bool = True) -> Reading:
     return Reading(entry, json.loads(entry.text), is_whole=is_whole)
+
+
+def recording(actor: Actor, entry: AuditEntry) -> str | None:
+    """The path of the page with what the console said at that moment, if the entry is about a console that they may
+    read."""
+    place = read(entry).console
+    if place is None or not may(actor, "console.read", f"{place[0]}/uart:{place[1]}"):
+        return None
+    return f"{reverse('consoles:recordings', args=place)}?{urlencode({'at': entry.at.isoformat()})}"
 
 
 def recent(targets: Iterable[str]) -> list[Reading]:

@@ -17,8 +17,8 @@ from operations.api import find_operation
 from operations.http import ActorRequest, begin_act
 from operations.models import AuditEntry
 from operations.progress import plan_words, progress_of
-from operations.reading import ACTS, read
-from operations.roles import Actor, may
+from operations.reading import ACTS, read, recording
+from operations.roles import may
 from operations.searching import Page
 from operations.verifying import Place
 
@@ -41,7 +41,7 @@ def audit_page(request: ActorRequest) -> HttpResponse:
         "page": page,
         "entries": [read(entry, is_whole=sees_all or searching.is_own(actor, entry)) for entry in page.entries],
         "opened": opened,
-        "recording": _recording(actor, page.entries, opened),
+        "recording": next((recording(actor, entry) for entry in page.entries if str(entry.seq) == opened), None),
         "count": _count(found, page, asked),
         "query": urlencode({name: value for name, value in asked.items() if value}),
         "here": _here(request),
@@ -79,15 +79,6 @@ def _count(found: QuerySet[AuditEntry], page: Page, asked: dict[str, str]) -> st
         return f"more than {len(page.entries)}"
     number = searching.counted(found)
     return f"{number}" if number <= searching.COUNTED else f"more than {searching.COUNTED}"
-
-
-def _recording(actor: Actor, entries: list[AuditEntry], opened: str) -> str:
-    """Where the console's recording of that moment is, if the open entry is about a console that they may read."""
-    for entry in entries:
-        place = read(entry).console if str(entry.seq) == opened else None
-        if place is not None and may(actor, "console.read", f"{place[0]}/uart:{place[1]}"):
-            return f"{reverse('consoles:recordings', args=place)}?{urlencode({'at': entry.at.isoformat()})}"
-    return ""
 
 
 def panel(request: ActorRequest, template: str, context: dict[str, object]) -> HttpResponse:

@@ -58,7 +58,10 @@ export function startShell() {
   document.addEventListener("click", (event) => {
     for (const menu of document.querySelectorAll("details.menu[open]")) {
       const chosen = event.target.closest("li :is(a, button)");
-      if (!menu.contains(event.target) || (chosen && !chosen.matches('[data-do="theme"]'))) menu.open = false;
+      const ends = chosen && !chosen.matches('[data-do="theme"]');
+      // What saves a file leaves the page as it is: the keyboard must not lose its place.
+      if (ends && menu.contains(document.activeElement)) menu.querySelector("summary").focus();
+      if (ends || !menu.contains(event.target)) menu.open = false;
     }
     if (event.target.closest('[data-do="theme"]')) setTheme(NEXT_THEME[root.dataset.theme ?? "system"]);
     const choice = event.target.closest("[data-theme-choice]");

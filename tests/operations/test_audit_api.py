@@ -3,6 +3,8 @@
 import csv
 import io
 import json
+from urllib.parse import urlencode
+from uuid import UUID
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -11,6 +13,7 @@ from django.test import Client
 from accounts.models import User
 from operations import audit, exporting, searching, verifying
 from operations.models import AuditEntry
+from operations.reading import recording
 from operations.roles import Actor
 from tests.operations.rig import say
 
@@ -76,6 +79,21 @@ def test_an_entry_has_what_was_before_and_after_and_by_what_somebody_was_known(a
         "after": {"power": "Off"},
         "mac": AuditEntry.objects.get(seq=1).mac,
     }
+
+
+def test_an_entry_leads_to_its_operation_and_to_what_the_console_said(administrator_client, db):
+    operation = UUID(int=7)
+    say("power.reset", actor=OLGA, target="b1/slot:3", operation_id=operation)
+    say("power.reset", actor=OLGA, target="b1")
+    found = administrator_client.get(f"{API}/1").json()
+    at = urlencode({"at": AuditEntry.objects.get(seq=1).at.isoformat()})
+    assert found["operation"] == str(operation)
+    assert found["recording"] == f"/boards/b1/slots/3/recordings/?{at}"
+    html = administrator_client.get("/audit/?open=1").content.decode()
+    assert f'href="/operations/{operation}' in html
+    assert f'href="{found["recording"]}"' in html
+    assert administrator_client.get(f"{API}/2").json()["recording"] is None
+    assert recording(Actor("ned", "", 9), AuditEntry.objects.get(seq=1)) is None
 
 
 def test_others_read_what_was_done_to_what_they_see_but_not_from_where_and_how(viewer_client, story):
