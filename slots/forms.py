@@ -1,5 +1,7 @@
 """What people type about slots and boards, checked."""
 
+import re
+
 from django import forms
 
 from hardware.errors import TraitsError
@@ -84,6 +86,15 @@ class SomTypeForm(Dressed):
             "boot_rom": "What lsusb shows in its download mode, 0a5c:2711 for instance; empty if it has none.",
             "source": "A data sheet, a measurement, a person.",
         }
+
+    def clean_name(self) -> str:
+        """It stands in addresses, beside `new`."""
+        name = str(self.cleaned_data["name"])
+        if not re.fullmatch(r"\w[\w .+()-]*", name) or name == "new":
+            raise forms.ValidationError(
+                "A name has letters, digits, spaces and . + - ( ), begins with a letter or a digit, and is not “new”."
+            )
+        return name
 
     def clean(self) -> dict[str, object]:
         """Figures that contradict each other are refused with the sentence of the traits themselves."""

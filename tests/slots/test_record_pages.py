@@ -147,6 +147,8 @@ def test_figures_of_a_third_partys_som_are_added_checked_and_shipped_ones_kept(a
     good = {**fields, "peak_watts": "6", "boot_rom": "1234:5678"}
     wrong = administrator_client.post("/som-types/new/", {**good, "boot_rom": "1234"})
     assert (wrong.status_code, "must be USB ids such as" in wrong.content.decode()) == (400, True)
+    for name in ("RK3588/8 GB", "new", "..", ""):  # it stands in an address
+        assert administrator_client.post("/som-types/new/", {**good, "name": name}).status_code == 400, name
     assert administrator_client.post("/som-types/new/", good).status_code == 302
     assert SomType.objects.get(name="X1").traits().boot_rom == "1234:5678"
     assert "its data sheet" in page(administrator_client, f"{BOARD}settings/")
