@@ -19,6 +19,7 @@ from tests.doors.table import (
     HEADERS,
     KEPT,
     NOTHING_THERE,
+    PAGES,
     QUERIES,
     SLOW,
     Row,
@@ -59,11 +60,20 @@ def test_a_token_opens_what_it_is_for_and_a_bad_one_nothing(scene: Scene, route:
             come(scene, door, row.owner, token=scope, expected=True)
         if row.no_good:
             come(scene, door, row.owner, token=row.no_good, expected=False)
+        for who in PEOPLE:
+            if who not in row.who | {NOBODY}:
+                come(scene, door, who, token="own", expected=False)  # for everything, of somebody who may not
         for bad in ("expired", "revoked"):
             assert come(scene, door, row.owner, token=bad, expected=False).status_code == 401, f"{door} by {bad}"
         if SLOT_NAMED.search(route):
             found = come(scene, door, row.owner, token="wrong slot", expected=False)
             assert found.status_code == 404, f"{door}: a token for another slot"
+
+
+def test_no_token_opens_a_page_not_even_a_good_one_for_everything(scene: Scene) -> None:
+    for door, row in PAGES.items():
+        if row.who != ANYBODY:
+            come(scene, door, row.owner, token="own", expected=False)
 
 
 def those_who_come(door: str) -> list[str]:
@@ -87,7 +97,7 @@ def come(scene: Scene, door: str, who: str, *, token: str = "", expected: bool) 
     """Somebody comes to a door; the answer is what it has to be, and so is what it left behind."""
     method, route = door.split(" ")
     before = scene.trace.stat().st_size
-    answer = scene.ask(method, route, who, token=token, **what_is_sent(door, who))
+    answer = scene.ask(method, route, who, token=token, **what_is_sent(door))
     said = f"{door} by {token or who} is answered {answer.status_code} {words_of(answer)}"
     assert answer.status_code < 500 or answer.status_code == 503, said
     assert is_let_in(answer, DOORS[door]) == expected, said
@@ -131,11 +141,11 @@ def words_of(answer: HttpResponse) -> str:
 # ---- What is sent --------------------------------------------------------------------------------------------------
 
 
-def what_is_sent(door: str, who: str) -> dict[str, Any]:
+def what_is_sent(door: str, *, is_framed: bool = False) -> dict[str, Any]:
     """So much that the door has nothing else to complain of than who comes."""
     route = door.split(" ")[1]
     headers = dict(HEADERS.get(door, {}))
-    if who != ADMINISTRATOR and not route.startswith("/api/"):
+    if not is_framed and not route.startswith("/api/"):
         headers["HX-Request"] = "true"  # the page without its frame, which would be drawn a thousand times
     sent: dict[str, Any] = {"headers": headers, "query": f"?{QUERIES[door]}" if door in QUERIES else ""}
     if door in FORMS:
