@@ -1,4 +1,5 @@
-"""Whether a package that we install is known to be vulnerable: one question to osv.dev, as a part of `make lint`.
+"""Whether a package that we install, or send to browsers, is known to be vulnerable: two questions to osv.dev, as a
+part of `make lint`.
 
 Without a network it says so and passes, since nobody's work should wait for one. What can be known without is checked
 always: every requirement is pinned, and what is installed is what is pinned.
@@ -45,6 +46,12 @@ def installed() -> dict[str, str]:
     return {plain(one.metadata["Name"]): one.version for one in metadata.distributions()}
 
 
+def sent() -> dict[str, str]:
+    """What browsers get beside our own files: the terminal's packages."""
+    packages = json.loads((PROJECT / "package-lock.json").read_text())["packages"]
+    return {path.removeprefix("node_modules/"): one["version"] for path, one in packages.items() if path}
+
+
 def ask(body: bytes) -> bytes:
     """One request. Raises OSError."""
     request = urllib.request.Request(SERVICE, body, {"Content-Type": "application/json"})
@@ -52,10 +59,10 @@ def ask(body: bytes) -> bytes:
         return bytes(answer.read())
 
 
-def vulnerable(packages: dict[str, str], ask: Callable[[bytes], bytes] = ask) -> list[str]:
+def vulnerable(packages: dict[str, str], ask: Callable[[bytes], bytes] = ask, ecosystem: str = "PyPI") -> list[str]:
     """A line for each package with known vulnerabilities. Raises OSError, ValueError for an answer that is none."""
     names = sorted(packages)
-    queries = [{"package": {"name": name, "ecosystem": "PyPI"}, "version": packages[name]} for name in names]
+    queries = [{"package": {"name": name, "ecosystem": ecosystem}, "version": packages[name]} for name in names]
     results = json.loads(ask(json.dumps({"queries": queries}).encode()))["results"]
     found = []
     for name, result in zip(names, results, strict=True):
@@ -76,7 +83,7 @@ def main() -> int:
         if here.get(name, version) != version
     ]
     try:
-        complaints += vulnerable(here)
+        complaints += vulnerable(here) + vulnerable(sent(), ecosystem="npm")
     except (OSError, ValueError, KeyError) as error:
         print(f"Dependencies were NOT looked up: {SERVICE} gave no answer ({error}). Try again with a network.")
     for complaint in complaints:

@@ -42,6 +42,16 @@ def test_a_vulnerable_package_is_named_and_an_accepted_one_is_not(audit: ModuleT
     assert audit.vulnerable({"django": "5.2", "attrs": "1"}, ask) == ["django 5.2: CVE-1"]
 
 
+def test_what_browsers_are_sent_is_asked_about_too(audit: ModuleType) -> None:
+    def ask(body: bytes) -> bytes:
+        queries = json.loads(body)["queries"]
+        assert {query["package"]["ecosystem"] for query in queries} == {"npm"}
+        return json.dumps({"results": [{"vulns": [{"id": query["package"]["name"]}]} for query in queries]}).encode()
+
+    found = audit.vulnerable(audit.sent(), ask, "npm")
+    assert [line.split(" ")[0] for line in found] == ["@xterm/addon-fit", "@xterm/addon-search", "@xterm/xterm"]
+
+
 def test_without_a_network_it_says_so_and_keeps_nobody_from_working() -> None:
     code = (
         "import runpy, urllib.request, sys\n"
