@@ -110,3 +110,20 @@ async def test_a_token_opens_the_socket_that_it_is_for_and_a_bad_one_none(line: 
         assert await is_let_in(address, token=found[scope]) == expected, f"{scope} at {address}"
     for bad in ("revoked", "expired", "elsewhere", *(["wrong slot"] if "<slot>" in address else [])):
         assert not await is_let_in(address, token=found[bad]), f"{bad} at {address}"
+
+
+async def test_what_no_page_of_ours_says_is_not_heard_and_breaks_nothing(line: Line) -> None:
+    cookie = (await cookies())[ADMINISTRATOR]
+    said = [(b"cookie", cookie.encode()), (b"host", b"localhost"), (b"origin", b"http://localhost")]
+    from nanoportal.asgi import application
+
+    socket = WebsocketCommunicator(application, "/ws/events/", headers=said)
+    assert (await socket.connect(timeout=20))[0]
+    for text in ("x", "[" * 9000, '{"ping": 1}'):
+        await socket.send_to(text_data=text)
+    await socket.send_to(bytes_data=b"\xff")
+    await socket.send_to(text_data='{"ping": true}')
+    heard = {"topic": "first"}
+    while heard["topic"] != "pong":
+        heard = await socket.receive_json_from(20)
+    await socket.disconnect()
