@@ -58,6 +58,13 @@ const ENDINGS = {
   NotSupportedError: "This device makes no passkeys that this portal can use.",
 };
 
+// Chromium opens no dialogue at a certificate that somebody only clicked away; the name of its error does not say so.
+const UNTRUSTED = "The browser uses no passkeys here until it trusts the portal's certificate; /tls/ says how.";
+
+function ending(error) {
+  return /certificate/i.test(error.message) ? UNTRUSTED : (ENDINGS[error.name] ?? error.message);
+}
+
 async function run(form) {
   const { passkey, options, answer } = form.dataset;
   const publicKey = optionsOf(await post(form, options, {}));
@@ -80,7 +87,7 @@ async function begin(event) {
   try {
     await run(form);
   } catch (error) {
-    place.textContent = ENDINGS[error.name] ?? error.message;
+    place.textContent = ending(error);
   } finally {
     button.removeAttribute("aria-busy");
   }
