@@ -80,6 +80,7 @@ def test_only_who_looks_after_people_sees_everybodys_tokens_and_adds_machines(br
     assert "olga" in text(alice.get("/people/tokens/"))
     assert alice.post("/people/tokens/", {"name": "runner"}).status_code == 302
     runner = User.objects.get(username="runner")
+    assert f'href="/people/{runner.pk}/tokens/"' in alice.get(f"/people/{runner.pk}/").content.decode()
     assert 'value="np_' in text(alice.post(f"/people/{runner.pk}/tokens/", FORM))
     assert "ci" in text(alice.get(f"/people/{runner.pk}/tokens/"))
     olgas = User.objects.get(username="olga")
