@@ -163,6 +163,7 @@ def test_no_name_anywhere_becomes_markup_on_any_page(scene: Scene) -> None:
         page = answer.content.decode()
         assert "<script>alert(1)" not in page, door
         assert "<b onx" not in page, door
+        assert '"allowEval":false' in page or "htmx" not in page, door
         if "&lt;script&gt;alert(1)" in page:
             shown.add(route)
     assert len(shown) > 25, "the names are on the pages"
@@ -194,23 +195,17 @@ def api(scene: Scene, door: str, who: str, body: object) -> dict:
     return json.loads(answer.content)
 
 
-THEIRS = {
-    "POST /notices/<pk>/seen": "notices/<pk>",
-    "POST /api/v1/notices/<notice_id>/seen": "notices/<notice_id>",
-    "POST /tokens/<prefix>/revoke/": "tokens/<prefix>",
-    "DELETE /api/v1/tokens/<prefix>": "tokens/<prefix>",
-    "POST /account/passkeys/<pk>/remove/": "passkeys/<pk>",
-    "POST /account/sessions/<session>/end/": "account/sessions/<session>",
-}
-
-
-@pytest.mark.parametrize("door", THEIRS)
-def test_what_is_somebody_s_own_is_not_another_s_by_its_number(scene: Scene, door: str, monkeypatch) -> None:
-    value = scene.values[THEIRS[door]](ADMINISTRATOR)
-    monkeypatch.setitem(scene.values, THEIRS[door], lambda who: value)
-    method, route = door.split(" ")
-    assert scene.ask(method, route, VIEWER).status_code in (403, 404)
-    assert scene.written == []
+def test_what_is_somebody_s_own_is_not_another_s_by_its_number(scene: Scene) -> None:
+    """Wherever the address of the administrator's differs from that of the viewer's, the viewer comes to the former."""
+    tried = 0
+    for door in DOORS:
+        method, route = door.split(" ")
+        theirs = scene.path(route, ADMINISTRATOR)
+        if theirs != scene.path(route, VIEWER):
+            assert scene.ask(method, theirs, VIEWER, **what_is_sent(door)).status_code in (403, 404), door
+            assert scene.written == [], door
+            tried += 1
+    assert tried >= 6
 
 
 def test_nothing_of_ours_runs_a_shell_or_what_it_was_sent() -> None:
