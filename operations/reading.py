@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.urls import reverse
@@ -217,7 +216,7 @@ def recording(actor: Actor, entry: AuditEntry) -> str | None:
     place = read(entry).console
     if place is None or not may(actor, "console.read", f"{place[0]}/uart:{place[1]}"):
         return None
-    return f"{reverse('consoles:recordings', args=place)}?{urlencode({'at': entry.at.isoformat()})}"
+    return f"{reverse('consoles:recordings', args=place)}?at={entry.at:%Y-%m-%dT%H:%M:%S.%fZ}"
 
 
 def recent(targets: Iterable[str]) -> list[Reading]:

@@ -19,7 +19,8 @@ from flashing.services.boot_mode import HOLD_BOOT
 from images import tus
 from images.models import FirmwareImage
 from images.services import library
-from operations.models import Claim, Operation
+from operations import audit
+from operations.models import AuditHead, Claim, Operation
 from slots.models import Slot
 from switch.documents import to_document
 from switch.models import VlanChange, VlanRevision
@@ -58,6 +59,12 @@ def _own_session(portal: World) -> str:
 
 def _own_rule(portal: World) -> int:
     return StageRule.objects.order_by("-pk").values_list("pk", flat=True)[0]
+
+
+def _remembers_the_end(portal: World) -> None:
+    """As after a commit, which there is none of here."""
+    head = AuditHead.objects.get()
+    audit.append_head(head.seq, head.mac)
 
 
 def _has_latched(portal: World) -> None:
@@ -244,7 +251,7 @@ ASKED: dict[str, Asked] = {
     "delete_stage_rule": Asked(path={"rule": _own_rule}, before=("add_stage_rule",)),
     # audit
     "list_entries": Asked(query="action=som.record", before=("put_som",)),
-    "verify": _says(cursor=""),
+    "verify": Asked({"cursor": ""}, before=(_remembers_the_end,)),
     "export": Asked(query="action=som.record&format=jsonl", before=("put_som",)),
     # images
     "edit_image": _says(name="Debian 13", notes="For the class.", som_types=["CM4", "CM5"]),

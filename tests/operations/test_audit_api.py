@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-from urllib.parse import urlencode
 from uuid import UUID
 
 import pytest
@@ -86,7 +85,7 @@ def test_an_entry_leads_to_its_operation_and_to_what_the_console_said(administra
     say("power.reset", actor=OLGA, target="b1/slot:3", operation_id=operation)
     say("power.reset", actor=OLGA, target="b1")
     found = administrator_client.get(f"{API}/1").json()
-    at = urlencode({"at": AuditEntry.objects.get(seq=1).at.isoformat()})
+    at = f"at={AuditEntry.objects.get(seq=1).at.isoformat().replace('+00:00', 'Z')}"
     assert found["operation"] == str(operation)
     assert found["recording"] == f"/boards/b1/slots/3/recordings/?{at}"
     html = administrator_client.get("/audit/?open=1").content.decode()
