@@ -26,9 +26,19 @@ REFUSED = {
     460: "What arrived is not what was sent; nothing of it counts.",
     503: "The board, the broker or a machine does not answer.",
 }
-ALWAYS = {400: ["invalid", "unstorable"], 401: ["not-signed-in", "token-refused"], 403: ["not-permitted"]}
-USUALLY = {404: "not-found", 409: "conflict", 410: "gone", 412: "outdated", 415: "unsupported-media"}
+ALWAYS = {400: ["invalid", "unstorable"], 401: ["not-signed-in", "token-refused"]}
+ALWAYS |= {403: ["not-permitted"], 404: ["not-found"]}  # the latter of addresses that can be none
+USUALLY = {409: "conflict", 410: "gone", 412: "outdated", 415: "unsupported-media"}
 USUALLY |= {422: "refused", 460: "checksum-mismatch", 503: "unavailable"}
+# What stands in addresses.
+IN_PATH: dict[str, tuple[str, Any]] = {
+    "board": ("The short name of a board, as `GET /boards` tells it.", "demo"),
+    "number": ("The number of a slot (1 to 7), of a change or of a revision of the switch.", 3),
+    "name": ("Of a person or machine, a group or a SOM type.", "carol"),
+    "prefix": ("The public part of a token: what stands between its two underscores.", "k7m2x9qa"),
+    "session": ("As the list of sessions tells it.", "2b9831831f653fb8"),
+    "seq": ("The number of an entry.", 1204),
+}
 SPELT = {"som": "SOM", "soms": "SOMs", "vlans": "VLANs", "yaml": "YAML", "usb": "USB"}
 
 
@@ -43,13 +53,20 @@ def complete(schema: Schema) -> None:
             operation["summary"] = in_words(operation["operationId"])
             operation["description"] = "\n\n".join([flowing(operation["description"]), *who_may(row)])
             for parameter in operation["parameters"]:
-                if "examples" in parameter:  # of the schema: a list, which a parameter does not take
-                    parameter["example"] = parameter.pop("examples")[0]
+                explain(parameter)
             for status, answer in operation["responses"].items():
                 if int(status) in REFUSED:
                     refuse(answer, int(status), codes_of(row, int(status), method))
             give_examples(operation, examples.get(operation["operationId"], {}))
     schema["components"]["examples"] = {code: {"value": {"code": code, **said}} for code, said in problems.items()}
+
+
+def explain(parameter: Schema) -> None:
+    """Say what stands in an address, and give one example of each parameter that has some."""
+    if "examples" in parameter:  # of its schema: a list, which a parameter does not take
+        parameter["example"] = parameter.pop("examples")[0]
+    if parameter["in"] == "path" and parameter["name"] in IN_PATH:
+        parameter["description"], parameter["example"] = IN_PATH[parameter["name"]]
 
 
 def in_words(name: str) -> str:
@@ -68,7 +85,9 @@ def who_may(row: Schema) -> list[str]:
     if row["who"] == "anybody":
         return ["**Who:** anybody, without signing in."]
     tokens = row["tokens"]
-    means = "a person alone; no token does" if not tokens else "any" if tokens == ["any"] else " or ".join(tokens)
+    means = (
+        " or ".join(filter(None, [", ".join(tokens[:-1]), *tokens[-1:]])) or "none; it takes a person who is signed in"
+    )
     return [f"**Who:** {row['who']}. **Token for:** {means}."]
 
 

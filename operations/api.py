@@ -28,13 +28,18 @@ ERRORS = dict.fromkeys((400, 401, 403, 404, 409), Problem)
 ACT_ERRORS = {**ERRORS, **dict.fromkeys((422, 503), Problem)}  # of what hardware or a worker is asked for
 EDIT_ERRORS = {**ERRORS, 412: Problem}
 IF_MATCH: Any = Header(  # type: ignore[type-arg]
-    "", alias="If-Match", max_length=400, description="The ETag that was read; without one, whatever is."
+    "",
+    alias="If-Match",
+    max_length=400,
+    description="The ETag that was read: 412 `outdated` if it is something else by now, and nothing is changed. "
+    "Left out or `*`: whatever is there.",
 )
 KEY: Any = Header(  # type: ignore[type-arg]
     "",
     alias="Idempotency-Key",
     max_length=200,
-    description="Of one's own choice. With the same key and body the same answer for 24 hours, and nothing done twice.",
+    description="Of one's own choice, 1 to 200 letters; everybody has their own. With the same key and body the same "
+    "operation for 24 hours, and nothing done twice; with another body 422 `idempotency-mismatch`.",
 )
 Row = TypeVar("Row")
 

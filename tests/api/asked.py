@@ -71,7 +71,7 @@ def _has_latched(portal: World) -> None:
     Slot.objects.filter(board=portal.board, number=3).update(latched=True, latched_at=timezone.now())
 
 
-def _flash_has_failed(portal: World) -> None:
+def flash_has_failed(portal: World) -> None:
     operation = Operation.objects.get(pk=portal.ids["job_id"])
     Operation.objects.filter(pk=operation.pk).update(state="failed", code="write-failed", ended_at=timezone.now())
     Claim.objects.filter(operation=operation).delete()
@@ -263,11 +263,11 @@ ASKED: dict[str, Asked] = {
     "give_block_map": Asked(_own_block_map),
     "terminate_upload": Asked(headers=UPLOAD),
     # flashing
-    "flash_slot": Asked(_flash, path={"number": 2}, before=(_flash_has_failed,)),
-    "flash_several": Asked(_flash_several, before=(_flash_has_failed,)),
+    "flash_slot": Asked(_flash, path={"number": 2}, before=(flash_has_failed,)),
+    "flash_several": Asked(_flash_several, before=(flash_has_failed,)),
     "list_runs": Asked(query=f"board={BOARD}"),
     "say_holding": Asked(before=(_flash_waits_for_hands,)),
-    "retry_job": Asked(lambda portal: {"typed": flashes.name(2)}, before=(_flash_has_failed,)),
+    "retry_job": Asked(lambda portal: {"typed": flashes.name(2)}, before=(flash_has_failed,)),
     "get_host": Asked(query=f"host={_HOST}", answer=_KEY, refused="remote-unavailable"),
     "trust_host": Asked(
         {"host": _HOST, "fingerprint": _PRINT},
