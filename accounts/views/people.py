@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts import places
 from accounts.forms import AddPersonForm, GrantForm, InviteForm, NewPasswordForm, WhyForm
 from accounts.models import Role, User
-from accounts.recent import require_recent
+from accounts.recent import is_recent, require_recent
 from accounts.services import invitations, rights
 from accounts.services import people as services
 from operations.http import ActorRequest, begin_act
@@ -88,7 +88,7 @@ def add(request: ActorRequest, actor: Actor) -> HttpResponse:
     """Add somebody whose password an administrator chooses."""
     form = AddPersonForm(request.POST)
     if not form.is_valid():
-        return render(request, "accounts/new_person.html", {"form": form, "invite": InviteForm(prefix="invite")})
+        return new_person(request, form, InviteForm(prefix="invite"))
     given = form.cleaned_data
     grave_if(request, given["role"])
     services.add_person(actor, given["name"], given["role"], given["password"])
@@ -105,12 +105,18 @@ def invite(request: ActorRequest) -> HttpResponse:
     form = InviteForm(request.POST or None, prefix="invite", initial={"role": Role.VIEWER})
     if not form.is_valid():
         adding = AddPersonForm(initial={"role": Role.VIEWER})
-        return render(request, "accounts/new_person.html", {"form": adding, "invite": form})
+        return new_person(request, adding, form)
     given = form.cleaned_data
     require_recent(request)
     grant = Grant(given["role"], given["scope"], given["until"])
     somebody, secret = invitations.invite(actor, given["name"], "", [grant])
     return show_link(request, somebody, secret)
+
+
+def new_person(request: ActorRequest, form: AddPersonForm, invite: InviteForm) -> HttpResponse:
+    """Both ways to add somebody, side by side."""
+    context = {"form": form, "invite": invite, "is_recent": is_recent(request)}
+    return render(request, "accounts/new_person.html", context)
 
 
 def show_link(request: ActorRequest, person: User, secret: str) -> HttpResponse:
@@ -132,7 +138,9 @@ def person(request: ActorRequest, pk: int) -> HttpResponse:
     somebody = person_by(pk)
     form = NewPasswordForm(request.POST or None, person=somebody)
     if not form.is_valid():
-        return render(request, "accounts/person.html", context_of(somebody) | {"form": form})
+        return render(
+            request, "accounts/person.html", context_of(somebody) | {"form": form, "is_recent": is_recent(request)}
+        )
     require_recent(request)
     services.set_password(actor, somebody, form.cleaned_data["password"])
     if somebody == request.user:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.forms import TokenForm
 from accounts.models import ApiToken, Kind, User
-from accounts.recent import require_recent
+from accounts.recent import is_recent, require_recent
 from accounts.services import tokens
 from accounts.services.people import target_of
 from accounts.views.account import PersonRequest
@@ -46,6 +46,7 @@ def page_for(request: PersonRequest, owner: User, template: str) -> HttpResponse
     if request.method == "POST":
         require_recent(request)
     page = {"form": form, "tokens": owner.tokens.all(), "owner": owner, "now": timezone.now()}
+    page["is_recent"] = is_recent(request)
     if not form.is_valid():
         return render(request, template, page)
     try:

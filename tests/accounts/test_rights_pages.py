@@ -251,3 +251,14 @@ def test_one_sees_ones_own_rights_and_nobody_elses(signed_in, alice, carol):
     assert "Take away" not in text(page)
     nobody = signed_in(make_person("nemo", "")).get("/account/rights/")
     assert "No board yet" in text(nobody)
+
+
+@pytest.mark.parametrize("path", ["/people/new/", "/people/{pk}/", "/account/tokens/"])
+def test_who_will_be_asked_again_is_told_before_a_form_is_filled_in(signed_in, alice, carol, path):
+    browser, path = signed_in(alice), path.format(pk=carol.pk)
+    again = f'href="/account/confirm/?next={path}"'
+    assert again not in browser.get(path).content.decode()
+    session = browser.session
+    session["confirmed_at"] = 0
+    session.save()
+    assert again in browser.get(path).content.decode()
