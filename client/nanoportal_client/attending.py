@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import json
 import math
+import os
 import ssl
 import struct
 import time
@@ -17,13 +18,14 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
+import click
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from nanoportal_client import AGENT
 from nanoportal_client.access import Access
-from nanoportal_client.escape import MENU, Escapes, Word
-from nanoportal_client.problems import Exit, Problem, printable
+from nanoportal_client.escape import CTRL_C, MENU, Escapes, Keys, Word
+from nanoportal_client.problems import Exit, Problem, printable, unreachable, untrusted
 from nanoportal_client.terminal import Terminal
 
 OFFSET = struct.Struct(">Q")
@@ -63,6 +65,7 @@ class Attending:
         scheme = "wss" if access.is_encrypted else "ws"
         self._url = f"{scheme}{access.url[access.url.index(':') :]}/ws/consoles/{quote(board)}/{slot}/"
         self._access, self._terminal, self._wish = access, terminal, wish
+        self._name = f"Slot {slot} of {board}"
         self._pipes = wish.types and not terminal.is_interactive
         self._epoch, self._cursor = "", ""
         self._show_from = 0
@@ -71,7 +74,7 @@ class Attending:
         self._keys: deque[bytes] = deque()
         self._typed = asyncio.Event()
         self._sent_at, self._heard_at = float("-inf"), time.monotonic()
-        self._was_connected = self._took_over = False
+        self._was_connected = self._was_greeted = self._took_over = False
         self._baud = USUAL_BAUD
         self._people: list[dict[str, Any]] = []
         self._typist: dict[str, Any] | None = None
@@ -134,8 +137,9 @@ class Attending:
                 self._has_keyboard.clear()
 
     def _away(self, error: Exception) -> Problem:
-        code = "untrusted-certificate" if isinstance(error, ssl.SSLCertVerificationError) else ""
-        return Problem(Exit.UNREACHABLE, f"{self._access.url} cannot be reached: {_words(error)}.", code=code)
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return untrusted(self._access.url, error)
+        return unreachable(self._access.url, _words(error))
 
     def _judge(self, error: Exception) -> None:
         """Raise `Problem` if there is no use in trying again, or if it would do harm. What somebody typed meanwhile is
@@ -207,6 +211,9 @@ class Attending:
         if self._socket is not None:
             return
         self._socket = socket
+        if self._terminal.is_interactive and not self._was_greeted:
+            self._was_greeted = True
+            self._terminal.say(f"{self._name}: Ctrl-] q leaves, Ctrl-] ? helps.")
         if not self._wish.types:
             return
         if not hello["may_type"]:
@@ -239,7 +246,7 @@ class Attending:
         if lease["yours"]:
             self._has_keyboard.set()
             if not had and self._terminal.is_interactive:
-                self._terminal.say("You have the keyboard. Ctrl-] q leaves, Ctrl-] ? helps.")
+                self._terminal.say("You have the keyboard.")
             return
         self._has_keyboard.clear()
         if had:
@@ -275,10 +282,20 @@ class Attending:
                     await self._do(found)
                 elif self._has_keyboard.is_set():
                     await self._queue(found.data)
+                elif self._ends(found):
+                    raise click.Abort
         if self._terminal.is_interactive:
             return  # it was closed
-        while self._keys or time.monotonic() - max(self._sent_at, self._heard_at) < self._wish.linger:
+        while self._keys or not self._was_connected or self._silence() < self._wish.linger:
             await asyncio.sleep(0.05)
+
+    def _silence(self) -> float:
+        """Seconds since anything went either way."""
+        return time.monotonic() - max(self._sent_at, self._heard_at)
+
+    def _ends(self, keys: Keys) -> bool:
+        """Whether somebody pressed Ctrl-C where it can be meant for no line."""
+        return CTRL_C in keys.data and not (self._wish.types and self._was_connected)
 
     async def _queue(self, data: bytes) -> None:
         self._keys.extend(data[start : start + KEYS_BYTES] for start in range(0, len(data), KEYS_BYTES))
@@ -323,4 +340,6 @@ class Attending:
 def _words(error: BaseException) -> str:
     if isinstance(error, ConnectionClosed):
         return printable(error.rcvd.reason or error.rcvd.code) if error.rcvd else "it broke"
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and (error.errno or 0) > 0:
+        return os.strerror(error.errno or 0)
     return printable(str(error) or type(error).__name__)

@@ -3,11 +3,15 @@
 Ctrl-] and then a letter, as in telnet. Ctrl-] twice types one.
 """
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nanoportal_client.problems import printable
+
 ESCAPE = 0x1D  # Ctrl-]
-ENTER, BACKSPACE, CANCEL = (0x0D, 0x0A), (0x08, 0x7F), (0x03, 0x1B)
+ENTER, BACKSPACE = (0x0D, 0x0A), (0x08, 0x7F)
+CTRL_C, ESC, BRACKET = 0x03, 0x1B, 0x5B  # an arrow key is Esc, [ and more, which is not for the line either
 REASON_LETTERS = 300  # the portal takes no more
 
 MENU = """Ctrl-] and then
@@ -41,7 +45,8 @@ class Escapes:
 
     def __init__(self) -> None:
         self._state = "plain"
-        self._reason = bytearray()
+        self._reason = ""
+        self._letters = codecs.getincrementaldecoder("utf-8")("replace")
 
     def feed(self, data: bytes) -> Iterator[Keys | Word]:
         """What the next bytes mean, in order."""
@@ -59,6 +64,11 @@ class Escapes:
             elif self._state == "sysrq":
                 self._state = "plain"
                 yield self._sysrq(letter)
+            elif self._state == "given-up":
+                self._state = "arrow" if letter == BRACKET else "plain"
+                data = data if letter == BRACKET else bytes([letter]) + data
+            elif self._state == "arrow":
+                self._state = "plain" if 0x40 <= letter <= 0x7E else "arrow"
             else:
                 yield from self._type_reason(letter)
 
@@ -72,7 +82,8 @@ class Escapes:
             return Word("say", "SysRq: which key? h lists them.")
         if key == "o":
             self._state = "reason"
-            self._reason.clear()
+            self._reason = ""
+            self._letters.reset()
             return Word("echo", "Take over the keyboard; why? ")
         return Word(LETTERS.get(key, "help"))
 
@@ -85,14 +96,14 @@ class Escapes:
         if letter in ENTER:
             self._state = "plain"
             yield Word("echo", "\n")
-            yield Word("take-over", self._reason.decode(errors="replace")[:REASON_LETTERS].strip())
-        elif letter in CANCEL:
-            self._state = "plain"
+            yield Word("take-over", self._reason[:REASON_LETTERS].strip())
+        elif letter in (CTRL_C, ESC):
+            self._state = "given-up" if letter == ESC else "plain"
             yield Word("say", "The keyboard stays where it is.")
         elif letter in BACKSPACE:
             if self._reason:
-                self._reason.pop()
+                self._reason = self._reason[:-1]
                 yield Word("echo", "\b \b")
-        else:
-            self._reason.append(letter)
-            yield Word("echo", chr(letter) if 0x20 <= letter < 0x7F else "?")
+        elif whole := self._letters.decode(bytes([letter])):
+            self._reason += whole
+            yield Word("echo", printable(whole))

@@ -12,7 +12,7 @@ import httpx
 
 from nanoportal_client import AGENT
 from nanoportal_client.access import Access
-from nanoportal_client.problems import Exit, Problem, exit_of
+from nanoportal_client.problems import Exit, Problem, exit_of, unreachable, untrusted
 from nanoportal_client.timing import ANSWER_SECONDS, Clock
 
 API = "/api/v1"
@@ -106,7 +106,7 @@ class Portal:
             answer = self._http.request(method, API + path, **{k: v for k, v in more.items() if v is not None})
         except NOTHING_SENT as error:
             if isinstance(_cause(error), ssl.SSLCertVerificationError):
-                raise self._untrusted(error) from error
+                raise untrusted(self.access.url, _cause(error)) from error
             return _Lost(error, sent=False)
         except httpx.TransportError as error:
             return _Lost(error, sent=True)
@@ -136,21 +136,19 @@ class Portal:
         )
 
     def _lost(self, lost: _Lost, *, acts: bool, key: str) -> Problem:
-        why = str(lost.error) or type(lost.error).__name__
+        why = _why(lost.error)
         if not (acts and lost.sent):
-            return Problem(Exit.UNREACHABLE, f"{self.access.url} cannot be reached: {why}.")
+            return unreachable(self.access.url, why)
         again = f" Asking once more with --key {key} does it at most once." if key else " Look before you ask again."
         return Problem(
             Exit.UNKNOWN, f"{self.access.url} gave no answer ({why}): whether it was done is not known.{again}"
         )
 
-    def _untrusted(self, error: Exception) -> Problem:
-        reason = getattr(_cause(error), "verify_message", "") or str(error)
-        return Problem(
-            Exit.UNREACHABLE,
-            f"The certificate of {self.access.url} is not trusted ({reason}); give its authority's with --ca.",
-            code="untrusted-certificate",
-        )
+
+def _why(error: Exception) -> str:
+    """Without the number that goes before the system's words."""
+    cause = _cause(error)
+    return (isinstance(cause, OSError) and cause.strerror) or str(error) or type(error).__name__
 
 
 def _cause(error: BaseException) -> BaseException | None:

@@ -6,12 +6,14 @@ from typing import IO, Any
 
 import click
 
+from nanoportal_client.output import put
+
 
 class Exit(IntEnum):
     """What a script can trust. A code keeps its meaning; new ones may be added."""
 
     DONE = 0
-    FAULT = 1  # of this program
+    FAULT = 1  # of this program; or its output could not be written
     USAGE = 2  # the command, its settings or a value make no sense; nothing was done
     NOT_PERMITTED = 3  # the token is none, has ended, or does not allow it; or somebody else has reserved the slot
     NOT_THERE = 4  # no such board, slot, image, ...; or one that the token may not see
@@ -38,9 +40,25 @@ class Problem(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         if self.as_json:
             problem = {"code": self.code, "message": self.message, "detail": self.detail}
-            click.echo(json.dumps(problem), err=True)
+            put(json.dumps(problem), err=True)
         else:
-            click.echo(f"Error: {printable(self.message)}", err=True)
+            put(f"Error: {printable(self.message)}", err=True)
+
+
+def unreachable(url: str, why: str) -> Problem:
+    """No portal answers at `url`."""
+    return Problem(Exit.UNREACHABLE, f"{url} cannot be reached: {why}. Is that its address, and does the portal run?")
+
+
+def untrusted(url: str, error: object) -> Problem:
+    """The portal at `url` has a certificate that nobody vouches for."""
+    why = getattr(error, "verify_message", "") or error
+    words = (
+        f"The certificate of {url} is not trusted ({why}). If the portal made it itself, "
+        f"fetch its authority's at {url}/tls/, compare the fingerprint, and give the file with --ca, or "
+        "once to `nanoportal configure`."
+    )
+    return Problem(Exit.UNREACHABLE, words, code="untrusted-certificate")
 
 
 def printable(text: object) -> str:

@@ -45,7 +45,8 @@ class Terminal:
             yield
         finally:
             self.is_raw = False
-            termios.tcsetattr(self.keys, termios.TCSADRAIN, before)
+            with contextlib.suppress(termios.error):  # the terminal was closed
+                termios.tcsetattr(self.keys, termios.TCSADRAIN, before)
 
     def forget_typed(self) -> None:
         """Drop what was typed and not read yet: a terminal's answers to what stood in the history are not for the

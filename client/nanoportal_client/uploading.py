@@ -84,13 +84,12 @@ def give_block_map(portal: "Portal", upload: str, text: bytes) -> None:
     portal.send("PUT", f"{UPLOADS}/{upload}/bmap", content=text, acts=True)
 
 
-def send(portal: "Portal", upload: str, file: File, done: Progress, clock: Clock) -> None:
-    """Send what is missing, chunk by chunk; `done` is told how many bytes have arrived, the ones from before first.
+def send(portal: "Portal", upload: str, file: File, reached: int, done: Progress, clock: Clock) -> None:
+    """Send what is missing from byte `reached` on, chunk by chunk; `done` is told how many more have arrived.
 
     Raises `Problem` when nothing moves any more; the same command goes on later.
     """
-    reached, tries = offset_of(portal, upload), 0
-    done(reached)
+    tries = 0
     with open(file.path, "rb") as stream:
         while reached < file.size:
             try:

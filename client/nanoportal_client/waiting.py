@@ -42,6 +42,10 @@ class Patience:
         self._seen = self.clock.now()
         return found
 
+    def hurry(self) -> None:
+        """Something has happened, so more may happen soon."""
+        self._looks = 0
+
     def rest(self, what: str) -> None:
         """Wait until the next look. Raises `Problem` when the time is over."""
         pause = LOOK_SECONDS[min(self._looks, len(LOOK_SECONDS) - 1)]
@@ -61,7 +65,10 @@ def wait_for(invocation: Invocation, ids: Sequence[str], within: float | None = 
                 found = patience.look(partial(invocation.portal.get, f"/operations/{one}", after=seen[one]))
                 if found is None:
                     continue
-                seen[one] = _say_log(invocation, found, seen[one], several=len(ids) > 1)
+                told = _say_log(invocation, found, seen[one], several=len(ids) > 1)
+                if told > seen[one]:
+                    seen[one] = told
+                    patience.hurry()
                 if found["state"] not in OPEN:
                     ended[one] = found
                     open_ids.remove(one)

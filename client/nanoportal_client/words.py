@@ -28,6 +28,13 @@ def moment(text: str | None) -> str:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
+def read_name(text: str, what: str) -> str:
+    """A board's name, an id or a token's prefix, as it may stand in an address. Raises ValueError."""
+    if re.fullmatch(r"\w[\w-]*", text) is None:
+        raise ValueError(f"{text!r} is no {what}")
+    return text
+
+
 def size(count: float | None) -> str:
     """Bytes in words, like `1.4 GB`."""
     if count is None:
@@ -52,11 +59,11 @@ def read_length(text: str) -> float:
 def read_moment(text: str, now: datetime) -> datetime:
     """A time with its zone: `18:00` (the next one), `2026-11-24`, `2026-11-24 18:00` (local), ISO 8601 with a zone.
     Raises ValueError."""
-    if re.fullmatch(r"\d{1,2}:\d{2}", text):
-        hour, minute = map(int, text.split(":"))
-        today = now.astimezone().replace(hour=hour, minute=minute, second=0, microsecond=0)
-        return today if today > now else today + timedelta(days=1)
     try:
+        if re.fullmatch(r"\d{1,2}:\d{2}", text):
+            hour, minute = map(int, text.split(":"))
+            today = now.astimezone().replace(hour=hour, minute=minute, second=0, microsecond=0)
+            return today if today > now else today + timedelta(days=1)
         found = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{text!r} is no time; say 18:00, 2026-11-24 18:00 or 2026-11-24T18:00:00Z") from None
@@ -74,10 +81,14 @@ def read_slots(words: Iterable[str]) -> list[tuple[str, int]]:
     found: dict[tuple[str, int], None] = {}
     for word in words:
         board, _, numbers = word.rpartition("/")
+        if board:
+            read_name(board, "board")
         for part in numbers.removeprefix("slot:").split(","):
             match = re.fullmatch(r"([1-9]\d?)(?:-([1-9]\d?))?", part)
             if match is None:
                 raise ValueError(f"{word!r} is no slot; say 3, 2-4, 2,5 or board/3")
             first, last = int(match[1]), int(match[2] or match[1])
+            if last < first:
+                raise ValueError(f"{word!r} goes backwards; say {last}-{first}")
             found |= dict.fromkeys((board, number) for number in range(first, last + 1))
     return list(found)

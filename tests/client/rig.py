@@ -4,12 +4,15 @@ import json
 import os
 import pty
 import select
+import socket
 import subprocess
 import sys
+import tempfile
 import termios
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +27,7 @@ from nanoportal_client.access import Access
 from nanoportal_client.commands import cli
 from nanoportal_client.invocation import Invocation
 from nanoportal_client.portal import Portal
+from nanoportal_client.terminal import Terminal
 from nanoportal_client.timing import Clock
 from tests.portal import wait_for
 
@@ -130,11 +134,66 @@ class Remote:
 
     environ: Mapping[str, str]
 
-    def __call__(self, *words: str) -> Ended:
-        result = CliRunner().invoke(cli, words, obj=Invocation(environ=dict(self.environ)))
-        if result.exception is not None and not isinstance(result.exception, SystemExit):
-            raise result.exception
-        return Ended(result.exit_code, result.stdout, result.stderr)
+    def __call__(self, *words: str, typed: bytes = b"") -> Ended:
+        """With `typed` piped into a console, and what it says in `out`."""
+        keys, end = os.pipe()
+        with open(keys, "rb"), tempfile.TemporaryFile() as screen:
+            with open(end, "wb") as hand:
+                hand.write(typed)
+            invocation = Invocation(environ=dict(self.environ), open_terminal=lambda: Terminal(keys, screen.fileno()))
+            result = CliRunner().invoke(cli, words, obj=invocation)
+            if result.exception is not None and not isinstance(result.exception, SystemExit):
+                raise result.exception
+            screen.seek(0)
+            return Ended(result.exit_code, result.stdout + screen.read().decode(errors="replace"), result.stderr)
+
+
+class Relay:
+    """A way to a portal that can be cut: what was connected breaks, and nobody is connected until it is mended. A
+    context manager."""
+
+    def __init__(self, port: int) -> None:
+        self._there, self._open, self._is_whole = ("127.0.0.1", port), list[socket.socket](), True
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._door.getsockname()[1]}"
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._door.shutdown(socket.SHUT_RDWR)
+        self._door.close()
+        self.cut()
+
+    def cut(self) -> None:
+        self._is_whole = False
+        for one in self._open:
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+            one.close()
+        self._open.clear()
+
+    def mend(self) -> None:
+        self._is_whole = True
+
+    def _serve(self) -> None:
+        with suppress(OSError):
+            while True:
+                ours, _ = self._door.accept()
+                if not self._is_whole:
+                    ours.close()
+                    continue
+                theirs = socket.create_connection(self._there)
+                self._open += [ours, theirs]
+                for ends in ((ours, theirs), (theirs, ours)):
+                    threading.Thread(target=self._pass_on, args=ends, daemon=True).start()
+
+    def _pass_on(self, source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
 
 
 PROGRAM = (sys.executable, "-m", "nanoportal_client")
@@ -188,6 +247,11 @@ class Sitting:
     @property
     def err(self) -> str:
         return self._files["err"].read_text(errors="replace")
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether every key goes on as it is typed."""
+        return not termios.tcgetattr(self._theirs)[3] & termios.ICANON
 
     def type(self, keys: bytes) -> None:
         os.write(self._keyboard, keys)

@@ -133,19 +133,23 @@ def test_a_token_is_in_no_word_that_is_shown() -> None:
     assert "secret" not in repr(Access(URL, TOKEN))
 
 
-def test_configure_tries_the_token_before_it_keeps_it(tmp_path, olga) -> None:
+def test_configure_tries_the_token_before_it_keeps_it(tmp_path, olga, monkeypatch) -> None:
     path = tmp_path / "sub" / "client.toml"
 
-    def configure(token: str) -> int:
+    monkeypatch.chdir(tmp_path)
+
+    def configure(token: str, *more: str) -> int:
         invocation = Invocation(environ={"NANOPORTAL_CONFIG": str(path)}, open_portal=olga.open)
         return (
             CliRunner()
-            .invoke(cli, ["configure", "http://127.0.0.1:8000"], input=f"{token}\n", obj=invocation)
+            .invoke(cli, ["configure", "http://127.0.0.1:8000", *more], input=f"{token}\n", obj=invocation)
             .exit_code
         )
 
     assert configure("np_abcdefgh_wrong") == Exit.NOT_PERMITTED
     assert configure("") == Exit.USAGE
     assert not path.exists()
-    assert configure(olga.token) == Exit.DONE
-    assert find({"NANOPORTAL_CONFIG": str(path)}) == Access("http://127.0.0.1:8000", olga.token)
+    assert configure(olga.token, "--ca", "lab-ca.pem") == Exit.DONE
+    assert find({"NANOPORTAL_CONFIG": str(path)}) == Access(
+        "http://127.0.0.1:8000", olga.token, str(tmp_path / "lab-ca.pem")
+    ), "which is found from everywhere"

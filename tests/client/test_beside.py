@@ -1,10 +1,14 @@
 """The command line as a package: what it imports, what it needs, and that it gets along with the portal's own names."""
 
 import ast
+import re
+import shlex
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -64,14 +68,36 @@ def test_completion_knows_commands_and_options() -> None:
     assert "plain,force-off" in CliRunner().invoke(cli, [], env=environ, prog_name="nanoportal").stdout
 
 
+def leaves() -> list[str]:
+    """Every command that does something, by its words."""
+    return [
+        part
+        for word, command in cli.commands.items()
+        for part in ([f"{word} {part}" for part in getattr(command, "commands", ())] or [word])
+    ]
+
+
+@pytest.mark.parametrize("words", leaves())
+def test_every_help_has_an_example_that_is_right(words: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in ("lab.img.xz", "board.yaml"):
+        (tmp_path / file).touch()
+    command: Any = cli
+    for word in words.split():
+        command = command.commands[word]
+    found = re.fullmatch(rf'Example.*: .*nanoportal {words}(.*?)( > \S+|\)")?', command.epilog)
+    assert found is not None
+    command.make_context(words, shlex.split(found[1]))
+
+
+def test_no_line_of_a_list_of_commands_is_cut_off() -> None:
+    for group in ("", *(word for word, command in cli.commands.items() if isinstance(command, click.Group))):
+        ended = CliRunner().invoke(cli, [*group.split(), "--help"])
+        assert "..." not in ended.output.partition("Commands:")[2], group
+
+
 def test_every_command_has_its_help_and_stands_in_the_guide() -> None:
     guide = (PROJECT / "docs" / "guide" / "command-line.md").read_text()
-    unsaid = []
-    for word, command in cli.commands.items():
-        parts = [f"{word} {part}" for part in getattr(command, "commands", ())] or [word]
-        for part in parts:
-            ended = CliRunner().invoke(cli, [*part.split(), "--help"])
-            assert ended.exit_code == 0, ended.output
-            if f"`{part}" not in guide and f"nanoportal {part}" not in guide:
-                unsaid.append(part)
-    assert unsaid == []
+    for part in leaves():
+        assert CliRunner().invoke(cli, [*part.split(), "--help"]).exit_code == 0, part
+    assert [part for part in leaves() if f"`{part}" not in guide and f"nanoportal {part}" not in guide] == []

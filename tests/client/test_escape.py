@@ -53,6 +53,16 @@ def test_a_reason_can_be_given_up(cancel: bytes) -> None:
     assert keys(found) == b"ls"
 
 
+def test_an_arrow_key_gives_a_reason_up_and_leaves_nothing_on_the_line() -> None:
+    assert keys(read(b"\x1dofan\x1b[1;5Als")) == b"ls"
+
+
+def test_a_reason_has_whole_letters() -> None:
+    found = read("\x1doLüfter\x7f\x7fr ü\r".encode())
+    assert [one.text for one in found if isinstance(one, Word) and one.kind == "take-over"] == ["Lüftr ü"]
+    assert "ü" in [one.text for one in found if isinstance(one, Word) and one.kind == "echo"]
+
+
 @given(data=st.binary(max_size=60), cuts=st.lists(st.integers(0, 60)))
 def test_how_it_arrives_changes_nothing(data: bytes, cuts: list[int]) -> None:
     places = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})

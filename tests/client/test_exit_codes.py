@@ -33,6 +33,16 @@ def test_0_done(olga: CommandLine) -> None:
         (["reserve", "3", "--for", "2h", "--at", "noonish", "-p", "x"], "'noonish' is no time"),
         (["--ca", "/nowhere/ca.pem", "--url", "https://127.0.0.1:8000", "boards"], "cannot be read: No such file"),
         (["images", "upload", "/nowhere/lab.img"], "does not exist"),
+        (["slots", "4-2"], "'4-2' goes backwards; say 2-4."),
+        (["slots", "../../me/3"], "'../../me' is no board."),
+        (["--board", "..", "slots"], "'..' is no board."),
+        (["wait", "../boards"], "'../boards' is no operation's id"),
+        (["tokens", "revoke", ".."], "'..' is no token's prefix"),
+        (["audit", "--from", "yesterday"], "'yesterday' is no day; say 2026-11-01"),
+        (["--timeout", "nan", "boards"], "'nan' is no length of time"),
+        (["--timeout", "0", "boards"], "'0' is not between 0.1 and 600 s"),
+        (["power", "on", "2", "--within", "5s"], "so it takes --wait"),
+        (["reserve", "3", "--for", "2h", "--at", "25:99", "-p", "x"], "'25:99' is no time"),
     ],
 )
 def test_2_usage_before_anything_is_asked_for(olga: CommandLine, words: list[str], said: str) -> None:

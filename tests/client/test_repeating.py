@@ -26,6 +26,15 @@ def test_an_act_whose_answer_was_lost_is_asked_again_with_the_same_key_and_done_
     assert olga.slept == list(PAUSES[:2])
 
 
+def test_a_reservation_whose_answer_was_lost_is_made_once(olga: CommandLine) -> None:
+    olga.network.lost_answers = 2
+    ended = olga("reserve", "2", "--for", "1h", "-p", "swap SSD", "--json")
+    assert (ended.code, ended.json["id"]) == (Exit.DONE, Reservation.objects.get().pk)
+    assert len(set(olga.network.keys())) == 1
+    again = ["reserve", "3", "--for", "1h", "-p", "nightly", "--key", "nightly-3", "--json"]
+    assert olga(*again).json["id"] == olga(*again).json["id"]
+
+
 def test_two_commands_are_two_wishes(olga: CommandLine) -> None:
     believe(CM4, OFF)
     olga("power", "on", "2")

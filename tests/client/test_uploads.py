@@ -41,8 +41,9 @@ def arrived(data_dir: Path, upload: str) -> bytes:
 
 def send(portal: Portal, flasher: CommandLine, upload: str, file: uploading.File) -> list[int]:
     done: list[int] = []
-    uploading.send(portal, upload, file, done.append, flasher.clock)
-    return done
+    reached = uploading.offset_of(portal, upload)
+    uploading.send(portal, upload, file, reached, done.append, flasher.clock)
+    return [reached, *done]
 
 
 def test_every_byte_arrives_once_though_answers_are_lost(portal, flasher, file, data_dir) -> None:

@@ -77,7 +77,7 @@ def test_a_plan_says_what_a_commit_does_and_a_commit_does_just_that(home, nora, 
     looks(nora, work)
     ended = nora("vlan", "commit", "--fingerprint", plan["fingerprint"], "-r", "move slot 3")
     assert (ended.code, ended.out) == (Exit.DONE, "Change 1 is kept.\n")
-    assert "Change 1 is awaiting. It undoes itself at " in said[0]
+    assert "Change 1 waits to be confirmed. It undoes itself at " in said[0]
     assert said[1] == "Kept as revision 2.\n"
     shown = nora("vlan", "show").out
     assert "10   red         3, 4, 5" in shown
@@ -137,6 +137,7 @@ def test_nothing_is_committed_that_was_not_shown(nora, lab) -> None:
     assert (silent.code, VlanChange.objects.count()) == (Exit.USAGE, 0)
     stale = nora("vlan", "commit", "--fingerprint", "0" * 8, "--json")
     assert (stale.code, stale.problem["code"]) == (Exit.REFUSED, "plan-stale")
+    assert nora("vlan", "export", "--json").json == nora("vlan", "show", "--draft", "--json").json
     assert nora("vlan", "discard").code == Exit.DONE
     assert nora("vlan", "plan", "--json").problem["code"] == "no-draft"
     assert nora("vlan", "confirm", "--json").problem["code"] == "no-change"

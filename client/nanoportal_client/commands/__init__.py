@@ -8,8 +8,9 @@ import click
 from nanoportal_client import __version__
 from nanoportal_client.commands import boards, configuring, console, flash, images, people, power, records, switch
 from nanoportal_client.commands import reservations as reserving
-from nanoportal_client.invocation import Invocation
-from nanoportal_client.problems import Exit
+from nanoportal_client.invocation import Invocation, Length, json_option
+from nanoportal_client.output import Unwritten, put
+from nanoportal_client.problems import Exit, Problem
 from nanoportal_client.timing import ANSWER_SECONDS
 
 
@@ -21,15 +22,28 @@ class Commands(click.Group):
         try:
             super().main(args, prog_name, *more, **options)
         except click.ClickException as problem:
-            problem.show()
+            _told(problem).show()
             sys.exit(int(problem.exit_code))
+        except Unwritten as error:
+            Problem(Exit.FAULT, f"The output cannot be written: {error}.", code="unwritten").show()
+            sys.exit(int(Exit.FAULT))
         except (click.Abort, KeyboardInterrupt):
-            click.echo("Interrupted.", err=True)
+            put("Interrupted.", err=True)
             sys.exit(int(Exit.INTERRUPTED))
-        except BrokenPipeError:  # nobody reads any more, as in `nanoportal audit | head`
-            sys.stdout = None
-            sys.exit(int(Exit.DONE))
+        except SystemExit as ended:
+            if ended.code != 1:  # which is click's own where nobody reads its help
+                raise
         sys.exit(int(Exit.DONE))
+
+
+def _told(problem: click.ClickException) -> click.ClickException:
+    """As it is told: what is wrong with a command line as JSON too, if that was asked for by then."""
+    context = problem.ctx if isinstance(problem, click.UsageError) else None
+    if context is None or not getattr(context.obj, "json", False):
+        return problem
+    told = Problem(Exit.USAGE, problem.format_message())
+    told.as_json = True
+    return told
 
 
 @click.group(
@@ -38,19 +52,26 @@ class Commands(click.Group):
     epilog="Exit codes: 0 done, 2 usage, 3 not permitted, 4 not there, 5 refused as things stand, 6 it failed, "
     "7 portal away, 8 outcome unknown, 130 Ctrl-C.",
 )
-@click.option("--url", default="", metavar="URL", help="The portal's address; NANOPORTAL_URL, or as configured.")
-@click.option("--ca", default="", metavar="FILE", help="The certificate authority to trust; NANOPORTAL_CA.")
-@click.option("--config", default="", metavar="FILE", help="The file with address and token; NANOPORTAL_CONFIG.")
-@click.option("--timeout", default=ANSWER_SECONDS, type=click.FloatRange(0.1, 600), help="Seconds for each answer.")
-@click.option("-b", "--board", default="", metavar="NAME", help="The board, where several are there.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document instead of a table.")
+@click.option("--url", default="", metavar="URL", help="The portal's address; else NANOPORTAL_URL, or as configured.")
+@click.option("--ca", default="", type=click.Path(), metavar="FILE", help="The authority to trust; else NANOPORTAL_CA.")
+@click.option(
+    "--config", default="", type=click.Path(), metavar="FILE", help="With address and token; else NANOPORTAL_CONFIG."
+)
+@click.option(
+    "--timeout", default=f"{ANSWER_SECONDS:g}s", type=Length((0.1, 600)), show_default=True, help="For each answer."
+)
+@click.option("-b", "--board", default="", metavar="NAME", help="The board, where there are several.")
+@json_option
 @click.version_option(__version__, prog_name="nanoportal")
 @click.pass_context
-def cli(context: click.Context, /, url: str, ca: str, config: str, timeout: float, board: str, as_json: bool) -> None:
-    """Power, consoles, images and VLANs of NanoCluster boards, through a NanoPortal."""
+def cli(context: click.Context, /, url: str, ca: str, config: str, timeout: float, board: str) -> None:
+    """Power, consoles, images and VLANs of NanoCluster boards, by way of a NanoPortal.
+
+    Begin with `nanoportal configure`; a command's own --help has an example of it.
+    """
     invocation = context.ensure_object(Invocation)
     invocation.url, invocation.ca, invocation.config = url, ca, config
-    invocation.seconds, invocation.board_asked, invocation.json = timeout, board, as_json
+    invocation.seconds, invocation.board_asked = timeout, board
 
 
 for module in (boards, power, console, flash, images, switch, reserving, records, people, configuring):

@@ -5,23 +5,27 @@ from typing import Any
 import click
 
 from nanoportal_client.invocation import Invocation, with_options
+from nanoportal_client.output import put
 from nanoportal_client.words import moment, table
 
 
-@click.command()
+@click.command(epilog="Example: nanoportal boards --json")
 @with_options
 def boards(invocation: Invocation) -> None:
-    """The boards that you may see."""
+    """List the boards that you may see."""
     rows = invocation.portal.rows("/boards", "boards")
     cells = [(row["slug"], row["name"], f"{row['on']} of {row['soms']}", row["problem"]) for row in rows]
     invocation.show(rows, table(("BOARD", "NAME", "ON", "PROBLEM"), cells, "There is no board that you may see."))
 
 
-@click.command()
+@click.command(epilog="Example: nanoportal slots 2-4")
 @click.argument("slots", nargs=-1)
 @with_options
 def slots(invocation: Invocation, slots: tuple[str, ...]) -> None:
-    """The slots of a board, or those named: what is in them, their power, who holds them."""
+    """Show what is in the slots, their power, and who has them.
+
+    All slots of the board, or those named; of one also the evidence, and what can be asked of it now.
+    """
     portal = invocation.portal
     if slots:
         rows = [portal.get(f"/boards/{board}/slots/{number}") for board, number in invocation.slots(slots)]
@@ -58,9 +62,9 @@ def _say_more(row: dict[str, Any]) -> None:
     """Evidence of one slot, and what may be asked of it."""
     evidence = [(one["kind"], one["value"], moment(one["at"])) for one in row["power"]["evidence"]]
     if evidence:
-        click.echo("\n" + table(("EVIDENCE", "SAYS", "AT"), evidence, ""))
+        put("\n" + table(("EVIDENCE", "SAYS", "AT"), evidence, ""))
     offers = [(one["reset_type"], "yes" if one["offered"] else "no", one["sentence"]) for one in row["resets"]]
-    click.echo("\n" + table(("RESET", "NOW", "WHAT IT DOES, OR WHY NOT"), offers, ""))
+    put("\n" + table(("RESET", "NOW", "WHAT IT DOES, OR WHY NOT"), offers, ""))
 
 
 COMMANDS = (boards, slots)

@@ -1,5 +1,6 @@
 """`configure` and `completion`: once for each person and machine."""
 
+import os
 import sys
 
 import click
@@ -7,40 +8,48 @@ from click.shell_completion import get_completion_class
 
 from nanoportal_client import access
 from nanoportal_client.access import Access
-from nanoportal_client.invocation import Invocation
-from nanoportal_client.problems import Exit, Problem
+from nanoportal_client.invocation import Invocation, json_option
+from nanoportal_client.output import put
+from nanoportal_client.problems import Exit, Problem, printable
 
 VARIABLE = "_NANOPORTAL_COMPLETE"
 
 
-@click.command()
-@click.option("--ca", default="", metavar="FILE", help="The certificate authority to trust.")
-@click.option("-b", "--board", default="", help="The board that is meant where none is named.")
+@click.command(epilog="Example: nanoportal configure https://controller.lan:8000 --ca nanoportal-ca.crt")
+@click.option("--ca", default="", type=click.Path(), metavar="FILE", help="The certificate authority to trust.")
+@click.option("-b", "--board", default="", metavar="NAME", help="The board that is meant where none is named.")
+@json_option
 @click.argument("url")
 @click.pass_obj
 def configure(invocation: Invocation, url: str, ca: str, board: str) -> None:
-    """Keep the portal's URL and a token in a file that only you can read.
+    """Keep a portal's address and a token for it.
 
-    The token is asked for, or read from standard input; it is tried before it is kept.
+    The token is asked for, or read from standard input. It is tried, and then kept in a file that only you can read.
     """
     token = click.prompt("Token", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
     if not token.strip():
         raise Problem(Exit.USAGE, "No token was given; make one on the portal's page Your tokens.")
     path = access.config_path(invocation.environ, invocation.config)
-    found = Access(access.clean_url(url), token.strip(), ca or invocation.ca, board)
+    authority = ca or invocation.ca or invocation.environ.get("NANOPORTAL_CA", "")
+    kept = os.path.abspath(authority) if authority else ""  # it holds wherever the next command is given
+    found = Access(access.clean_url(url), token.strip(), kept, board or invocation.board_asked)
     name = invocation.open_portal(found, seconds=invocation.seconds).get("/me")["name"]
     access.write(path, found)
-    click.echo(f"You are {name} at {found.url}; kept in {path}.")
+    shown = {"name": name, "url": found.url, "file": str(path)}
+    invocation.show(shown, f"You are {printable(name)} at {found.url}; kept in {path}.")
 
 
-@click.command()
+@click.command(epilog='Example, in ~/.bashrc: eval "$(nanoportal completion bash)"')
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """What makes SHELL complete commands and options: eval "$(nanoportal completion bash)"."""
+    """Print what makes SHELL complete commands and options.
+
+    Have the shell read it when it starts. In fish: nanoportal completion fish | source
+    """
     kind = get_completion_class(shell)
     assert kind is not None
-    click.echo(kind(context.find_root().command, {}, "nanoportal", VARIABLE).source())
+    put(kind(context.find_root().command, {}, "nanoportal", VARIABLE).source())
 
 
 COMMANDS = (configure, completion)

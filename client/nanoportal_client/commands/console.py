@@ -12,15 +12,20 @@ import click
 
 from nanoportal_client.invocation import Invocation, Length, with_options
 from nanoportal_client.problems import Exit, Problem
-from nanoportal_client.terminal import NobodyReads, Terminal
+from nanoportal_client.terminal import NobodyReads
 
-ENDED_BY = (signal.SIGTERM, signal.SIGHUP)
+ENDED_BY = (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
-@click.command()
+@click.command(epilog="Example: nanoportal console 3")
 @click.argument("slot")
-@click.option("--read-only", is_flag=True, help="Watch; nothing is typed, not even by accident.")
-@click.option("--history", metavar="BYTES", type=click.IntRange(0), help="Of what was said before. [8192; in a pipe 0]")
+@click.option("--read-only", is_flag=True, help="Only watch: nothing is typed, not even by accident. Ctrl-C leaves.")
+@click.option(
+    "--history",
+    metavar="BYTES",
+    type=click.IntRange(0),
+    help="So much of what was said before. [default: 8192, in a pipe 0]",
+)
 @click.option("--all", "everything", is_flag=True, help="All that was said before and is still kept.")
 @click.option("--take-over", metavar="REASON", help="Take the keyboard from whoever has it; they are told why.")
 @click.option("--for", "seconds", type=Length(), help="Leave after that time.")
@@ -46,7 +51,9 @@ def console(
     linger: float,
     patience: float,
 ) -> None:
-    """The serial console of SLOT. Ctrl-] q leaves, Ctrl-] ? shows what else there is.
+    """Attach to the serial console of SLOT.
+
+    Every key goes to the line; Ctrl-] q leaves, and Ctrl-] ? shows what else there is.
 
     In a pipe, standard input is typed and the line's bytes go to standard output as they come. A lost connection goes
     on where it broke.
@@ -56,7 +63,7 @@ def console(
         raise Problem(Exit.USAGE, "--take-over asks for the keyboard; --read-only does without.")
     from nanoportal_client.attending import Attending, Wish  # here: the other commands start without it
 
-    terminal = Terminal()
+    terminal = invocation.open_terminal()
     usual = 8192 if terminal.is_interactive else 0
     kept = None if everything else usual if history is None else history
     wish = Wish(not read_only, kept, patience, linger, take_over)

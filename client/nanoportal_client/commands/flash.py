@@ -16,14 +16,18 @@ HOLD_BOOT = 1  # the step of rpiboot in which the portal waits for somebody's wo
 MEASURED = ("writing", "verifying")  # the phases of which it is known how far they are
 
 
-@click.command()
+@click.command(epilog="Example: nanoportal flash 3 lab.img.xz --target kestrel")
 @click.argument("slot")
 @click.argument("image")
-@click.option("--method", default="", help="How its storage is reached; the one that is available.")
-@click.option("--medium", default="", help="Which storage: eMMC, SD, ...; the only one there is.")
-@click.option("--address", default="", help="For the network: root@10.0.0.3:/dev/mmcblk0")
+@click.option("--method", default="", help="How its storage is reached; need not be said where there is one way.")
+@click.option("--medium", default="", help="Which storage: eMMC, SD, ...; need not be said where there is one.")
+@click.option("--address", default="", help="For the way by network: root@10.0.0.3:/dev/mmcblk0")
 @click.option("--profile", type=int, help="The number of a first-boot profile.")
-@click.option("--target", default="", help="The SOM's name, or `slot 3` if it has none: that it is meant.")
+@click.option(
+    "--target",
+    default="",
+    help="The SOM's name, or `slot 3` if it has none: says that it is meant, instead of typing it.",
+)
 @click.option("--unverified", default="", metavar="REASON", help="Do not read it back, and why.")
 @click.option("-r", "--reason", default="", help="Why, for the audit log.")
 @click.option("--no-wait", is_flag=True, help="End as soon as it is queued.")
@@ -43,7 +47,11 @@ def flash(
     no_wait: bool,
     key: str,
 ) -> None:
-    """Write IMAGE (id, hash or name) onto the storage of SLOT. All that is there is overwritten."""
+    """Write an image onto the storage of a slot.
+
+    All that is there is overwritten. IMAGE is an id, the beginning of a hash, or a name. Where hands are needed, the
+    command says what to do and when.
+    """
     board, number = invocation.slot(slot)
     row = invocation.portal.get(f"/boards/{board}/slots/{number}")
     kept = find(invocation, image)
@@ -58,7 +66,8 @@ def flash(
     if not no_wait:
         run = _watch(invocation, run)
     job = run["jobs"][0]
-    invocation.show(run, job["operation"]["message"] or f"Queued as operation {job['id']}.")
+    if no_wait or invocation.json or job["operation"]["state"] == "succeeded":
+        invocation.show(run, job["operation"]["message"] or f"Queued as operation {job['id']}.")
     if not no_wait:
         waiting.end_of([job["operation"]])
 
@@ -138,6 +147,7 @@ class _Watching:
         for line in self.run.get("log", ()):
             if line["number"] > self._seen:
                 self._seen = line["number"]
+                self._patience.hurry()
                 if not self.invocation.json:
                     self.invocation.say(line["text"])
 
@@ -149,6 +159,8 @@ class _Watching:
                 advance(self.job["done_bytes"] - done)
                 done = max(done, self.job["done_bytes"])
                 self.look()
+            if self.job["operation"]["state"] in (*OPEN, "succeeded"):  # then this phase has come to its end
+                advance(self.job["total_bytes"] - done)
 
     def tell_hands(self) -> None:
         """Say each thing that hands have to do, and ask for their word where the portal waits for one."""

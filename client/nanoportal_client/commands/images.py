@@ -16,18 +16,21 @@ from nanoportal_client.words import moment, size, table
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
-@click.group()
+@click.group(epilog="Example: nanoportal images upload lab.img.xz")
 def images() -> None:
-    """The images that can be flashed."""
+    """Bring images into the library, and get rid of them."""
 
 
-@images.command(name="list")
+@images.command(name="list", epilog="Example: nanoportal images list lab --som-type CM5")
 @click.argument("words", default="")
 @click.option("--som-type", default=None, help="Only those for this SOM type.")
 @click.option("--state", type=click.Choice(["usable", "retired"]), default=None)
 @with_options
 def list_images(invocation: Invocation, words: str, som_type: str | None, state: str | None) -> None:
-    """The images, the newest first; those with WORDS in their name or at the beginning of their hash."""
+    """List the images, the newest first.
+
+    With WORDS only those that have them in their name, or at the beginning of their hash.
+    """
     rows = invocation.portal.rows("/images", "images", q=words or None, som_type=som_type, state=state)
     heads = ("ID", "NAME", "FOR", "SIZE", "STORED", "ADDED", "BY", "NOTE")
     cells = [
@@ -41,13 +44,16 @@ def list_images(invocation: Invocation, words: str, som_type: str | None, state:
     invocation.show(rows, table(heads, cells, "There is no such image."))
 
 
-@images.command()
+@images.command(epilog="Example: nanoportal images upload lab.img.xz")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
-@click.option("--sha256", default="", help="What its hash has to be, as its maker says it.")
+@click.option("--sha256", default="", metavar="HASH", help="What its hash has to be, as its maker says it.")
 @click.option("--bmap", type=click.Path(path_type=Path, exists=True, dir_okay=False), help="Its block map.")
 @with_options
 def upload(invocation: Invocation, file: Path, sha256: str, bmap: Path | None) -> None:
-    """Bring FILE into the library. Broken off, the same command goes on where it was."""
+    """Bring FILE into the library.
+
+    If it breaks off, the same command goes on where it was.
+    """
     with bar(invocation, "Hashing", file.stat().st_size) as advance:
         measured = uploading.measure(file, advance)
     if sha256 and sha256.strip().lower() != measured.sha256:
@@ -59,9 +65,13 @@ def upload(invocation: Invocation, file: Path, sha256: str, bmap: Path | None) -
         uploading.give_block_map(portal, upload_id, bmap.read_bytes())
     if found:
         invocation.say(f"Going on with upload {upload_id}.")
-    with bar(invocation, "Sending", measured.size) as advance:
-        uploading.send(portal, upload_id, measured, advance, invocation.clock)
-    image = _inspected(invocation, upload_id, measured)
+    try:
+        reached = uploading.offset_of(portal, upload_id)
+        with bar(invocation, "Sending", measured.size, reached) as advance:
+            uploading.send(portal, upload_id, measured, reached, advance, invocation.clock)
+        image = _inspected(invocation, upload_id, measured)
+    except KeyboardInterrupt:
+        raise Problem(Exit.INTERRUPTED, "The same command goes on from here.") from None
     invocation.show(image, f"{image['name']} is in the library as {image['id']}.")
 
 
@@ -72,6 +82,7 @@ def _inspected(invocation: Invocation, upload_id: str, file: uploading.File) -> 
         while True:
             row = patience.look(lambda: uploading.standing(invocation.portal, upload_id) or {})
             if row == {}:
+                advance(file.size - seen)
                 break
             if row:
                 advance(row["checked_bytes"] - seen)
@@ -81,15 +92,15 @@ def _inspected(invocation: Invocation, upload_id: str, file: uploading.File) -> 
     return found
 
 
-@images.command()
+@images.command(epilog="Example: nanoportal images retire lab.img.xz")
 @click.argument("image")
 @with_options
 def retire(invocation: Invocation, image: str) -> None:
-    """Offer IMAGE for no new flash. It can be brought back."""
+    """Offer IMAGE for flashing no more. It can be brought back."""
     _change(invocation, image, "retire", "is retired")
 
 
-@images.command(name="bring-back")
+@images.command(name="bring-back", epilog="Example: nanoportal images bring-back lab.img.xz")
 @click.argument("image")
 @with_options
 def bring_back(invocation: Invocation, image: str) -> None:
@@ -102,7 +113,7 @@ def _change(invocation: Invocation, image: str, act: str, words: str) -> None:
     invocation.show(row, f"{row['name']} {words}.")
 
 
-@images.command()
+@images.command(epilog="Example: nanoportal images delete 1a2b3c4d --yes")
 @click.argument("image")
 @click.option("--yes", is_flag=True, help="Without being asked.")
 @with_options

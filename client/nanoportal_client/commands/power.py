@@ -22,13 +22,17 @@ RESETS = {
 }
 
 
-@click.command()
+@click.command(epilog="Example: nanoportal power on 2-4 --wait --reason nightly")
 @click.argument("verb", type=click.Choice([*VERBS, *RESETS]), metavar="VERB")
 @click.argument("slots", nargs=-1, required=True)
 @click.option("-r", "--reason", default="", help="Why, for the audit log.")
 @click.option("-w", "--wait", is_flag=True, help="Until it has ended; the exit code says how.")
 @click.option("--within", type=Length(), help="With --wait: give up waiting after that time, with exit code 8.")
-@click.option("--accept-stranding", is_flag=True, help="A force-off of a CM5, which then starts no more by itself.")
+@click.option(
+    "--accept-stranding",
+    is_flag=True,
+    help="Force a CM5 off although only a loss of the board's power then starts it again.",
+)
 @click.option("--key", default="", help="Idempotency-Key: asking twice with the same one does it once.")
 @with_options
 def power(
@@ -41,9 +45,15 @@ def power(
     accept_stranding: bool,
     key: str,
 ) -> None:
-    """Switch SLOTS (3, 2-4, demo/3) on, off or restart them, each in the kindest way it has; or VERB exactly:
-    force-off, force-restart, graceful-off, graceful-restart, power-cycle, press.
+    """Switch slots on or off, or restart them.
+
+    VERB is on, off or restart, which each slot does in the kindest way it has; several are staggered by the portal. Or
+    it is done exactly so: force-off, force-restart, graceful-off, graceful-restart, power-cycle, press.
+
+    SLOTS are 3, 2-4, 2,5 or demo/3.
     """
+    if within is not None and not wait:
+        raise Problem(Exit.USAGE, "--within says how long to wait, so it takes --wait.")
     targets = invocation.slots(slots)
     if verb in VERBS:
         if accept_stranding:

@@ -5,19 +5,23 @@ from typing import Any
 import click
 
 from nanoportal_client import waiting
-from nanoportal_client.invocation import Invocation, Length, with_options
+from nanoportal_client.invocation import Day, Invocation, Length, Name, with_options
 from nanoportal_client.words import moment, table
 
 MOST = 50
+OPERATION = Name("operation's id; `nanoportal operations` lists them")
 
 
-@click.command()
-@click.argument("operation", default="")
+@click.command(epilog="Example: nanoportal operations --open")
+@click.argument("operation", required=False, type=OPERATION)
 @click.option("--open", "is_open", is_flag=True, help="Only those that have not ended.")
 @click.option("-n", "--count", default=MOST, show_default=True, type=click.IntRange(1, 10_000), help="So many at most.")
 @with_options
-def operations(invocation: Invocation, operation: str, is_open: bool, count: int) -> None:
-    """What was asked for lately, the newest first; or one OPERATION with its log."""
+def operations(invocation: Invocation, operation: str | None, is_open: bool, count: int) -> None:
+    """List what was asked for lately, the newest first.
+
+    Or one OPERATION, with its log.
+    """
     if operation:
         row = invocation.portal.get(f"/operations/{operation}")
         lines = [f"{moment(line['at'])}  {line['text']}" for line in row["log"]]
@@ -40,40 +44,46 @@ def _table(rows: list[dict[str, Any]]) -> str:
     return table(heads, cells, "There is no such operation.")
 
 
-@click.command()
-@click.argument("ids", nargs=-1, required=True, metavar="OPERATION...")
+@click.command(epilog="Example: nanoportal wait 0b52f16a-8c5c-45b7-979e-121e7a7eff65 --within 5m")
+@click.argument("ids", nargs=-1, required=True, metavar="OPERATION...", type=OPERATION)
 @click.option("--within", type=Length(), help="Give up waiting after that time, with exit code 8.")
 @with_options
 def wait(invocation: Invocation, ids: tuple[str, ...], within: float | None) -> None:
-    """Wait until the operations have ended; the exit code says how."""
+    """Wait until operations have ended; the exit code says how."""
     rows = waiting.wait_for(invocation, ids, within)
     invocation.show(rows, lambda: _table(rows))
     waiting.end_of(rows)
 
 
-@click.command()
-@click.argument("operation")
+@click.command(epilog="Example: nanoportal cancel 0b52f16a-8c5c-45b7-979e-121e7a7eff65")
+@click.argument("operation", type=OPERATION)
 @with_options
 def cancel(invocation: Invocation, operation: str) -> None:
-    """Cancel an operation: at once if it waits; if it runs, what it presses is released now."""
+    """Cancel an operation.
+
+    It ends at once if it waits; if it runs, what it presses is released now.
+    """
     row = invocation.portal.act("POST", f"/operations/{operation}/cancel")
     invocation.show(row, lambda: _table([row]))
 
 
-@click.command()
+@click.command(epilog="Example: nanoportal audit --actor olga --target demo/slot:3 --from 2026-11-01")
 @click.argument("text", default="")
 @click.option("--actor", default="", help="Only what that person did.")
 @click.option("--action", default="", help="Only such acts: power.reset, flash, ...")
 @click.option("--target", default="", help="Only what was done to that: demo, demo/slot:3, ...")
 @click.option("--outcome", default="", help="Only what ended so: done, refused, failed, ...")
-@click.option("--from", "since", default="", metavar="DAY", help="From that day on, UTC: 2026-11-01.")
-@click.option("--to", default="", metavar="DAY", help="Up to that day.")
+@click.option("--from", "since", default="", type=Day(), help="From that day on, UTC: 2026-11-01.")
+@click.option("--to", default="", type=Day(), help="Up to that day, it included.")
 @click.option(
     "-n", "--count", default=MOST, show_default=True, type=click.IntRange(1, 1_000_000), help="So many at most."
 )
 @with_options
 def audit(invocation: Invocation, text: str, count: int, since: str, **filters: str) -> None:
-    """The audit log, the newest first; with TEXT, entries with words that begin so."""
+    """Search the audit log, the newest first.
+
+    With TEXT, only entries that have each of its words, or words that begin so.
+    """
     asked = {name: value or None for name, value in {"text": text, "from": since, **filters}.items()}
     rows: list[dict[str, Any]] = []
     before: int | None = None

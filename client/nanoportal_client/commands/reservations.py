@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from nanoportal_client.invocation import Invocation, Length, with_options
+from nanoportal_client.invocation import Invocation, Length, new_key, with_options
 from nanoportal_client.problems import Exit, Problem
 from nanoportal_client.words import moment, read_moment, table, zulu
 
@@ -17,18 +17,22 @@ def _time(text: str) -> datetime:
         raise Problem(Exit.USAGE, f"{error}.") from error
 
 
-@click.command()
+@click.command(epilog="Example: nanoportal reserve 3 --for 2h --purpose 'new kernel'")
 @click.argument("slot")
 @click.option("--for", "seconds", required=True, type=Length(), help="For how long: 30m, 2h, 3d.")
 @click.option("-p", "--purpose", required=True, help="What for; everybody sees it.")
 @click.option("--at", default="", metavar="TIME", help="From then on: 18:00, or 2026-11-24 18:00; without, now.")
 @click.option("--queue", is_flag=True, help="Join the queue if somebody has it.")
+@click.option("--key", default="", help="Idempotency-Key: asking twice with the same one does it once.")
 @with_options
-def reserve(invocation: Invocation, slot: str, seconds: float, purpose: str, at: str, queue: bool) -> None:
-    """Take SLOT for a time: nobody else powers, flashes or types there meanwhile."""
+def reserve(invocation: Invocation, slot: str, seconds: float, purpose: str, at: str, queue: bool, key: str) -> None:
+    """Reserve a slot for a time.
+
+    Nobody else powers, flashes or types there meanwhile.
+    """
     board, number = invocation.slot(slot)
     body = {"purpose": purpose, "seconds": round(seconds), "queue": queue, "starts_at": zulu(_time(at)) if at else None}
-    row = invocation.portal.act("POST", f"/boards/{board}/slots/{number}/reservations", body)
+    row = invocation.portal.act("POST", f"/boards/{board}/slots/{number}/reservations", body, key=key or new_key())
     invocation.show(row, lambda: _words(row))
 
 
@@ -42,11 +46,11 @@ def _words(row: dict[str, Any]) -> str:
     return f"{where} is {begins} until {moment(row['ends_at'])} (reservation {row['id']})."
 
 
-@click.command()
+@click.command(epilog="Example: nanoportal reservations --mine")
 @click.option("--mine", is_flag=True, help="Only your own, on all boards.")
 @with_options
 def reservations(invocation: Invocation, mine: bool) -> None:
-    """Who has reserved what on the board, and who waits."""
+    """List who has reserved what on the board, and who waits."""
     path = "/reservations" if mine else f"/boards/{invocation.board}/reservations"
     rows = invocation.portal.rows(path, "reservations")
     heads = ("ID", "SLOT", "WHO", "STATE", "FROM", "UNTIL", "WHAT FOR")
@@ -60,7 +64,7 @@ def reservations(invocation: Invocation, mine: bool) -> None:
     invocation.show(rows, table(heads, cells, "Nothing is reserved."))
 
 
-@click.command()
+@click.command(epilog="Example: nanoportal release 12")
 @click.argument("reservation", type=int)
 @with_options
 def release(invocation: Invocation, reservation: int) -> None:
@@ -69,10 +73,10 @@ def release(invocation: Invocation, reservation: int) -> None:
     invocation.show(row, lambda: _words(row))
 
 
-@click.command()
+@click.command(epilog="Example: nanoportal extend 12 --for 30m")
 @click.argument("reservation", type=int)
 @click.option("--for", "seconds", type=Length(), help="So much longer than its end is now.")
-@click.option("--until", default="", metavar="TIME")
+@click.option("--until", default="", metavar="TIME", help="Until then: 18:00, or 2026-11-24 18:00.")
 @with_options
 def extend(invocation: Invocation, reservation: int, seconds: float | None, until: str) -> None:
     """Move the end of one of your reservations."""

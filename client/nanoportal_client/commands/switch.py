@@ -8,21 +8,25 @@ import click
 
 from nanoportal_client import waiting
 from nanoportal_client.invocation import Invocation, Length, new_key, with_options
+from nanoportal_client.output import put
 from nanoportal_client.problems import Exit, Problem
 from nanoportal_client.waiting import Patience
 from nanoportal_client.words import moment, table
 
 
-@click.group()
+@click.group(epilog="Example: nanoportal vlan commit")
 def vlan() -> None:
-    """The switch: who hears whom."""
+    """Plan, write, confirm and undo the VLANs of the switch."""
 
 
-@vlan.command()
+@vlan.command(epilog="Example: nanoportal vlan show --draft")
 @click.option("--draft", is_flag=True, help="What is desired, instead of what the switch holds.")
 @with_options
 def show(invocation: Invocation, draft: bool) -> None:
-    """The VLANs as the switch holds them, and a change that waits to be confirmed."""
+    """Show the VLANs as the switch holds them.
+
+    Also a change that waits to be confirmed.
+    """
     path = f"/boards/{invocation.board}/switch"
     found = invocation.portal.get(f"{path}/vlans" if draft else path)
     document = found if draft else found["running"]
@@ -58,29 +62,39 @@ def _change_words(change: dict[str, Any]) -> str:
     if change["state"] == "confirmed":
         return f"Change {change['number']} is kept."
     until = f" It undoes itself at {moment(change['deadline_at'])}." if change["deadline_at"] else ""
-    return f"Change {change['number']} is {change['state']}.{until} `vlan confirm` keeps it, `vlan revert` ends it."
+    stands = "waits to be confirmed" if change["state"] == "awaiting" else f"is {change['state'].replace('-', ' ')}"
+    return f"Change {change['number']} {stands}.{until} `vlan confirm` keeps it, `vlan revert` undoes it."
 
 
-@vlan.command(name="export")
+@vlan.command(name="export", epilog="Example: nanoportal vlan export > board.yaml")
 @with_options
 def export_file(invocation: Invocation) -> None:
-    """The desired setup as YAML, on standard output."""
-    answer = invocation.portal.send("GET", f"/boards/{invocation.board}/switch/vlans.yaml")
-    click.echo(answer.text, nl=False)
+    """Print the desired setup as YAML, with --json as JSON.
+
+    `vlan import` takes it back.
+    """
+    path = f"/boards/{invocation.board}/switch/vlans"
+    if invocation.json:
+        invocation.show(invocation.portal.get(path), "")
+    else:
+        put(invocation.portal.send("GET", f"{path}.yaml").text, end="")
 
 
-@vlan.command(name="import")
+@vlan.command(name="import", epilog="Example: nanoportal vlan import board.yaml")
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
 @with_options
 def import_file(invocation: Invocation, file: Path) -> None:
-    """Make FILE (YAML, - for standard input) the desired setup. Nothing of it reaches the switch before a commit."""
+    """Make FILE the desired setup.
+
+    FILE is YAML as `vlan export` prints it, - for standard input. Nothing of it reaches the switch before a commit.
+    """
     text = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
     path = f"/boards/{invocation.board}/switch/vlans.yaml"
     saved = invocation.portal.send("PUT", path, content=text, acts=True).json()
     invocation.show(saved, lambda: _document(saved))
 
 
-@vlan.command()
+@vlan.command(epilog="Example: nanoportal vlan discard")
 @with_options
 def discard(invocation: Invocation) -> None:
     """Throw the desired setup away."""
@@ -88,10 +102,10 @@ def discard(invocation: Invocation) -> None:
     invocation.show({"discarded": True}, "The draft is gone.")
 
 
-@vlan.command()
+@vlan.command(epilog="Example: nanoportal vlan plan --json")
 @with_options
 def plan(invocation: Invocation) -> None:
-    """What a commit would do now. Reads the switch, changes nothing."""
+    """Show what a commit would do now. Reads the switch, changes nothing."""
     found = invocation.portal.act("POST", f"/boards/{invocation.board}/switch/plan")
     invocation.show(found, lambda: _plan_words(found))
 
@@ -106,9 +120,15 @@ def _plan_words(found: dict[str, Any]) -> str:
     return "\n".join([*lines, f"Fingerprint: {found['fingerprint']}"])
 
 
-@vlan.command()
-@click.option("--fingerprint", default="", help="Of the plan that is meant; without, it is planned and shown now.")
-@click.option("--revert-after", default="2m", type=Length(), show_default=True, help="Unless it is confirmed by then.")
+@vlan.command(epilog="Example: nanoportal vlan commit --yes --keep --reason 'slot 3 to the lab'")
+@click.option("--fingerprint", default="", help="Of the plan that is meant; without, one is made and shown now.")
+@click.option(
+    "--revert-after",
+    default="2m",
+    type=Length(),
+    show_default=True,
+    help="It undoes itself unless it is confirmed by then.",
+)
 @click.option(
     "--override", multiple=True, metavar="CODE", help="What is unsafe and meant nevertheless; administrators."
 )
@@ -127,7 +147,10 @@ def commit(
     reason: str,
     key: str,
 ) -> None:
-    """Write the desired setup to the switch. Unless `vlan confirm` follows in time, it undoes itself."""
+    """Write the desired setup to the switch.
+
+    Unless `vlan confirm` follows in time, it undoes itself.
+    """
     portal, path = invocation.portal, f"/boards/{invocation.board}/switch"
     if not fingerprint:
         found = portal.act("POST", f"{path}/plan")
@@ -176,26 +199,29 @@ def _keep(invocation: Invocation, path: str) -> None:
     invocation.show(revision, f"Kept as revision {revision['number']}.")
 
 
-@vlan.command()
+@vlan.command(epilog="Example: nanoportal vlan confirm")
 @with_options
 def confirm(invocation: Invocation) -> None:
-    """Keep what was written. For whoever committed it: being able to say so proves that they reach the portal."""
+    """Keep what was written.
+
+    For whoever committed it: being able to say so proves that they still reach the portal.
+    """
     _keep(invocation, f"/boards/{invocation.board}/switch")
 
 
-@vlan.command()
-@click.option("--by", default="2m", type=Length(), show_default=True, help="From now.")
+@vlan.command(epilog="Example: nanoportal vlan extend --by 5m")
+@click.option("--by", default="2m", type=Length(), show_default=True, help="So long from now.")
 @with_options
 def extend(invocation: Invocation, by: float) -> None:
-    """Have more time to confirm."""
+    """Take more time to confirm."""
     change = invocation.portal.act("POST", f"/boards/{invocation.board}/switch/extend", {"seconds": round(by)})
     invocation.show(change, lambda: _change_words(change))
 
 
-@vlan.command()
+@vlan.command(epilog="Example: nanoportal vlan revert")
 @with_options
 def revert(invocation: Invocation) -> None:
-    """Have the switch put back to what it held before the change that is open."""
+    """Undo the change that waits to be confirmed."""
     path = f"/boards/{invocation.board}/switch"
     change = _until(invocation, path, invocation.portal.act("POST", f"{path}/rollback"), "awaiting", "rolling-back")
     if change["state"] != "rolled-back":
@@ -203,14 +229,18 @@ def revert(invocation: Invocation) -> None:
     invocation.show(change, f"Change {change['number']} is rolled back.")
 
 
-@vlan.command()
+@vlan.command(epilog="Example: nanoportal vlan scan")
 @click.option("--key", default="", help="Idempotency-Key: asking twice with the same one does it once.")
 @with_options
 def scan(invocation: Invocation, key: str) -> None:
-    """Read the switch's whole VLAN table: needed once, and after each reset of the chip."""
+    """Read the whole VLAN table of the switch.
+
+    Needed once, and after each reset of the chip.
+    """
     operation = invocation.portal.act("POST", f"/boards/{invocation.board}/switch/scan", key=key or new_key())
     (ended,) = waiting.wait_for(invocation, [operation["id"]])
-    invocation.show(ended, ended["message"] or ended["state"])
+    if invocation.json or ended["state"] == "succeeded":
+        invocation.show(ended, ended["message"] or ended["state"])
     waiting.end_of([ended])
 
 
