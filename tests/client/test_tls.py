@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from nanoportal_client.problems import Exit
-from tests.client.rig import Ended, Remote, environment, run
+from tests.client.rig import Ended, Remote, environment
 
 NOW = datetime.now(UTC)
 
@@ -112,9 +112,9 @@ def test_a_certificate_for_another_name_is_refused(server: Server) -> None:
 
 def test_a_console_checks_the_certificate_too(server: Server) -> None:
     server.asked.clear()
-    ended = run(environment(server.url, "np_secret"), "--json", "console", "demo/3")
+    ended = Remote(environment(server.url, "np_secret"))("--json", "console", "demo/3")
     assert (ended.code, ended.problem["code"]) == (Exit.UNREACHABLE, "untrusted-certificate")
-    trusting = run({**environment(server.url, "np_secret"), "NANOPORTAL_CA": str(server.ca)}, "console", "demo/3")
+    trusting = ask(server, "console", "demo/3", NANOPORTAL_CA=str(server.ca))
     assert trusting.code == Exit.UNREACHABLE
     assert "answers 200 instead of a console" in trusting.err
     assert server.asked == ["Bearer np_secret"]
