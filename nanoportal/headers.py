@@ -26,6 +26,7 @@ class ContentSecurityPolicy:
         if request.path.startswith(DOCS) or TERMINALS.fullmatch(request.path):
             policy = POLICY.replace("style-src 'self'", "style-src 'self' 'unsafe-inline'")
         response.headers.setdefault("Content-Security-Policy", policy)
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         response.headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=()")
         # What is shown is somebody's, and of this moment: nobody who comes to the same screen later leafs back to it.
         response.headers.setdefault("Cache-Control", "no-store")

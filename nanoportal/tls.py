@@ -104,7 +104,7 @@ def way_on(head: bytes, is_ours: Callable[[str], bool]) -> bytes:
     lines = head.partition(b"\r\n\r\n")[0].decode("latin1").split("\r\n")
     words = lines[0].split(" ")
     host = next((line.partition(":")[2].strip() for line in lines[1:] if line.lower().startswith("host:")), "")
-    if len(words) != 3 or not words[1].startswith("/") or not host.isprintable() or not is_ours(host):
+    if len(words) != 3 or not words[1].startswith("/") or not is_ours(host) or not (host + words[1]).isprintable():
         return _answer("400 Bad Request", "This port speaks https only.\n")
     return _answer(
         "308 Permanent Redirect", "This port speaks https only.\n", f"Location: https://{host}{words[1]}\r\n"

@@ -171,6 +171,7 @@ def test_the_way_on_keeps_the_address_and_invents_none() -> None:
         b"GET //evil.example HTTP/1.1\r\n\r\n",
         b"\x80\x01",
         b"GET http://x/ HTTP/1.1\r\nHost: portal.lan:8000\r\n",
+        b"GET /\rSet-Cookie:x=1 HTTP/1.1\r\nHost: portal.lan:8000\r\n\r\n",
     ):
         assert way_on(head, ours).startswith(b"HTTP/1.1 400 ")
 

@@ -127,6 +127,8 @@ def has_all_headers(answer: HttpResponse, said: str) -> None:
     assert answer.headers.get("X-Content-Type-Options") == "nosniff", said
     assert answer.headers.get("Referrer-Policy") == "same-origin", said
     assert answer.headers.get("X-Frame-Options") == "DENY", said
+    assert answer.headers.get("Cross-Origin-Resource-Policy") == "same-origin", said
+    assert "no-store" in answer.headers.get("Cache-Control", ""), said
     assert "camera=()" in answer.headers.get("Permissions-Policy", ""), said
     assert "Access-Control-Allow-Origin" not in answer.headers, said
 
