@@ -30,6 +30,12 @@ ALWAYS = {400: ["invalid", "unstorable"], 401: ["not-signed-in", "token-refused"
 ALWAYS |= {403: ["not-permitted"], 404: ["not-found"]}  # the latter of addresses that can be none
 USUALLY = {409: "conflict", 410: "gone", 412: "outdated", 415: "unsupported-media"}
 USUALLY |= {422: "refused", 460: "checksum-mismatch", 503: "unavailable"}
+ETAG = {
+    "description": "Of what can be edited here: an edit may repeat it as If-Match.",
+    "schema": {"type": "string"},
+    "example": '"92659ff3cd6736394ee5"',
+    "required": True,
+}
 # What stands in addresses.
 IN_PATH: dict[str, tuple[str, Any]] = {
     "board": ("The short name of a board, as `GET /boards` tells it.", "demo"),
@@ -58,6 +64,7 @@ def complete(schema: Schema) -> None:
                 if int(status) in REFUSED:
                     refuse(answer, int(status), codes_of(row, int(status), method))
             give_examples(operation, examples.get(operation["operationId"], {}))
+        tell_etags(path)
     schema["components"]["examples"] = {code: {"value": {"code": code, **said}} for code, said in problems.items()}
 
 
@@ -106,6 +113,16 @@ def refuse(answer: Schema, status: int, codes: list[str]) -> None:
     answer["description"] = f"{REFUSED[status]} Codes: {', '.join(f'`{code}`' for code in codes)}."
     for kind in answer.get("content", {}).values():
         kind["examples"] = {code: {"$ref": f"#/components/examples/{code}"} for code in codes}
+
+
+def tell_etags(path: Schema) -> None:
+    """Where an edit takes If-Match, reading and editing answer with an ETag."""
+    edits = [path[method] for method in ("put", "patch") if method in path]
+    if any(parameter["name"] == "If-Match" for edit in edits for parameter in edit["parameters"]):
+        for operation in [*edits, *([path["get"]] if "get" in path else [])]:
+            for status, answer in operation["responses"].items():
+                if int(status) < 300:
+                    answer["headers"] = {"ETag": ETAG}
 
 
 def give_examples(operation: Schema, example: Schema) -> None:

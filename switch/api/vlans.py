@@ -197,7 +197,7 @@ def get_switch(request: ActorRequest, board: str) -> dict[str, Any]:
 def get_vlans(request: ActorRequest, response: HttpResponse, board: str) -> dict[str, Any]:
     """The desired table: the draft; without one, what was confirmed last, else what runs. Its ETag is for PUT."""
     row = find_board(request, board)
-    response["ETag"] = f'"{drafts.version(row)}"'
+    response["ETag"] = etag_of(row)
     return files.begun(row)
 
 
@@ -215,6 +215,11 @@ def put_vlans(
     saved = drafts.save_document(row, document, actor, version_of(if_match))
     response["ETag"] = f'"{saved.version}"'
     return to_document(saved.setup, running.wiring(row))
+
+
+def etag_of(row: Board) -> str:
+    """That of the desired table, which is the draft's version."""
+    return f'"{drafts.version(row)}"'
 
 
 def version_of(if_match: str) -> int | None:
@@ -239,19 +244,19 @@ def delete_vlans(request: ActorRequest, board: str) -> Any:
     "/boards/{board}/switch/vlans.yaml", response={200: None, **ERRORS}, openapi_extra=sends("application/yaml")
 )
 def get_yaml(request: ActorRequest, board: str) -> HttpResponse:
-    """The same as a file."""
+    """The same as a file, with the same ETag."""
     row = find_board(request, board)
-    headers = {"Content-Disposition": f'attachment; filename="{row.slug}-vlans.yaml"'}
+    headers = {"Content-Disposition": f'attachment; filename="{row.slug}-vlans.yaml"', "ETag": etag_of(row)}
     return HttpResponse(files.export_yaml(row), content_type=YAML, headers=headers)
 
 
 @router.put(
     "/boards/{board}/switch/vlans.yaml", response={200: VlansIn, **ERRORS}, openapi_extra=takes("application/yaml")
 )
-def put_yaml(request: ActorRequest, response: HttpResponse, board: str) -> dict[str, Any]:
+def put_yaml(request: ActorRequest, response: HttpResponse, board: str, if_match: str = IF_MATCH) -> dict[str, Any]:
     """Make a file the draft; the request's body is the file."""
     row, actor = acting(request, board, "switch.edit")
-    saved = files.import_yaml(row, files.text_of(request.body), actor)
+    saved = files.import_yaml(row, files.text_of(request.body), actor, version_of(if_match))
     response["ETag"] = f'"{saved.version}"'
     return to_document(saved.setup, running.wiring(row))
 

@@ -89,8 +89,9 @@ def current(board: Board) -> Document | None:
     return to_document(known.setup, running.wiring(board)) if known.setup else None
 
 
-def import_yaml(board: Board, text: str, actor: Actor) -> Draft:
-    """Make a file the draft. Raises `NotPermitted`, `BadRequest` with one sentence."""
+def import_yaml(board: Board, text: str, actor: Actor, version: int | None = None) -> Draft:
+    """Make a file the draft. Raises `NotPermitted`, `BadRequest` with one sentence, and `Outdated` if the draft is not
+    that `version` any more."""
     roles.require(actor, "switch.edit", running.resource(board))
     if len(text) > LONGEST_FILE:
         raise refusals.BadRequest(f"The file is longer than {LONGEST_FILE} characters.", code="vlan-file")
@@ -98,7 +99,7 @@ def import_yaml(board: Board, text: str, actor: Actor) -> Draft:
         document = yaml.load(text, _Loader)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise refusals.BadRequest(f"This is not YAML that can be read: {_place(error)}.", code="vlan-file") from error
-    return drafts.save_document(board, document, actor)
+    return drafts.save_document(board, document, actor, version)
 
 
 def _place(error: Exception) -> str:

@@ -218,7 +218,9 @@ def test_rates_are_told_once_the_worker_has_read_twice(home, olga):
 def test_a_table_leaves_as_a_file_and_comes_back(olga):
     text = olga.ask("GET", "/vlans.yaml")["text"]
     assert "untagged: [4, 5]" in text
-    assert olga.ask("PUT", "/vlans.yaml", text.replace("red", "rot"))["vlans"][1]["name"] == "rot"
+    etag = olga.etag
+    assert olga.ask("PUT", "/vlans.yaml", text.replace("red", "rot"), **{"If-Match": etag})["vlans"][1]["name"] == "rot"
+    assert olga.ask("PUT", "/vlans.yaml", text, status=412, **{"If-Match": etag})["code"] == "outdated"
     for broken, sentence in (
         ("a: [", "This is not YAML that can be read: line 1"),
         ("&a [*a]", "aliases are not used here"),
