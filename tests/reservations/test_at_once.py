@@ -17,6 +17,7 @@ from tests.operations.rig import MANY, together
 from tests.reservations.rig import make_board, person, place, reserve
 
 pytestmark = pytest.mark.django_db(transaction=True)
+SOME = 4
 
 
 @pytest.fixture(autouse=True)
@@ -36,14 +37,14 @@ def test_of_many_who_take_a_slot_at_once_one_has_it_and_the_others_read_who():
 
 def test_of_many_equal_wishes_with_one_key_one_takes_the_slot_and_all_are_told_the_same():
     bob = person("bob")
-    results = together(lambda number: booking.reserve(place(), Wish("swap SSD", 3600), bob, key="k1"))
+    results = together(lambda number: booking.reserve(place(), Wish("swap SSD", 3600), bob, key="k1"), SOME)
     assert [found for found in results if not isinstance(found, Reservation)] == []
     assert {found.pk for found in results} == {Reservation.objects.get().pk}
 
 
 def test_of_many_plans_that_overlap_one_stands():
     people = [person(f"p{number}") for number in range(MANY)]
-    together(lambda number: reserve(people[number], 2, at=1 + number / 10))
+    together(lambda number: reserve(people[number], 2, at=1 + number / 10), SOME)
     assert Reservation.objects.count() == 1
 
 
@@ -81,7 +82,7 @@ def test_many_workers_let_a_turn_come_once():
     row = reserve(bob, 1, at=1)
     begin = timezone.now() - timedelta(seconds=1)
     Reservation.objects.update(starts_at=begin, ends_at=begin + timedelta(hours=1))
-    assert set(together(lambda number: turns.keep())) == {None}
+    assert set(together(lambda number: turns.keep(), SOME)) == {None}
     row.refresh_from_db()
     assert row.state == "active"
     assert AuditEntry.objects.filter(action="reservation.begin").count() == 1
@@ -92,5 +93,5 @@ def test_many_workers_remind_once():
     reserve(person("bob"), 1)
     now = timezone.now()
     Reservation.objects.update(starts_at=now - timedelta(hours=1), ends_at=now + timedelta(minutes=1))
-    together(lambda number: turns.keep())
+    together(lambda number: turns.keep(), SOME)
     assert Notice.objects.count() == 1
