@@ -7,14 +7,14 @@ form is shown as well as before the act; `RecentMiddleware` sends a page's visit
 import time
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from operations.http import note_refusal
+from operations.http import note_refusal, parts_of
 from operations.refusals import NotPermitted
 
 RECENT_SECONDS = 600
@@ -86,7 +86,7 @@ def page_of(request: HttpRequest) -> str:
     """The page that the person is on: where a form was sent from, or the page that was asked for."""
     if request.method == "GET" and not request.headers.get("HX-Request"):
         return request.get_full_path()
-    said = urlsplit(request.headers.get("HX-Current-URL") or request.headers.get("Referer") or "")
+    said = parts_of(request.headers.get("HX-Current-URL") or request.headers.get("Referer") or "")
     if said.netloc != request.get_host():
         return "/"
     return f"{said.path}?{said.query}" if said.query else said.path or "/"

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.http.request import RawPostDataException
 from django.views.decorators.http import require_safe
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
@@ -141,6 +142,13 @@ def not_signed_in(request: HttpRequest, error: AuthenticationError) -> HttpRespo
     return api.create_response(
         request, problem(NotPermitted("Sign in first; your session may have ended.", code="not-signed-in")), status=401
     )
+
+
+@api.exception_handler(RawPostDataException)
+def form_instead(request: HttpRequest, error: RawPostDataException) -> HttpResponse:
+    """A form with files, which went by when a CSRF token was looked for in it."""
+    code, words = HTTP_ERRORS[400]
+    return api.create_response(request, problem(BadRequest(words, code=code)), status=400)
 
 
 # What the framework itself refuses, in sentences of ours.

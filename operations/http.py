@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import SplitResult, urlsplit
 
 from django.db import transaction
 from django.db.models import F
@@ -156,6 +157,14 @@ def note_refusal(request: HttpRequest, refusal: Refused) -> None:
         act = (actor, "view", "portal")
     if act is not None:
         record_refusal(refusal, *act)
+
+
+def parts_of(address: str) -> SplitResult:
+    """The parts of an address that a browser, or anybody, said in a header; all empty if it is none."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def begin_act(request: ActorRequest, action: str, target: str) -> Actor:

@@ -3,7 +3,7 @@ renders the panel from which it was asked."""
 
 from datetime import timedelta
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, HttpResponseRedirect
@@ -15,7 +15,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from accounts import places
 from accounts.places import Place
 from operations import rights, roles
-from operations.http import ActorRequest, begin_act
+from operations.http import ActorRequest, begin_act, parts_of
 from operations.models import Reservation
 from operations.refusals import BadRequest
 from reservations.forms import BreakForm, ExtendForm, ReserveForm, SpanForm
@@ -122,7 +122,7 @@ def _valid(form: Any) -> dict[str, Any]:
 def _current(request: ActorRequest) -> tuple[str, dict[str, str]]:
     """Path and query of the page that htmx asks from; both empty for a browser without it."""
     htmx = getattr(request, "htmx", None)
-    parts = urlsplit((htmx.current_url or "") if htmx else "")
+    parts = parts_of((htmx.current_url or "") if htmx else "")
     return parts.path, {name: values[-1] for name, values in parse_qs(parts.query).items()}
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
@@ -24,7 +24,7 @@ from accounts.forms import CodeForm, FirstAdministratorForm, SignInForm
 from accounts.models import User
 from accounts.services import passkeys, second_factor, signing, throttling
 from accounts.services import setup as first_start
-from operations.http import record_refusal, status_of
+from operations.http import parts_of, record_refusal, status_of
 from operations.refusals import NotPermitted, Refused, TooManyTries
 
 # When this browser signed in: outlives the session, so that the sign-in page can say what became of it.
@@ -42,7 +42,7 @@ class SignIn(auth_views.LoginView):
 
     def get(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         if request.headers.get("HX-Request"):  # a panel of a page whose session ended: the page itself must go
-            page = urlsplit(request.headers.get("HX-Current-URL", "")).path or "/"
+            page = parts_of(request.headers.get("HX-Current-URL", "")).path or "/"
             return HttpResponse(status=204, headers={"HX-Redirect": f"{request.path}?{urlencode({'next': page})}"})
         return super().get(request, *args, **kwargs)
 
@@ -174,7 +174,7 @@ def remember_sign_in(request: HttpRequest, response: HttpResponse) -> HttpRespon
 def how_session_ended(request: HttpRequest) -> str:
     """One sentence for somebody whose session is over; empty for who never had one or signed out."""
     text = request.COOKIES.get(SIGNED_IN_COOKIE, "")
-    if request.user.is_authenticated or not text.isdecimal() or len(text) > 12:
+    if request.user.is_authenticated or not text.isdecimal() or len(text) > 11:
         return ""
     held = timezone.now() - datetime.fromtimestamp(int(text), tz=timezone.get_current_timezone())
     longest = timedelta(seconds=settings.SESSION_COOKIE_AGE)

@@ -169,6 +169,23 @@ def test_no_name_anywhere_becomes_markup_on_any_page(scene: Scene) -> None:
     assert len(shown) > 25, "the names are on the pages"
 
 
+@pytest.mark.parametrize(
+    "headers",
+    [{"cookie": "signed_in_at=999999999999"}, {"HX-Request": "true", "HX-Current-URL": "http://[x"}],
+    ids=["a time in the year 33658", "an address that is none"],
+)
+def test_what_a_browser_never_says_is_no_error_of_ours(headers: dict[str, str]) -> None:
+    assert Client().get("/login/", headers=headers).status_code < 400
+
+
+def test_a_form_with_files_where_json_is_due_is_refused_in_one_sentence() -> None:
+    browser = Client(enforce_csrf_checks=True)
+    browser.force_login(User.objects.create_user("alice", role=ADMINISTRATOR))
+    browser.cookies["csrftoken"] = "x" * 32
+    answer = browser.post("/api/v1/machines", {"name": "x"}, headers={"X-CSRFToken": "x" * 32})
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad-request")
+
+
 def test_no_field_that_was_not_offered_is_taken(scene: Scene) -> None:
     """Mass assignment: what a form or a body names beside its own fields changes nothing."""
     viewer = scene.people[VIEWER]
