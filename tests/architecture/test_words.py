@@ -118,7 +118,8 @@ def test_every_delay_of_the_hardware_says_why_it_is_that_long():
 # Pages
 
 OTHER_PLACES = re.compile(r"""(?:https?:)?//(?!www\.w3\.org/)[A-Za-z0-9-]+\.[a-z]{2,}""")
-INLINE = re.compile(r"""<style|<script(?![^>]*\ssrc=)[^>]*>|\sstyle\s*=|\son[a-z]+\s*=|javascript:""", re.IGNORECASE)
+# (A script of JSON is data, which no browser runs.)
+INLINE = re.compile(r"""<style|<script(?![^>]*\ssrc=|\stype="application/json")[^>]*>|\sstyle\s*=|\son[a-z]+\s*=|javascript:""", re.IGNORECASE)
 
 
 def without_comments(path: Path) -> str:
