@@ -11,7 +11,7 @@ from accounts.forms import GrantForm, GroupForm
 from accounts.models import RightGrant
 from accounts.services import groups, rights
 from accounts.views.people import administrator_asks, grave_if, person_by
-from operations.http import ActorRequest
+from operations.http import ActorRequest, note_refusal
 from operations.refusals import BadRequest, NotFound, Refused
 
 
@@ -87,6 +87,7 @@ def all_groups(request: ActorRequest) -> HttpResponse:
         try:
             return redirect("accounts:group", pk=groups.add(actor, form.cleaned_data["name"]).pk)
         except Refused as refusal:
+            note_refusal(request, refusal)
             form.add_error("name", refusal.message)
     rows = Group.objects.order_by("name").prefetch_related("user_set", "grants")
     shown = [(group, [grant.words for grant in rights.of_group(group) if grant.runs]) for group in rows]
@@ -107,6 +108,7 @@ def group(request: ActorRequest, pk: int) -> HttpResponse:
             groups.rename(actor, row, form.cleaned_data["name"])
             groups.set_members(actor, row, list(form.cleaned_data["members"]))
         except Refused as refusal:
+            note_refusal(request, refusal)
             form.add_error(None, refusal.message)
         else:
             messages.success(request, f"The group {row.name} is kept.")

@@ -15,7 +15,7 @@ from accounts.services import tokens
 from accounts.services.people import target_of
 from accounts.views.account import PersonRequest
 from accounts.views.people import administrator_asks, person_by
-from operations.http import ActorRequest, begin_act
+from operations.http import ActorRequest, begin_act, note_refusal
 from operations.refusals import BadRequest, NotFound
 
 
@@ -52,6 +52,7 @@ def page_for(request: PersonRequest, owner: User, template: str) -> HttpResponse
     try:
         row, text = tokens.make(actor, owner, form.wish())
     except BadRequest as refusal:  # beside what they wrote, which stays
+        note_refusal(request, refusal)
         form.add_error(None, refusal.message)
         return render(request, template, page, status=400)
     return render(request, "accounts/token_made.html", {"token": row, "text": text, "owner": owner})

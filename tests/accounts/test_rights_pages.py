@@ -97,6 +97,7 @@ def test_a_group_that_there_is_already_is_said_beside_its_name(signed_in, alice)
     assert (answer.status_code, Group.objects.count()) == (400, 1)
     assert 'value="class-b"' in answer.content.decode()
     assert "There is a group class-b already" in text(answer)
+    assert AuditEntry.objects.get(outcome="refused").code == "group-exists"
 
 
 def test_the_page_speaks_of_the_board_that_it_shows(signed_in, alice, carol):

@@ -70,6 +70,7 @@ def test_a_network_that_is_none_is_refused(browser):
     assert answer.status_code == 400
     assert "write an address or a network" in text(answer)
     assert 'value="the cellar"' in text(answer), "what they wrote is still there"
+    assert AuditEntry.objects.get(outcome="refused").code == "bad-address"
 
 
 def test_only_who_looks_after_people_sees_everybodys_tokens_and_adds_machines(browser):
