@@ -2,10 +2,11 @@
 
 import pytest
 from django.contrib.auth.models import Group
+from django.utils import timezone
 
 from accounts import access
 from accounts.actors import actor_for
-from accounts.models import AccessVersion, Session
+from accounts.models import AccessVersion, RightGrant, Session
 from accounts.services import people
 
 pytestmark = pytest.mark.django_db
@@ -33,6 +34,9 @@ def test_roles_passwords_and_switching_off_count(alice, vera):
 def test_a_change_past_the_services_counts_too(vera):
     group = Group.objects.create(name="class")
     assert grew(lambda: vera.groups.add(group))
+    given = {"role": "operator", "given_by": "shell", "given_at": timezone.now()}
+    assert grew(lambda: RightGrant.objects.create(group=group, scope="*", **given))
+    assert grew(group.grants.get().delete)
     assert grew(group.delete)
     assert grew(vera.delete)
 

@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 
 import pytest
+import webauthn
 from django.test import Client
 from django.utils import timezone
 
@@ -61,6 +62,20 @@ def test_signing_in_gives_the_session_a_new_key(client, key):
     before = client.session.session_key
     post(client, "/login/passkey/", {"credential": key.get(options)})
     assert client.session.session_key != before
+
+
+@pytest.mark.parametrize("change", [lambda rows: rows.delete(), lambda rows: rows.update(sign_count=99)])
+def test_a_passkey_removed_or_used_while_it_is_looked_at_signs_nobody_in(client, key, monkeypatch, change):
+    real = webauthn.verify_authentication_response
+
+    def meanwhile(**asked: object) -> object:
+        found = real(**asked)
+        change(Passkey.objects.all())
+        return found
+
+    monkeypatch.setattr(webauthn, "verify_authentication_response", meanwhile)
+    assert use(client, key).status_code == 403
+    assert not is_in(client)
 
 
 @pytest.mark.parametrize("elsewhere", ["https://evil.example/", "//evil.example/", "javascript:alert(1)", ["/"]])

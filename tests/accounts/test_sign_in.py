@@ -6,7 +6,7 @@ import time
 import pytest
 from django.test import Client
 
-from accounts.models import User
+from accounts.models import Kind, User
 from accounts.views.signing import SIGNED_IN_COOKIE
 from operations.models import AuditEntry
 from tests.accounts.conftest import PASSWORD
@@ -62,6 +62,12 @@ def test_every_failed_sign_in_gets_the_same_sentence(client, olga, case):
     assert "_auth_user_id" not in client.session
     entry = AuditEntry.objects.get()
     assert (entry.outcome, entry.code) == ("refused", case.replace(" ", "-"))
+
+
+def test_a_machine_never_signs_in_even_if_somebody_gave_it_a_password(client, olga):
+    User.objects.update(kind=Kind.MACHINE)
+    assert WRONG in sign_in(client).content.decode()
+    assert "_auth_user_id" not in client.session
 
 
 def test_a_name_that_nobody_has_is_not_written_down(client):
