@@ -118,7 +118,8 @@ def second_step(request: HttpRequest) -> HttpResponse:
     signing.sign_in(request, person, means)
     if "recovery" in means:
         left = second_factor.codes_left(person)
-        messages.warning(request, f"This recovery code is used up; {left} are left. Make new ones under Account.")
+        said = "1 is left" if left == 1 else f"{left or 'none'} are left"
+        messages.warning(request, f"This recovery code is used up; {said}. Make new ones under Account.")
     return remember_sign_in(request, redirect(next_of(request)))
 
 

@@ -203,7 +203,9 @@ def test_codes_cannot_be_guessed_but_a_recovery_code_always_gets_in(client, enro
     assert answers == [200] * 6 + [429]
     assert send(client, code_of(secret, NOW)).status_code == 429
     assert send(client, codes[0].upper())["Location"] == "/account/"
-    assert "9 are left" in client.get("/account/").content.decode()
+    page = client.get("/account/").content.decode()
+    assert "9 are left" in page
+    assert '<div class="toast" data-state="warn">' in page, "no success"
 
 
 def test_a_recovery_code_works_once(client, enrolled):
