@@ -38,8 +38,8 @@ class Access:
         """What certificates are checked with. Raises `Problem` for a file that holds none."""
         try:
             return ssl.create_default_context(cafile=self.ca or None)
-        except (OSError, ssl.SSLError) as error:
-            why = getattr(error, "strerror", None) or "it holds no certificate"
+        except OSError as error:  # of which those of TLS are some
+            why = "it holds no certificate" if isinstance(error, ssl.SSLError) else error.strerror
             raise Problem(Exit.USAGE, f"The certificate authority {self.ca} cannot be read: {why}.") from error
 
 

@@ -7,6 +7,7 @@ however often it is asked; without one, a lost answer ends the command with "out
 import ssl
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -119,7 +120,7 @@ class Portal:
         if answer.is_success:
             return answer
         if answer.is_redirect:
-            where = answer.headers.get("Location", "elsewhere")
+            where = _place(answer.headers.get("Location", "elsewhere"))
             raise Problem(Exit.USAGE, f"{self.access.url} sends us to {where}: configure that address.")
         problem = _problem(answer)
         if problem:
@@ -143,6 +144,12 @@ class Portal:
         return Problem(
             Exit.UNKNOWN, f"{self.access.url} gave no answer ({why}): whether it was done is not known.{again}"
         )
+
+
+def _place(location: str) -> str:
+    """An address without the page of it, where there is a host in it."""
+    parts = urlsplit(location)
+    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else location
 
 
 def _why(error: Exception) -> str:

@@ -32,6 +32,7 @@ def test_0_done(olga: CommandLine) -> None:
         (["reserve", "3", "--for", "soon", "-p", "x"], "'soon' is no length of time"),
         (["reserve", "3", "--for", "2h", "--at", "noonish", "-p", "x"], "'noonish' is no time"),
         (["--ca", "/nowhere/ca.pem", "--url", "https://127.0.0.1:8000", "boards"], "cannot be read: No such file"),
+        (["--ca", __file__, "--url", "https://127.0.0.1:8000", "boards"], "cannot be read: it holds no certificate"),
         (["images", "upload", "/nowhere/lab.img"], "does not exist"),
         (["slots", "4-2"], "'4-2' goes backwards; say 2-4."),
         (["slots", "../../me/3"], "'../../me' is no board."),
