@@ -128,7 +128,7 @@ def test_what_is_unsafe_is_refused_and_said(nora, lab) -> None:
     ended = nora("vlan", "commit", "--yes", "--json")
     assert (ended.code, ended.problem["code"]) == (Exit.REFUSED, "unsafe-plan")
     assert "UNSAFE: " in ended.err
-    assert "--override uplink-cut" in ended.err
+    assert "an administrator can take that on, on the page" in ended.err
     assert not VlanChange.objects.exists()
 
 

@@ -115,7 +115,9 @@ def _plan_words(found: dict[str, Any]) -> str:
     if found["isolated"]:
         lines.append(f"Cut off meanwhile: {', '.join(map(str, found['isolated']))}.")
     for one in found["unsafe"]:
-        way = f"--override {one['code']}" if one["can_be_overridden"] else "cannot be overridden"
+        way = (
+            "an administrator can take that on, on the page" if one["can_be_overridden"] else "nobody can take that on"
+        )
         lines.append(f"UNSAFE: {one['words']} ({way})")
     return "\n".join([*lines, f"Fingerprint: {found['fingerprint']}"])
 
@@ -129,9 +131,6 @@ def _plan_words(found: dict[str, Any]) -> str:
     show_default=True,
     help="It undoes itself unless it is confirmed by then.",
 )
-@click.option(
-    "--override", multiple=True, metavar="CODE", help="What is unsafe and meant nevertheless; administrators."
-)
 @click.option("--keep", is_flag=True, help="Confirm it as soon as it is written, if the portal is reached then.")
 @click.option("--yes", is_flag=True, help="Without being asked.")
 @click.option("-r", "--reason", default="", help="Why, for the audit log.")
@@ -141,7 +140,6 @@ def commit(
     invocation: Invocation,
     fingerprint: str,
     revert_after: float,
-    override: tuple[str, ...],
     keep: bool,
     yes: bool,
     reason: str,
@@ -160,10 +158,7 @@ def commit(
             if not invocation.asks:
                 raise Problem(Exit.USAGE, "Nobody is there to be asked: say --yes, or --fingerprint of a plan.")
             click.confirm("Do that?", abort=True, err=True)
-    body = {
-        **{"fingerprint": fingerprint, "revert_after_seconds": round(revert_after)},
-        **{"overrides": list(override), "reason": reason},
-    }
+    body = {"fingerprint": fingerprint, "revert_after_seconds": round(revert_after), "reason": reason}
     change = portal.act("POST", f"{path}/commit", body, key=key or new_key())
     written = _until(invocation, path, change, "queued", "applying")
     if written["state"] not in ("awaiting", "confirmed"):
