@@ -28,7 +28,6 @@ MEASURED = ("writing", "verifying")  # the phases of which it is known how far t
     default="",
     help="The SOM's name, or `slot 3` if it has none: says that it is meant, instead of typing it.",
 )
-@click.option("--unverified", default="", metavar="REASON", help="Do not read it back, and why.")
 @click.option("-r", "--reason", default="", help="Why, for the audit log.")
 @click.option("--no-wait", is_flag=True, help="End as soon as it is queued.")
 @click.option("--key", default="", help="Idempotency-Key: asking twice with the same one does it once.")
@@ -42,7 +41,6 @@ def flash(
     address: str,
     profile: int | None,
     target: str,
-    unverified: str,
     reason: str,
     no_wait: bool,
     key: str,
@@ -60,7 +58,7 @@ def flash(
     body = {
         **{"method": chosen["method"], "medium": medium, "address": address},
         **{"typed": target or _typed(invocation, row, kept, chosen, medium), "image_id": kept["id"]},
-        **{"profile_id": profile, "unverified_reason": unverified, "reason": reason},
+        **{"profile_id": profile, "reason": reason},
     }
     run = invocation.portal.act("POST", f"/boards/{board}/slots/{number}/flash", body, key=key or new_key())
     if not no_wait:

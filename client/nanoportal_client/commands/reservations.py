@@ -39,9 +39,11 @@ def reserve(invocation: Invocation, slot: str, seconds: float, purpose: str, at:
 def _words(row: dict[str, Any]) -> str:
     where = f"Slot {row['slot']} of {row['board']}"
     if row["state"] == "waiting":
-        return f"{where}: number {row['turn']} in the queue, expected at {moment(row['expected_at'])} ({row['id']})."
+        turn = f"number {row['turn']} in the queue, expected at {moment(row['expected_at'])}"
+        return f"{where}: {turn} (reservation {row['id']})."
     if row["state"] in ("ended", "broken"):
-        return f"{where}: reservation {row['id']} is over. {row['ended_why']}".rstrip()
+        why = f": {row['ended_why'].rstrip('.')}" if row["ended_why"] else ""
+        return f"{where}: reservation {row['id']} is over{why}."
     begins = "yours" if row["state"] == "active" else f"yours from {moment(row['starts_at'])}"
     return f"{where} is {begins} until {moment(row['ends_at'])} (reservation {row['id']})."
 
