@@ -1,8 +1,10 @@
 """The command line as a package: what it imports, what it needs, and that it gets along with the portal's own names."""
 
 import ast
+import os
 import re
 import shlex
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -58,6 +60,18 @@ def test_every_shell_gets_its_completion(shell: str) -> None:
     ended = CliRunner().invoke(cli, ["completion", shell])
     assert ended.exit_code == 0
     assert "_NANOPORTAL_COMPLETE" in ended.stdout
+
+
+def test_bash_completes_a_command_by_what_it_was_given(tmp_path) -> None:
+    """As after `eval "$(nanoportal completion bash)"`, with Tab pressed behind `nanoportal vlan co`."""
+    program = tmp_path / "nanoportal"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m nanoportal_client "$@"\n')
+    program.chmod(0o755)
+    given = CliRunner().invoke(cli, ["completion", "bash"]).stdout
+    tab = "COMP_WORDS=(nanoportal vlan co) COMP_CWORD=2; _nanoportal_completion nanoportal; echo ${COMPREPLY[@]}"
+    environ = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-c", f"{given}\n{tab}"], env=environ, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("commit confirm\n", "")
 
 
 def test_completion_knows_commands_and_options() -> None:
