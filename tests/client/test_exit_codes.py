@@ -34,6 +34,7 @@ def test_0_done(olga: CommandLine) -> None:
         (["--ca", "/nowhere/ca.pem", "--url", "https://127.0.0.1:8000", "boards"], "cannot be read: No such file"),
         (["--ca", __file__, "--url", "https://127.0.0.1:8000", "boards"], "cannot be read: it holds no certificate"),
         (["images", "upload", "/nowhere/lab.img"], "does not exist"),
+        (["configure"], "Which portal? Say its address"),
         (["slots", "4-2"], "'4-2' goes backwards; say 2-4."),
         (["slots", "../../me/3"], "'../../me' is no board."),
         (["--board", "..", "slots"], "'..' is no board."),

@@ -41,7 +41,9 @@ def test_a_console_that_is_still_being_connected_is_left_by_ctrl_c(sit) -> None:
 
 
 def test_letters_show_again_when_the_program_is_ended_at_the_question_for_a_token(sit) -> None:
-    with sit("configure", "http://127.0.0.1:1") as olga:
+    with sit("configure") as olga:
+        olga.until("Address")
+        olga.type(b"http://127.0.0.1:1\n")
         olga.until("Token")
         olga.send(signal.SIGTERM)
         assert olga.ended() == 128 + signal.SIGTERM

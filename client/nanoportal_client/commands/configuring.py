@@ -19,20 +19,25 @@ VARIABLE = "_NANOPORTAL_COMPLETE"
 @click.option("--ca", default="", type=click.Path(), metavar="FILE", help="The certificate authority to trust.")
 @click.option("-b", "--board", default="", metavar="NAME", help="The board that is meant where none is named.")
 @json_option
-@click.argument("url")
+@click.argument("url", required=False)
 @click.pass_obj
-def configure(invocation: Invocation, url: str, ca: str, board: str) -> None:
+def configure(invocation: Invocation, url: str | None, ca: str, board: str) -> None:
     """Keep a portal's address and a token for it.
 
-    The token is asked for, or read from standard input. It is tried, and then kept in a file that only you can read.
+    What is not given as URL is asked for, and so is the token, or it is read from standard input. It is tried, and then
+    kept in a file that only you can read.
     """
-    token = click.prompt("Token", hide_input=True, err=True) if sys.stdin.isatty() else sys.stdin.readline()
+    asks = sys.stdin.isatty()
+    where = url or invocation.url or (click.prompt("Address", err=True) if asks else "")
+    if not where:
+        raise Problem(Exit.USAGE, "Which portal? Say its address: nanoportal configure https://controller.lan:8000")
+    token = click.prompt("Token", hide_input=True, err=True) if asks else sys.stdin.readline()
     if not token.strip():
         raise Problem(Exit.USAGE, "No token was given; make one on the portal's page Your tokens.")
     path = access.config_path(invocation.environ, invocation.config)
     authority = ca or invocation.ca or invocation.environ.get("NANOPORTAL_CA", "")
     kept = os.path.abspath(authority) if authority else ""  # it holds wherever the next command is given
-    found = Access(access.clean_url(url), token.strip(), kept, board or invocation.board_asked)
+    found = Access(access.clean_url(where), token.strip(), kept, board or invocation.board_asked)
     name = invocation.open_portal(found, seconds=invocation.seconds).get("/me")["name"]
     access.write(path, found)
     shown = {"name": name, "url": found.url, "file": str(path)}
