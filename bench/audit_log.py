@@ -116,6 +116,7 @@ def pages(count: int) -> list[str]:
         "outcome=done",
         "action=sign-in",
         "target=b3",
+        "target=board-with-nothing",
         "target=b3/slot:4",
         f"from={day}&to={day}",
         "actor=person7&outcome=refused",

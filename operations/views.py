@@ -18,7 +18,7 @@ from operations.http import ActorRequest, begin_act
 from operations.models import AuditEntry
 from operations.progress import plan_words, progress_of
 from operations.reading import ACTS, read, recording
-from operations.roles import may
+from operations.roles import Actor, may
 from operations.searching import Page
 from operations.verifying import Place
 
@@ -42,7 +42,7 @@ def audit_page(request: ActorRequest) -> HttpResponse:
         "entries": [read(entry, is_whole=sees_all or searching.is_own(actor, entry)) for entry in page.entries],
         "opened": opened,
         "recording": next((recording(actor, entry) for entry in page.entries if str(entry.seq) == opened), None),
-        "count": _count(found, page, asked),
+        "count": _count(actor, page, asked),
         "query": urlencode({name: value for name, value in asked.items() if value}),
         "here": _here(request),
         "sees_all": sees_all,
@@ -71,13 +71,14 @@ def _here(request: ActorRequest) -> str:
     return urlencode({name: number for name in ("before", "after") if (number := _number(request, name)) is not None})
 
 
-def _count(found: QuerySet[AuditEntry], page: Page, asked: dict[str, str]) -> str:
+def _count(actor: Actor, page: Page, asked: dict[str, str]) -> str:
     """How many entries fit, in words. Words that are everywhere are costly to count, and nobody reads them all."""
     if page.newest and page.older is None:
         return f"{len(page.entries)}"
     if asked["text"]:
         return f"more than {len(page.entries)}"
-    number = searching.counted(found)
+    fitting = searching.narrowed(searching.visible(actor, to_count=True), asked, to_count=True)
+    number = searching.counted(fitting)
     return f"{number}" if number <= searching.COUNTED else f"more than {searching.COUNTED}"
 
 

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 from django.utils import timezone
 
 from operations import searching
@@ -60,7 +61,9 @@ PAST = timezone.now() - timedelta(days=1)
         (Actor("alice", "administrator", 1, limits=Limits(frozenset({"read"}), ("b1",))), ON_B1 | {"all of alice's"}),
     ],
 )
-def test_people_see_what_they_did_and_what_was_done_to_what_they_may_see(story, actor, seen):
+@pytest.mark.parametrize("narrow", [0, 5000])
+def test_people_see_what_they_did_and_what_was_done_to_what_they_may_see(story, actor, seen, narrow, monkeypatch):
+    monkeypatch.setattr(searching, "NARROW", narrow)
     found = set(searching.visible(actor).values_list("seq", flat=True))
     if seen is None:
         assert found == set(story.values())
@@ -130,7 +133,10 @@ def test_words_and_other_filters_narrow_together(words):
     assert numbers(Actor("carol", "", grants=(Grant("viewer", "b1/slot:33"),)), text="slot") == [2]
 
 
-def test_a_target_is_itself_and_what_lies_on_it(story):
+@pytest.mark.parametrize("narrow", [0, 5000])
+def test_a_target_is_itself_and_what_lies_on_it(story, narrow, monkeypatch):
+    monkeypatch.setattr(searching, "NARROW", narrow)
+
     def found(target: str) -> set[str]:
         return {name for name, seq in story.items() if seq in numbers(target=target)}
 
@@ -139,7 +145,20 @@ def test_a_target_is_itself_and_what_lies_on_it(story):
     assert found("image:7") == {"image:7"}
     assert found("b") == set()
     assert found("b_") == set()
+    assert found("B1") == set()
     assert found("%") == set()
+
+
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="PostgreSQL knows how many there are, and plans by it")
+def test_a_board_with_few_entries_is_found_by_its_index_and_one_with_many_among_the_numbers(story, monkeypatch):
+    def plan(actor: Actor, **asked: str) -> str:
+        found = searching.narrowed(searching.visible(actor), searching.asked_for(asked))
+        return found.order_by("-seq")[:51].explain()
+
+    bob = Actor("bob", "", 4, grants=(Grant("viewer", "b10"),))
+    assert "SCAN" not in plan(ALICE, target="b10") + plan(bob)
+    monkeypatch.setattr(searching, "NARROW", 0)
+    assert "TEMP B-TREE" not in plan(ALICE, target="b1") + plan(CAROL)
 
 
 @pytest.mark.parametrize("narrow", [0, 5000])
