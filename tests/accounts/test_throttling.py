@@ -48,7 +48,7 @@ def strangers_try(name: str, *addresses: str) -> None:
             throttling.take(throttling.keys_for_password(name, address))
 
 
-MANY_ADDRESSES = [f"10.0.{at}.7" for at in range(40)]
+MANY_ADDRESSES = [f"10.0.{at}.7" for at in range(12)]
 
 
 def is_in(answer) -> bool:
@@ -176,7 +176,7 @@ def test_a_browser_that_has_signed_in_before_is_not_kept_waiting_by_strangers(ol
     browser = Client()
     assert is_in(try_once("olga", PASSWORD, client=browser))
     browser.post("/logout/")
-    strangers_try("olga", *MANY_ADDRESSES[:12])
+    strangers_try("olga", *MANY_ADDRESSES)
     strangers_try("somebody", *["10.0.0.7"] * 12)
     assert try_once("olga", PASSWORD).status_code == 429
     assert is_in(try_once("olga", PASSWORD, client=browser))
