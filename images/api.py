@@ -12,10 +12,10 @@ from ninja import Field, Query, Router, Schema, Status
 from ninja.decorators import decorate_view
 
 from images import tus
-from images.models import FirmwareImage, Upload
+from images.models import FirmwareImage, Upload, UploadState
 from images.services import importing, library, space, uploads
 from operations import refusals, roles
-from operations.api import ACT_ERRORS, EDIT_ERRORS, ERRORS, IF_MATCH, Page, Problem, cut, sends, takes
+from operations.api import ACT_ERRORS, EDIT_ERRORS, ERRORS, IF_MATCH, Page, Problem, cut, one_of, sends, takes
 from operations.etags import etag, unchanged
 from operations.http import ActorRequest, begin_act
 from slots.models import SomType
@@ -41,11 +41,11 @@ class ImageOut(Schema):
     name: str
     file_name: str
     format: str
-    stored_bytes: int
-    size_bytes: int
-    mapped_bytes: int
+    stored_bytes: int = Field(description="Of the file as it lies in the library, compressed or not.")
+    size_bytes: int = Field(description="Expanded: what it takes on a storage.")
+    mapped_bytes: int = Field(description="Of these, what is written; the rest are holes.")
     sha256: str
-    sha256_compared: bool
+    sha256_compared: bool = Field(description="Whoever brought it gave a hash, and it was that.")
     block_map_given: bool
     scheme: str
     partitions: list[PartitionOut]
@@ -73,7 +73,7 @@ class UploadOut(Schema):
     file_name: str
     size_bytes: int
     received_bytes: int
-    state: str
+    state: str = Field(description=one_of(UploadState.values))
     actor: str
     origin: str
     checked_bytes: int

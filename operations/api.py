@@ -1,6 +1,6 @@
 """Operations over REST, and what the lists, edits and refusals of all apps have in common."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 from uuid import UUID
@@ -11,7 +11,7 @@ from ninja import Field, Header, Query, Router, Schema, Status
 
 from operations import lifecycle, refusals, roles
 from operations.http import ActorRequest, begin_act
-from operations.models import OPEN_STATES, Operation, OperationLogLine
+from operations.models import OPEN_STATES, Operation, OperationLogLine, OperationState
 
 router = Router(tags=["operations"])
 
@@ -19,9 +19,9 @@ router = Router(tags=["operations"])
 class Problem(Schema):
     """What every refused or failed request answers."""
 
-    code: str
-    message: str
-    detail: dict[str, Any] = Field(default_factory=dict)
+    code: str = Field(description="Stable: decide by this.")
+    message: str = Field(description="One sentence for people: what happened, and what to do.")
+    detail: dict[str, Any] = Field(default_factory=dict, description="What else a machine may want; may be empty.")
 
 
 ERRORS = dict.fromkeys((400, 401, 403, 404, 409), Problem)
@@ -42,6 +42,11 @@ KEY: Any = Header(  # type: ignore[type-arg]
     "operation for 24 hours, and nothing done twice; with another body 422 `idempotency-mismatch`.",
 )
 Row = TypeVar("Row")
+
+
+def one_of(words: Iterable[str]) -> str:
+    """For the description of a field that has one of these values."""
+    return f"One of {', '.join(words)}."
 
 
 def sends(*types: str) -> dict[str, Any]:
@@ -86,23 +91,23 @@ class LogLine(Schema):
 
 class OperationOut(Schema):
     id: UUID
-    kind: str
+    kind: str = Field(description="What it does: power.reset, flash.write, switch.vlan and others.")
     title: str
-    resource: str
-    state: str
+    resource: str = Field(description="To what: `demo/slot:3`, `demo/switch`.")
+    state: str = Field(description=one_of(OperationState.values))
     actor: str
     reason: str
-    code: str
-    message: str
-    progress: str
-    step: int
+    code: str = Field(description="Why it failed; empty otherwise.")
+    message: str = Field(description="How it ended, in a sentence.")
+    progress: str = Field(description="The step that is done now, in words.")
+    step: int = Field(description="Its number, from 1; 0 before the first.")
     steps: int
     created_at: datetime
-    expires_at: datetime | None
+    expires_at: datetime | None = Field(description="If it has not begun by then, it never does.")
     started_at: datetime | None
     ended_at: datetime | None
-    group: UUID | None
-    position: int
+    group: UUID | None = Field(description="Of one act on several slots: the same for all of its operations.")
+    position: int = Field(description="Its place in the group.")
 
 
 class OperationDetail(OperationOut):

@@ -21,11 +21,11 @@ from accounts.api.shown import (
 )
 from accounts.models import AccessVersion, RightGrant
 from accounts.services import groups, rights
-from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, Page, cut
+from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, Page, cut, one_of
 from operations.etags import etag, unchanged
 from operations.http import ActorRequest
 from operations.refusals import NotFound, Outdated
-from operations.rights import ADMINISTRATOR
+from operations.rights import ADMINISTRATOR, ROLES
 from operations.roles import Actor, require
 
 router = Router()
@@ -33,8 +33,12 @@ MOST_NUMBER = 2**62  # what any database takes
 
 
 class RightIn(Schema):
-    role: str = Field(max_length=40, examples=["operator"])
-    scope: str = Field(max_length=100, examples=["demo/slot:3"])
+    role: str = Field(max_length=40, description=one_of(ROLES), examples=["operator"])
+    scope: str = Field(
+        max_length=100,
+        description="Where: `*` everywhere, `demo` a board, `demo/slot:3` one slot.",
+        examples=["demo/slot:3"],
+    )
     console: Literal["", "none", "read", "write"] = Field("", description="empty: as the role says")
     until: datetime | None = Field(None, description="with its zone; null is without end")
 

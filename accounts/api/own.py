@@ -9,8 +9,9 @@ from accounts.api.shown import RightOut, person_by, right_json, self_of, with_zo
 from accounts.models import ApiToken
 from accounts.recent import require_recent
 from accounts.services import rights, tokens
-from operations.api import ERRORS, Page, cut
+from operations.api import ERRORS, Page, cut, one_of
 from operations.http import ActorRequest, begin_act
+from operations.rights import SCOPES
 from operations.roles import Actor, require, require_scope
 
 router = Router()
@@ -51,9 +52,21 @@ class TokenList(Schema):
 
 class TokenIn(Schema):
     name: str = Field(max_length=60, examples=["ci-runner"])
-    scopes: list[str] = Field(min_length=1, max_length=20, examples=[["read", "power"]])
-    resources: list[str] = Field(["*"], min_length=1, max_length=100, examples=[["demo/slot:3"]])
-    addresses: list[str] = Field([], max_length=20, examples=[["10.0.0.0/24"]])
+    scopes: list[str] = Field(
+        min_length=1,
+        max_length=20,
+        description=f"What for. Each: {one_of(SCOPES)}",
+        examples=[["read", "power"]],
+    )
+    resources: list[str] = Field(
+        ["*"], min_length=1, max_length=100, description="Where: `*`, a board, or a slot.", examples=[["demo/slot:3"]]
+    )
+    addresses: list[str] = Field(
+        [],
+        max_length=20,
+        description="From where: addresses or networks; none is anywhere.",
+        examples=[["10.0.0.0/24"]],
+    )
     expires_at: datetime | None = Field(None, description="with its zone; null is never")
     machine: str = Field("", max_length=150, description="for this machine; empty is for oneself")
 

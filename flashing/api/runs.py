@@ -9,11 +9,11 @@ from uuid import UUID
 
 from ninja import Field, Query, Router, Schema, Status
 
-from flashing.models import FlashJob, FlashRun
+from flashing.models import FlashJob, FlashRun, Method, Phase
 from flashing.services import boot_mode, history, requests
 from flashing.services.requests import Ask, TargetAsk
 from operations import refusals, roles
-from operations.api import ACT_ERRORS, ERRORS, KEY, OperationOut, Page, cut, operation_out
+from operations.api import ACT_ERRORS, ERRORS, KEY, OperationOut, Page, cut, one_of, operation_out
 from operations.http import ActorRequest, begin_act
 from slots.services import overview, power
 
@@ -34,8 +34,12 @@ class MethodList(Schema):
 
 
 class AimIn(Schema):
-    method: str = Field(max_length=10, examples=["rpiboot"])
-    medium: str = Field(max_length=20, examples=["eMMC"])
+    method: str = Field(
+        max_length=10,
+        description=f"{one_of(Method.values)} As `flash-methods` of the slot offers.",
+        examples=["rpiboot"],
+    )
+    medium: str = Field(max_length=20, description="One of that method's `media`.", examples=["eMMC"])
     address: str = Field("", max_length=300, description="For the network only: `root@10.0.0.3:/dev/mmcblk0`.")
     typed: str = Field(max_length=60, description="The SOM's name, or `slot 3` if it has none: that it is meant.")
 
@@ -45,8 +49,8 @@ class TargetIn(AimIn):
 
 
 class WishIn(Schema):
-    image_id: UUID
-    profile_id: int | None = None
+    image_id: UUID = Field(description="Of an image in the library that is not retired.")
+    profile_id: int | None = Field(None, description="Of a first-boot profile; null for none.")
     unverified_reason: str = Field("", max_length=300, description="Set: it is not read back, and why.")
     reason: str = Field("", max_length=300)
 
@@ -70,8 +74,8 @@ class JobOut(Schema):
     method: str
     medium: str
     address: str
-    phase: str
-    failed_in: str
+    phase: str = Field(description=one_of(Phase.values))
+    failed_in: str = Field(description="The phase in which it failed; empty if it did not.")
     hands_step: int = Field(description="Which step hands have to do now; 0 = none.")
     hands_deadline: datetime | None
     usb: str = Field(description="What is on its USB path now, in words.")

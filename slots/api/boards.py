@@ -7,8 +7,9 @@ from uuid import UUID
 from django.http import HttpResponse
 from ninja import Field, Query, Router, Schema, Status
 
+from hardware.som import PowerState, ResetType
 from operations import reservations, roles
-from operations.api import ACT_ERRORS, ERRORS, KEY, OperationOut, Page, cut, operation_out
+from operations.api import ACT_ERRORS, ERRORS, KEY, OperationOut, Page, cut, one_of, operation_out
 from operations.http import ActorRequest, begin_act
 from operations.models import Reservation
 from slots.models import Slot
@@ -19,27 +20,27 @@ router = Router()
 
 
 class EvidenceOut(Schema):
-    kind: str
+    kind: str = Field(description="Where it comes from: uart, line, link and others.")
     value: str
-    life: bool | None
+    life: bool | None = Field(description="Whether it says that the SOM runs; null: neither.")
     at: datetime
-    life_at: datetime | None
+    life_at: datetime | None = Field(description="When it last said that the SOM runs.")
 
 
 class PowerOut(Schema):
-    power_state: str
-    basis: str
-    latched: bool
-    contradiction: str | None
+    power_state: str = Field(description=f"What is believed. {one_of(PowerState)} The board senses no power itself.")
+    basis: str = Field(description="commanded: what was done to it; observed: what it shows.")
+    latched: bool = Field(description="A long hold has left it dead until the whole board loses power.")
+    contradiction: str | None = Field(description="What speaks against the state, in words.")
     since: datetime | None
     commanded_by: str | None
     evidence: list[EvidenceOut]
 
 
 class ResetOffer(Schema):
-    reset_type: str
+    reset_type: str = Field(description=one_of(ResetType))
     offered: bool
-    sentence: str
+    sentence: str = Field(description="What it does, or why it is not offered.")
 
 
 class SomOut(Schema):
@@ -66,7 +67,7 @@ class SlotOut(Schema):
     som: SomOut | None
     power: PowerOut
     resets: list[ResetOffer]
-    operation: UUID | None
+    operation: UUID | None = Field(description="What waits or runs there now.")
     reservation: HeldOut | None
 
 
@@ -74,15 +75,15 @@ class BoardRow(Schema):
     slug: str
     name: str
     simulated: bool
-    problem: str
-    soms: int
-    on: int
+    problem: str = Field(description="Why it cannot be worked with; empty if it can.")
+    soms: int = Field(description="How many SOMs are recorded on it.")
+    on: int = Field(description="How many of them are believed to be on.")
 
 
 class BoardOut(BoardRow):
     supply: str
-    counted_watts: float
-    headroom_watts: float
+    counted_watts: float = Field(description="What the SOMs may take at most as they are now, with the board itself.")
+    headroom_watts: float = Field(description="What the supply has left of that; negative: too little.")
     power_lost_at: datetime | None
     slots: list[SlotOut]
 
@@ -93,7 +94,7 @@ class BoardList(Schema):
 
 
 class ResetIn(Schema):
-    reset_type: str = Field(examples=["ForceOff"])
+    reset_type: str = Field(description=one_of(ResetType), examples=["ForceOff"])
     reason: str = Field("", max_length=300)
     accept_stranding: bool = Field(False, description="Needed for a ForceOff that a CM5 does not recover from.")
 

@@ -15,7 +15,7 @@ from accounts.recent import require_recent
 from hardware.switch_setup import FlowControl
 from hardware.vlan import Accepts
 from operations import refusals, roles
-from operations.api import ACT_ERRORS, EDIT_ERRORS, IF_MATCH, KEY, OperationOut, operation_out, sends, takes
+from operations.api import ACT_ERRORS, EDIT_ERRORS, IF_MATCH, KEY, OperationOut, one_of, operation_out, sends, takes
 from operations.http import ActorRequest, begin_act
 from slots.models import Board
 from slots.services import overview, power
@@ -112,7 +112,7 @@ class ExtendIn(Strict):
 
 class ChangeOut(Schema):
     number: int
-    state: str
+    state: str = Field(description=one_of(VlanChange.State.values))
     words: list[str]
     isolated: list[Place]
     overrides: list[str]
