@@ -194,6 +194,12 @@ def test_a_problem_is_a_sentence_for_people_and_the_apis_json_with_json(vera: Co
     assert (plain.out, machine.out) == ("", "")
 
 
+@pytest.mark.parametrize("words", [["--json", "power", "explode", "3"], ["reserve", "3", "--for", "soon", "--json"]])
+def test_what_is_wrong_with_a_command_line_is_json_too(olga: CommandLine, words: list[str]) -> None:
+    ended = olga(*words)
+    assert (ended.code, ended.problem["code"], ended.out) == (Exit.USAGE, "usage", "")
+
+
 def test_the_guide_has_every_code() -> None:
     text = GUIDE.read_text()
     assert [code.name for code in Exit if code is not Exit.FAULT and f"\n| {int(code)} |" not in text] == []
