@@ -120,7 +120,7 @@ def test_every_delay_of_the_hardware_says_why_it_is_that_long():
 OTHER_PLACES = re.compile(r"""(?:https?:)?//(?!www\.w3\.org/)[A-Za-z0-9-]+\.[a-z]{2,}""")
 # (A script of JSON is data, which no browser runs.)
 INLINE = re.compile(
-    r"""<style|<script(?![^>]*\s(?:src=|type="application/json"))[^>]*>|\sstyle\s*=|\son[a-z]+\s*=|javascript:""",
+    r"""<style|<script(?![^>]*\s(?:src=|type="application/json"))[^>]*>|\sstyle\s*=|\s(?:hx-)?on[a-z:-]+\s*=|javascript:""",
     re.IGNORECASE,
 )
 

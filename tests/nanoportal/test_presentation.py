@@ -74,15 +74,6 @@ def test_every_state_and_outcome_has_an_icon_that_exists():
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
-def test_a_template_keeps_to_the_content_security_policy(path):
-    text = path.read_text()
-    assert not re.search(r"\sstyle=", text), "a style attribute"
-    assert not re.search(r"<style|<script(?![^>]*\ssrc=)", text), "an inline style or script"
-    assert not re.search(r"\son[a-z]+=|javascript:|hx-on", text), "an inline handler"
-    assert not re.search(r"(?:src|href)=[\"']?(?:https?:)?//", text), "something from elsewhere"
-
-
-@pytest.mark.parametrize("path", TEMPLATES, ids=lambda path: path.name)
 def test_a_template_uses_only_icons_that_exist(path):
     text = path.read_text()
     named = set(re.findall(r'{% icon "([\w-]+)"', text)) | set(re.findall(r'\bicon="([\w-]+)"', text))
