@@ -102,6 +102,17 @@ def canonical(value: dict[str, Any]) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def signed(text: str) -> dict[str, Any]:
+    """What an entry's text says, `detail` being one of its fields; nothing where somebody put something else in its
+    place. A walk along the chain names such an entry; the others are still to be read."""
+    try:
+        said = json.loads(text)
+    except ValueError:
+        said = {}
+    said = said if isinstance(said, dict) else {}
+    return said | {"detail": said["detail"] if isinstance(said.get("detail"), dict) else {}}
+
+
 def sign(previous: str, text: str) -> str:
     """HMAC-SHA256 over the signature before and the entry's text, in hex."""
     return hmac.digest(settings.AUDIT_KEY.encode(), f"{previous}\n{text}".encode(), "sha256").hex()

@@ -94,7 +94,7 @@ def entry_out(actor: Actor, entry: AuditEntry) -> dict[str, Any]:
     before, after = (act.detail.get(name) for name in ("before", "after"))
     whole = {
         "address": entry.address,
-        "credential": act.said["credential"],
+        "credential": act.said.get("credential"),
         "token": act.said.get("token"),
         "detail": act.detail,
         "mac": entry.mac,

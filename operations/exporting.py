@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from django.http import StreamingHttpResponse
 from django.utils import timezone
 
+from operations.audit import signed
 from operations.models import AuditEntry
 
 CHUNK = 2000
@@ -55,7 +56,7 @@ def _piece(entries: QuerySet[AuditEntry], form: str, last: int | None) -> tuple[
     rows = entries if last is None else entries.filter(seq__gt=last)
     found = list(rows.order_by("seq").values_list("seq", "text", "mac")[:CHUNK])
     write = _lines if form == "jsonl" else _cells
-    text = write([{**json.loads(text), "mac": mac} for _, text, mac in found], last is None)
+    text = write([{**signed(text), "mac": mac} for _, text, mac in found], last is None)
     return text, found[-1][0] if found else last, len(found) == CHUNK
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.urls import reverse
 
+from operations import audit
 from operations.models import OPEN_STATES, AuditEntry, Operation
 from operations.rights import board_of, slot_of
 from operations.roles import Actor, may
@@ -175,13 +176,14 @@ class Reading:
     @property
     def credential(self) -> str:
         """By what they were known, a token with its name."""
-        words = CREDENTIALS.get(self.said["credential"], self.said["credential"])
+        known = str(self.said.get("credential", "unknown"))
+        words = CREDENTIALS.get(known, known)
         return f"{words} {self.said['token']}" if self.said.get("token") else words
 
     @property
     def rights(self) -> str:
         """What they were at that moment."""
-        held = [self.said["role"], str(self.said.get("rights", "")).removeprefix("is ")]
+        held = [str(self.said.get("role", "")), str(self.said.get("rights", "")).removeprefix("is ")]
         return ", ".join(part for part in held if part) or "none"
 
     @property
@@ -207,7 +209,7 @@ class Reading:
 
 
 def read(entry: AuditEntry, *, is_whole: bool = True) -> Reading:
-    return Reading(entry, json.loads(entry.text), is_whole=is_whole)
+    return Reading(entry, audit.signed(entry.text), is_whole=is_whole)
 
 
 def recording(actor: Actor, entry: AuditEntry) -> str | None:
@@ -228,4 +230,4 @@ def recent(targets: Iterable[str]) -> list[Reading]:
     shown = list(found.values())[:RECENT]
     still = Operation.objects.filter(pk__in=[entry.operation_id for entry in shown], state__in=OPEN_STATES)
     states: dict[UUID | None, str] = dict(still.values_list("pk", "state"))
-    return [Reading(entry, json.loads(entry.text), states.get(entry.operation_id, "")) for entry in shown]
+    return [Reading(entry, audit.signed(entry.text), states.get(entry.operation_id, "")) for entry in shown]

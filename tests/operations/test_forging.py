@@ -11,7 +11,7 @@ from django.db import connection
 from django.utils import timezone
 
 from accounts.models import User
-from operations import audit, verifying
+from operations import audit, exporting, verifying
 from operations.models import AuditEntry, AuditHead
 from operations.roles import Actor
 from tests.operations.rig import say
@@ -207,3 +207,14 @@ def test_a_verdict_that_a_power_failure_cut_short_is_none(data_dir):
     for length in (0, 5, 30):
         file.write_text(file.read_text()[:length])
         assert verifying.last_check() is None
+
+
+@pytest.mark.parametrize("text", ["", "not JSON", "[3]", "{}", '{"detail": 3}'])
+def test_the_other_entries_are_still_to_be_read(open_log, client, text):
+    client.force_login(User.objects.create_user("alice", role="administrator"))
+    change(3, text=text)
+    for page in ("/audit/", "/audit/?open=3"):
+        assert client.get(page).status_code == 200, page
+    assert client.get("/api/v1/audit/3").json()["credential"] is None
+    for form in ("csv", "jsonl"):
+        assert "b1/slot:5" in "".join(exporting.pieces(AuditEntry.objects.all(), form))
