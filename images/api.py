@@ -15,7 +15,7 @@ from images import tus
 from images.models import FirmwareImage, Upload, UploadState
 from images.services import importing, library, space, uploads
 from operations import refusals, roles
-from operations.api import ACT_ERRORS, EDIT_ERRORS, ERRORS, IF_MATCH, Page, Problem, cut, one_of, sends, takes
+from operations.api import ACT_ERRORS, EDIT_ERRORS, ERRORS, IF_MATCH, Page, Problem, Strict, cut, one_of, sends, takes
 from operations.etags import etag, unchanged
 from operations.http import ActorRequest, begin_act
 from slots.models import SomType
@@ -88,13 +88,13 @@ class UploadList(Schema):
     uploads: list[UploadOut]
 
 
-class ImageIn(Schema):
+class ImageIn(Strict):
     name: str | None = Field(None, max_length=120)
     notes: str | None = Field(None, max_length=10_000)
     som_types: list[str] | None = None
 
 
-class ImportIn(Schema):
+class ImportIn(Strict):
     path: str = Field(max_length=300, description="Relative to the portal's import directory.")
     sha256: str = Field("", max_length=65_536, description="A hash, or the text of a checksum file.")
 

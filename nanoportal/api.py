@@ -131,7 +131,7 @@ def refused(request: HttpRequest, refusal: Refused) -> HttpResponse:
 def invalid(request: HttpRequest, error: ValidationError) -> HttpResponse:
     first: dict[str, Any] = error.errors[0] if error.errors else {}
     where = ".".join(str(part) for part in first.get("loc", ())[1:] if part != "body")
-    said = first.get("msg", "is not valid")
+    said = "there is no such field" if first.get("type") == "extra_forbidden" else first.get("msg", "is not valid")
     return api.create_response(
         request, problem(BadRequest(f"{where or 'The body'}: {said}.", code="invalid")), status=400
     )

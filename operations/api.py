@@ -8,6 +8,7 @@ from uuid import UUID
 from django.db.models import QuerySet
 from django.utils import timezone
 from ninja import Field, Header, Query, Router, Schema, Status
+from pydantic import ConfigDict
 
 from operations import lifecycle, refusals, roles
 from operations.http import ActorRequest, begin_act
@@ -67,6 +68,12 @@ def takes(*types: str, **headers: str) -> dict[str, Any]:
         content = {kind: {"schema": {"type": "string", "format": "binary"}} for kind in types}
         described["requestBody"] = {"required": True, "content": content}
     return described
+
+
+class Strict(Schema):
+    """A body that is sent: a field that there is not is refused, not left out, since it was meant to say something."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class Page(Schema):

@@ -1,6 +1,6 @@
 """The audit log over REST: search, single entries, verification in steps, export."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,7 +9,7 @@ from django.http import StreamingHttpResponse
 from ninja import Field, Query, Router, Schema
 
 from operations import exporting, refusals, roles, searching, verifying
-from operations.api import ERRORS, sends
+from operations.api import ERRORS, Strict, sends
 from operations.http import ActorRequest, begin_act
 from operations.models import AuditEntry
 from operations.reading import read, recording
@@ -30,13 +30,14 @@ class Filters(Schema):
     action: str = Field("", max_length=60, examples=["power.reset"])
     target: str = Field("", max_length=100, examples=["demo/slot:3"])
     outcome: str = Field("", max_length=20, examples=["refused"])
-    operation: str = Field("", max_length=36)
-    since: str = Field("", alias="from", max_length=10, examples=["2026-11-01"])
-    to: str = Field("", max_length=10)
+    operation: UUID | None = None
+    since: date | None = Field(None, alias="from", examples=["2026-11-01"])
+    to: date | None = None
 
     def asked(self) -> dict[str, str]:
         """As the pages' filters are named."""
-        return searching.asked_for(self.model_dump(by_alias=True))
+        given = self.model_dump(by_alias=True, exclude_none=True)
+        return searching.asked_for({name: str(value) for name, value in given.items()})
 
 
 class EntryOut(Schema):
@@ -72,7 +73,7 @@ class EntriesOut(Schema):
     older: int | None
 
 
-class WalkIn(Schema):
+class WalkIn(Strict):
     cursor: str = Field("", max_length=500, description="From the last answer; empty to begin.")
 
 

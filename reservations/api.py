@@ -10,7 +10,7 @@ from accounts import places
 from accounts.models import AccessVersion, Notice
 from accounts.services import notices
 from operations import rights, roles
-from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, KEY, Page, Problem, cut
+from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, KEY, Page, Problem, Strict, cut
 from operations.etags import etag, unchanged
 from operations.http import ActorRequest, begin_act
 from operations.models import Reservation
@@ -46,18 +46,18 @@ class ReservationList(Schema):
     reservations: list[ReservationOut]
 
 
-class ReserveIn(Schema):
+class ReserveIn(Strict):
     purpose: str = Field(max_length=200, examples=["swap SSD"])
     seconds: int = Field(ge=1, le=10_000_000, description="300 (five minutes) to 1209600 (14 days)", examples=[7200])
     starts_at: datetime | None = Field(None, description="a time to come, with its zone; none is now")
     queue: bool = Field(False, description="join the queue: it begins when the slot is free, at once if it is")
 
 
-class ChangeIn(Schema):
+class ChangeIn(Strict):
     ends_at: datetime = Field(description="the new end, with its zone", examples=["2026-11-23T18:00:00Z"])
 
 
-class BreakIn(Schema):
+class BreakIn(Strict):
     reason: str = Field(max_length=300, examples=["The fan is on fire."])
 
 

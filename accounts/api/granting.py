@@ -21,7 +21,7 @@ from accounts.api.shown import (
 )
 from accounts.models import AccessVersion, RightGrant
 from accounts.services import groups, rights
-from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, Page, cut, one_of
+from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, Page, Strict, cut, one_of
 from operations.etags import etag, unchanged
 from operations.http import ActorRequest
 from operations.refusals import NotFound, Outdated
@@ -32,7 +32,7 @@ router = Router()
 MOST_NUMBER = 2**62  # what any database takes
 
 
-class RightIn(Schema):
+class RightIn(Strict):
     role: str = Field(max_length=40, description=one_of(ROLES), examples=["operator"])
     scope: str = Field(
         max_length=100,
@@ -43,11 +43,11 @@ class RightIn(Schema):
     until: datetime | None = Field(None, description="with its zone; null is without end")
 
 
-class GroupIn(Schema):
+class GroupIn(Strict):
     members: list[str] = Field(max_length=1000, examples=[["anna", "bert"]])
 
 
-class RenameIn(Schema):
+class RenameIn(Strict):
     name: str = Field(max_length=60, examples=["class of 2026"])
 
 

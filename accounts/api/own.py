@@ -9,7 +9,7 @@ from accounts.api.shown import RightOut, person_by, right_json, self_of, with_zo
 from accounts.models import ApiToken
 from accounts.recent import require_recent
 from accounts.services import rights, tokens
-from operations.api import ERRORS, Page, cut, one_of
+from operations.api import ERRORS, Page, Strict, cut, one_of
 from operations.http import ActorRequest, begin_act
 from operations.rights import SCOPES
 from operations.roles import Actor, require, require_scope
@@ -50,7 +50,7 @@ class TokenList(Schema):
     tokens: list[TokenOut]
 
 
-class TokenIn(Schema):
+class TokenIn(Strict):
     name: str = Field(max_length=60, examples=["ci-runner"])
     scopes: list[str] = Field(
         min_length=1,

@@ -10,7 +10,7 @@ from ninja import Field, Query, Router, Schema, Status
 from accounts.api.shown import PersonOut, administrator_asks, grave_if, person_by, person_json
 from accounts.models import AccessVersion, Role, User
 from accounts.services import people, rights, sessions, tokens
-from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, Page, cut
+from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, Page, Strict, cut
 from operations.etags import etag, unchanged
 from operations.http import ActorRequest, begin_act
 from operations.roles import require
@@ -23,11 +23,11 @@ class PersonList(Schema):
     people: list[PersonOut]
 
 
-class MachineIn(Schema):
+class MachineIn(Strict):
     name: str = Field(max_length=150, examples=["ci-runner"])
 
 
-class PersonIn(Schema):
+class PersonIn(Strict):
     """What is left out stays."""
 
     role: str | None = Field(None, max_length=40, description="everywhere; empty for none", examples=["viewer"])

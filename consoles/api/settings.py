@@ -9,7 +9,7 @@ from consoles.models import BAUD_RATES, Match, Stage, StageRule
 from consoles.services import access, ports, stages
 from consoles.services.history import resource
 from operations import roles
-from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, Page, cut
+from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, Page, Strict, cut
 from operations.etags import etag, unchanged
 from operations.http import ActorRequest, begin_act
 from operations.refusals import BadRequest, NotFound
@@ -19,7 +19,7 @@ router = Router()
 MOST_NUMBER = 2**62  # what any database takes
 
 
-class ConsoleSettings(Schema):
+class ConsoleSettings(Strict):
     """All of it anew: what is left out is as usual."""
 
     baud: int | None = Field(None, description=f"One of {BAUD_RATES}; null: as its SOM needs it.", examples=[115200])
@@ -30,7 +30,7 @@ class ConsoleSettings(Schema):
     write: str = Field("console-operator", max_length=40, description="The least role that may type.")
 
 
-class RuleIn(Schema):
+class RuleIn(Strict):
     som_type: str | None = Field(None, max_length=30, description="For one SOM type; null for every.")
     stage: Stage = Field(examples=["login"])
     match: Match = Match.CONTAINS

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from ninja import Field, Query, Router, Schema
 
 from flashing.services import network
-from operations.api import ACT_ERRORS
+from operations.api import ACT_ERRORS, Strict
 from operations.http import ActorRequest, begin_act
 from slots.services import power
 
@@ -14,7 +14,7 @@ router = Router()
 HOST = "Who and where: `root@cm5.lan`, `pi@10.0.0.7:2222`."
 
 
-class HostIn(Schema):
+class HostIn(Strict):
     host: str = Field(max_length=255, description=HOST, examples=["root@cm5.lan"])
 
 

@@ -10,14 +10,14 @@ from flashing.models import Profile
 from flashing.services import profiles
 from flashing.services.profiles import Wish
 from operations import roles
-from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, Page, cut
+from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, Page, Strict, cut
 from operations.etags import etag, unchanged
 from operations.http import ActorRequest, begin_act
 
 router = Router()
 
 
-class ProfileIn(Schema):
+class ProfileIn(Strict):
     """What a profile says. Secrets are only ever written: left out they stay as they are, "" removes them."""
 
     name: str = Field(max_length=60, examples=["lab"])

@@ -13,7 +13,7 @@ from flashing.models import FlashJob, FlashRun, Method, Phase
 from flashing.services import boot_mode, history, requests
 from flashing.services.requests import Ask, TargetAsk
 from operations import refusals, roles
-from operations.api import ACT_ERRORS, ERRORS, KEY, OperationOut, Page, cut, one_of, operation_out
+from operations.api import ACT_ERRORS, ERRORS, KEY, OperationOut, Page, Strict, cut, one_of, operation_out
 from operations.http import ActorRequest, begin_act
 from slots.services import overview, power
 
@@ -33,7 +33,7 @@ class MethodList(Schema):
     methods: list[MethodOut]
 
 
-class AimIn(Schema):
+class AimIn(Strict):
     method: str = Field(
         max_length=10,
         description=f"{one_of(Method.values)} As `flash-methods` of the slot offers.",
@@ -48,7 +48,7 @@ class TargetIn(AimIn):
     slot: int = Field(ge=1, le=7)
 
 
-class WishIn(Schema):
+class WishIn(Strict):
     image_id: UUID = Field(description="Of an image in the library that is not retired.")
     profile_id: int | None = Field(None, description="Of a first-boot profile; null for none.")
     unverified_reason: str = Field("", max_length=300, description="Set: it is not read back, and why.")
@@ -63,7 +63,7 @@ class RunIn(WishIn):
     targets: list[TargetIn] = Field(min_length=1, max_length=7)
 
 
-class RetryIn(Schema):
+class RetryIn(Strict):
     typed: str = Field(max_length=60, description="The SOM's name, or `slot 3` if it has none: that it is meant.")
 
 

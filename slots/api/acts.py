@@ -3,11 +3,11 @@
 from typing import Any, Literal
 
 from django.http import HttpResponse
-from ninja import Field, Router, Schema, Status
+from ninja import Field, Router, Status
 
 from accounts.recent import require_recent
 from operations import reservations
-from operations.api import ACT_ERRORS, KEY, OperationList, OperationOut, operation_out
+from operations.api import ACT_ERRORS, KEY, OperationList, OperationOut, Strict, operation_out
 from operations.http import ActorRequest, begin_act
 from operations.roles import may
 from slots.api.boards import SlotOut, slot_json
@@ -16,17 +16,17 @@ from slots.services import fenced, overview, power, several
 router = Router()
 
 
-class SayIn(Schema):
+class SayIn(Strict):
     reason: str = Field("", max_length=300, examples=["The LED is dark."])
 
 
-class SeveralIn(Schema):
+class SeveralIn(Strict):
     verb: Literal["start", "stop", "restart"] = Field(examples=["start"], description="stop shuts down gracefully")
     slots: list[int] = Field(min_length=1, max_length=7, examples=[[3, 4]], description="in the order to act in")
     reason: str = Field("", max_length=300)
 
 
-class GraveIn(Schema):
+class GraveIn(Strict):
     typed: str = Field(max_length=80, description="The board's name: that it is meant.", examples=["demo"])
     reason: str = Field(min_length=1, max_length=300, examples=["The switch does not answer."])
 

@@ -9,7 +9,7 @@ from ninja import Field, Query, Router, Schema, Status
 
 from hardware.som import PowerState, ResetType
 from operations import reservations, roles
-from operations.api import ACT_ERRORS, ERRORS, KEY, OperationOut, Page, cut, one_of, operation_out
+from operations.api import ACT_ERRORS, ERRORS, KEY, OperationOut, Page, Strict, cut, one_of, operation_out
 from operations.http import ActorRequest, begin_act
 from operations.models import Reservation
 from slots.models import Slot
@@ -93,7 +93,7 @@ class BoardList(Schema):
     boards: list[BoardRow]
 
 
-class ResetIn(Schema):
+class ResetIn(Strict):
     reset_type: str = Field(description=one_of(ResetType), examples=["ForceOff"])
     reason: str = Field("", max_length=300)
     accept_stranding: bool = Field(False, description="Needed for a ForceOff that a CM5 does not recover from.")

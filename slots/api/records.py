@@ -9,7 +9,7 @@ from ninja import Field, Query, Router, Schema, Status
 from hardware.budget import SUPPLIES
 from hardware.som import LineKind
 from operations import roles
-from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, Page, Problem, cut
+from operations.api import EDIT_ERRORS, ERRORS, IF_MATCH, Page, Problem, Strict, cut
 from operations.etags import etag, unchanged
 from operations.http import ActorRequest, begin_act
 from operations.refusals import BadRequest, Conflict, NotFound
@@ -23,13 +23,13 @@ MOST_GB = 32_767
 MOST_NOTES = 10_000
 
 
-class BoardSettings(Schema):
+class BoardSettings(Strict):
     name: str = Field(max_length=60, examples=["Lab bench"])
     supply: str = Field("usb-c-60", max_length=12, description=f"{', '.join(SUPPLIES)}; custom: as the board file says")
     notes: str = Field("", max_length=MOST_NOTES)
 
 
-class SomIn(Schema):
+class SomIn(Strict):
     som_type: str = Field(max_length=30, description="The name of a SOM type.", examples=["CM4"])
     name: str = Field("", max_length=40, examples=["kestrel"])
     serial_number: str = Field("", max_length=60)
@@ -42,7 +42,7 @@ class SomIn(Schema):
     notes: str = Field("", max_length=MOST_NOTES)
 
 
-class SomTypeIn(Schema):
+class SomTypeIn(Strict):
     """The figures of a third party's SOM type; where they come from is said in `source`."""
 
     description: str = Field("", max_length=120)

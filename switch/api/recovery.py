@@ -5,11 +5,11 @@ from typing import Any
 
 from ninja import Field, Router, Schema, Status
 
-from operations.api import KEY
+from operations.api import KEY, Strict
 from operations.http import ActorRequest
 from slots.models import Board
 from slots.services import power
-from switch.api.vlans import ERRORS, ChangeOut, Strict, acting, change_json, find_board
+from switch.api.vlans import ERRORS, ChangeOut, acting, change_json, find_board
 from switch.services import changes, recovering
 
 router = Router()

@@ -9,13 +9,23 @@ from typing import Annotated, Any, Literal
 
 from django.http import HttpResponse
 from ninja import Field, Router, Schema, Status
-from pydantic import ConfigDict
 
 from accounts.recent import require_recent
 from hardware.switch_setup import FlowControl
 from hardware.vlan import Accepts
 from operations import refusals, roles
-from operations.api import ACT_ERRORS, EDIT_ERRORS, IF_MATCH, KEY, OperationOut, one_of, operation_out, sends, takes
+from operations.api import (
+    ACT_ERRORS,
+    EDIT_ERRORS,
+    IF_MATCH,
+    KEY,
+    OperationOut,
+    Strict,
+    one_of,
+    operation_out,
+    sends,
+    takes,
+)
 from operations.http import ActorRequest, begin_act
 from slots.models import Board
 from slots.services import overview, power
@@ -27,12 +37,6 @@ from switch.services.changes import LONGEST_SECONDS, SHORTEST_SECONDS, USUAL_SEC
 router = Router()
 ERRORS = {**ACT_ERRORS, **EDIT_ERRORS}
 YAML = "application/yaml; charset=utf-8"
-
-
-class Strict(Schema):
-    """What is not known is refused, not left out."""
-
-    model_config = ConfigDict(extra="forbid")
 
 
 class VlanRow(Strict):

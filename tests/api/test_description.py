@@ -131,6 +131,18 @@ def is_clear(field):
     return bool(simple or {"examples", "enum", "const", "$ref", "description"} & field.keys())
 
 
+def test_no_body_may_say_what_nobody_reads():
+    """A slip in a field's name would do something else than was meant, for instance make a token that is too wide."""
+    bodies = {
+        label: operation["requestBody"]["content"]["application/json"]["schema"]
+        for label, operation in OPERATIONS.items()
+        if "application/json" in operation.get("requestBody", {}).get("content", {})
+    }
+    assert len(bodies) > 30
+    open_ones = [name for name, schema in SCHEMAS.items() if schema.get("additionalProperties") is not False]
+    assert {label for label, schema in bodies.items() if schema["$ref"].rpartition("/")[2] in open_ones} == set()
+
+
 def test_every_list_has_a_count_and_pages():
     wrong = []
     for label, operation in OPERATIONS.items():
