@@ -85,7 +85,7 @@ def contents_of(one: "Attendant") -> str:
     return Contents.UNKNOWN if one.has_begun else UNTOUCHED
 
 
-def settle(one: "Attendant") -> str:
+def settle(one: "Attendant") -> lifecycle.Settled:
     """Inside the transaction that ends the operation; returns what is said of the end."""
     held = contents_of(one)
     failed_in = one.failed_in if one.error else ""
@@ -97,8 +97,10 @@ def settle(one: "Attendant") -> str:
     if one.was_pressed and not one.power_words:  # not even its power was seen to
         execution.write_state(one.slot, one.operation, PowerState.UNKNOWN, line_low=False)
         one.power_words = "Its power could not be seen to and is Unknown."
-    words = (_error_words(one.error), _contents_words(one, held), one.power_words)
-    return " ".join(filter(None, words))
+    words = " ".join(filter(None, (_error_words(one.error), _contents_words(one, held), one.power_words)))
+    if not one.has_begun:
+        return lifecycle.Settled(words)
+    return lifecycle.Settled(words, contents.said(one.slot), contents.said(Slot.objects.get(pk=one.slot.pk)))
 
 
 def _keep(one: "Attendant", held: str) -> None:

@@ -20,6 +20,13 @@ def keep(slot: Slot, contents: Contents, words: str) -> None:
         events.hint("slot", slot.board.slug, slot.number)
 
 
+def said(slot: Slot) -> dict[str, str]:
+    """What `slot`, as it was read, says of its storage: for the record."""
+    if not slot.contents:
+        return {"storage": "nothing was written by the portal"}
+    return {"storage": f"{Contents(slot.contents).label}: {slot.contents_words}"}
+
+
 def put_back(slot: Slot) -> None:
     """Nothing was written after all: what `slot`, read before, says of its storage still holds."""
     with transaction.atomic():

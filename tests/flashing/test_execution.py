@@ -1,5 +1,6 @@
 """A flash from the queue to its end, in the test's own process, onto files that stand for disks."""
 
+import json
 import threading
 import time
 
@@ -11,7 +12,7 @@ from hardware.flash import writer
 from hardware.sequencer import StopReason
 from images import store
 from operations import lifecycle
-from operations.models import Claim, Operation
+from operations.models import AuditEntry, Claim, Operation
 from slots.models import Contents
 from tests.bootable import BOOT_START, make_bootable
 from tests.flashing import rig
@@ -46,6 +47,10 @@ def test_one_image_goes_onto_two_slots_and_is_read_back(image, flasher, me, data
         assert job.operation.message == "All of it was read back and is right."
         slot = rig.slot(job.number)
         assert (slot.contents, slot.contents_words) == (Contents.IMAGE, f"{image.name}, read back and right")
+        end = AuditEntry.objects.filter(operation_id=job.operation_id).latest("seq")
+        changed = json.loads(end.text)["detail"]
+        assert changed["before"] == {"storage": "nothing was written by the portal"}
+        assert changed["after"] == {"storage": f"Image, verified: {image.name}, read back and right"}
     assert Claim.objects.count() == 0
     run.refresh_from_db()
     targets = run.plan["targets"]
