@@ -52,10 +52,10 @@ def _sweep_dead_flashes() -> None:
         restoring.remove_left_over_files()
 
 
-def settle_interrupted(operation: Operation) -> None:
+def settle_interrupted(operation: Operation) -> lifecycle.Settled:
     """What is believed after an operation whose worker died: each kind knows what it was doing."""
     settle = restoring.settle_interrupted if operation.kind == queueing.KIND else execution.settle_interrupted
-    settle(operation)
+    return settle(operation)
 
 
 def begin() -> None:

@@ -44,6 +44,8 @@ class Settled:
     after: dict[str, Any] | None = None
 
 
+#: Writes what is believed after an operation whose worker is gone, and returns what that changed.
+Aftermath = Callable[[Operation], Settled]
 #: Writes the outcome's effect; returns what that was, or a sentence, or "" to keep the one that there is.
 Settle = Callable[[bool], str | Settled]
 
@@ -153,18 +155,12 @@ def fail_before_start(operation: Operation, code: str, message: str) -> bool:
     return _end(_not_begun(operation), OperationState.FAILED, code, message)
 
 
-def interrupt(operation: Operation, message: str, settle: Callable[[Operation], None] | None = None) -> bool:
+def interrupt(operation: Operation, message: str, settle: Aftermath = lambda operation: Settled("")) -> bool:
     """End a RUNNING operation whose worker is gone or whose board lost power; it is never run again.
 
-    `settle` writes what is believed from now on, in the same transaction.
+    `settle` works in the same transaction.
     """
-
-    def written(ended: Operation) -> str:
-        if settle is not None:
-            settle(ended)
-        return ""
-
-    return _end(_running(operation), OperationState.INTERRUPTED, "interrupted", message, written)
+    return _end(_running(operation), OperationState.INTERRUPTED, "interrupted", message, settle)
 
 
 def _not_begun(operation: Operation) -> QuerySet[Operation]:
@@ -314,7 +310,7 @@ def cancel(operation: Operation, actor: Actor) -> None:
         )
 
 
-def sweep_dead(worker: str, instance: str, settle: Callable[[Operation], None]) -> None:
+def sweep_dead(worker: str, instance: str, settle: Aftermath) -> None:
     """End as INTERRUPTED what an earlier life of `worker` was running.
 
     Called by a worker that holds the lock of its name: whoever had it before is dead, whatever the clock says.
@@ -323,7 +319,7 @@ def sweep_dead(worker: str, instance: str, settle: Callable[[Operation], None]) 
         interrupt(operation, "The worker died while this ran. It is not repeated.", settle)
 
 
-def sweep_silent(settle: Callable[[Operation], None], alive: Iterable[str], limit: timedelta = SILENCE) -> None:
+def sweep_silent(settle: Aftermath, alive: Iterable[str], limit: timedelta = SILENCE) -> None:
     """End what runs on a worker that has not been heard of for `limit`, the workers named in `alive` excepted: on this
     machine a lock says who lives, and a clock that jumps forward kills nobody."""
     silent = Operation.objects.filter(state=OperationState.RUNNING, heartbeat_at__lt=timezone.now() - limit)

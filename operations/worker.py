@@ -126,7 +126,7 @@ class Worker:
                 if operation_id in self._running:
                     self._running[operation_id].request(StopReason.CANCEL)
 
-    def sweep_abandoned(self, settle: Callable[[Operation], None]) -> None:
+    def sweep_abandoned(self, settle: lifecycle.Aftermath) -> None:
         """End what this worker began and runs no more, though nobody wrote down how it ended (the database was away).
 
         Only what two looks in a row find: an operation has its row first and enters here a moment later.

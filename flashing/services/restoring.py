@@ -167,16 +167,21 @@ def _close(jobs: QuerySet[FlashJob]) -> None:
         )
 
 
-def settle_interrupted(operation: Operation) -> None:
+def settle_interrupted(operation: Operation) -> lifecycle.Settled:
     """The worker of a flash died. What it was writing is unknown (and is on record as that since before the first
     byte); the power is unknown if its line has moved."""
     job = FlashJob.objects.select_related("run").get(operation=operation)
     slot = Slot.objects.select_related("board").get(pk=job.slot_id) if job.slot_id else None
     begun = job.contents == Contents.UNKNOWN
     pressed = slot is not None and _may_have_pressed(job, slot, operation)
+    before: dict[str, str] = {}
+    after: dict[str, str] = {}
     if slot and begun:
+        before |= contents.said(slot)
         contents.keep(slot, Contents.UNKNOWN, f"the worker died while {job.run.image_name} was being written")
+        after |= contents.said(Slot.objects.get(pk=slot.pk))
     if slot and pressed:
+        before, after = before | {"power": slot.power_state}, after | {"power": PowerState.UNKNOWN.value}
         execution.write_state(slot, operation, PowerState.UNKNOWN, line_low=False)
     said = ["What its storage holds is unknown now." if begun else "Nothing was written."]
     if pressed:
@@ -184,6 +189,7 @@ def settle_interrupted(operation: Operation) -> None:
     lifecycle.append_log(operation, " ".join(said), "warn")
     _close(FlashJob.objects.filter(pk=job.pk))
     queueing.hint(job.run)
+    return lifecycle.Settled("", before or None, after or None)
 
 
 def _may_have_pressed(job: FlashJob, slot: Slot, operation: Operation) -> bool:

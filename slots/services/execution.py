@@ -290,12 +290,14 @@ def hold_store() -> HoldStore:
     return HoldStore(Path(settings.DATA_DIR) / "holds")
 
 
-def settle_interrupted(operation: Operation) -> None:
+def settle_interrupted(operation: Operation) -> lifecycle.Settled:
     """An operation ended because its worker died: its slot is Unknown from now on."""
     slot = _slot_of(operation)
-    if slot is not None:
-        write_state(slot, operation, PowerState.UNKNOWN, line_low=False)
-        events.hint("slot", operation.board, slot.number)
+    if slot is None:
+        return lifecycle.Settled("")
+    write_state(slot, operation, PowerState.UNKNOWN, line_low=False)
+    events.hint("slot", operation.board, slot.number)
+    return lifecycle.Settled("", {"power": slot.power_state}, {"power": PowerState.UNKNOWN.value})
 
 
 def release_left_over_holds() -> None:

@@ -1,5 +1,6 @@
 """Ends that are none of the usual ones: the power fails on the way out, somebody else ends it, our database fails."""
 
+import json
 import threading
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hardware.errors import WriteError
 from hardware.flash.disks import DiskIdentity
 from hardware.som import PowerState
 from operations import lifecycle
-from operations.models import Claim, Operation
+from operations.models import AuditEntry, Claim, Operation
 from slots.models import Slot
 from slots.services import execution as power_execution
 from slots.services import pressing
@@ -146,6 +147,8 @@ def test_a_worker_that_died_after_the_press_leaves_the_power_unknown(image, flas
     lifecycle.sweep_dead(me.name, me.instance, restoring.settle_interrupted)
     assert rig.slot(2).power_state == PowerState.UNKNOWN
     assert any("download mode" in line for line in rig.log(rig.job(run)))
+    detail = json.loads(AuditEntry.objects.latest("seq").text)["detail"]
+    assert (detail["before"], detail["after"]) == ({"power": "On"}, {"power": "Unknown"})
 
 
 def test_a_worker_that_died_before_the_press_leaves_the_power_as_it_was(image, flasher, me):

@@ -1,5 +1,7 @@
 """What a press leaves behind: a latched SOM, a board that lost power, a dead worker's button."""
 
+import json
+
 import pytest
 
 from hardware.som import ResetType
@@ -118,6 +120,8 @@ def test_a_dead_workers_operation_ends_interrupted_and_its_slot_unknown(board, m
     assert state(CM5) == (UNKNOWN, Basis.COMMANDED)
     assert held() == []
     assert StateChange.objects.filter(slot=slot(CM5)).first().words == "Power on slot 3 by olga: now Unknown"
+    detail = json.loads(AuditEntry.objects.latest("seq").text)["detail"]
+    assert (detail["before"], detail["after"]) == ({"power": POWERING_ON}, {"power": UNKNOWN})
 
 
 def left_over(me, number: int, since: float, instance: str = "an earlier life") -> None:
