@@ -233,6 +233,7 @@ class Notice(models.Model):
     at = models.DateTimeField()
     text = models.CharField(max_length=300)
     link = models.CharField(max_length=200, blank=True, default="")  # a path of the portal
+    about = models.CharField(max_length=60, blank=True, default="")  # what it stands and falls with: reservation:12
     seen_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -14,10 +14,17 @@ BIGGEST = 2**63 - 1  # number that a database takes
 KEPT, KEPT_SEEN = timedelta(days=90), timedelta(days=30)
 
 
-def tell(user_id: int, text: str, link: str = "") -> None:
-    """Leave a notice for a person; nobody is told if they are gone. Hints to open pages after the commit."""
+def tell(user_id: int, text: str, link: str = "", about: str = "") -> None:
+    """Leave a notice for a person; nobody is told if they are gone. `about` names what makes it stale (`overtake`).
+    Hints to open pages after the commit."""
     if User.objects.filter(pk=user_id).exists():
-        Notice.objects.create(user_id=user_id, at=timezone.now(), text=text[:300], link=link)
+        Notice.objects.create(user_id=user_id, at=timezone.now(), text=text[:300], link=link, about=about)
+        events.hint("notice")
+
+
+def overtake(about: str) -> None:
+    """What was said about this is not so any more: it is put away for whoever has not seen it."""
+    if Notice.objects.filter(about=about, seen_at=None).update(seen_at=timezone.now()):
         events.hint("notice")
 
 

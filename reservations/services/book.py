@@ -135,7 +135,13 @@ def state_of(row: Reservation) -> dict[str, Any]:
 def tell(row: Reservation, text: str) -> None:
     """Tell the holder; the link leads to the slot."""
     board, slot = rights.board_of(row.resource), rights.slot_of(row.resource)
-    notices.tell(row.user_id, text, reverse("slots:slot", kwargs={"board": board, "number": slot}))
+    link = reverse("slots:slot", kwargs={"board": board, "number": slot})
+    notices.tell(row.user_id, text, link, about=f"reservation:{row.pk}")
+
+
+def untell(row: Reservation) -> None:
+    """What the holder was told of this reservation is not so any more."""
+    notices.overtake(f"reservation:{row.pk}")
 
 
 def place_words(row: Reservation) -> str:

@@ -202,6 +202,7 @@ def change_end(reservation_id: int, ends_at: datetime, actor: Actor) -> Reservat
         before = book.state_of(row)
         row.ends_at, row.reminded_at = ends_at, None
         row.save(update_fields=["ends_at", "reminded_at"])
+        book.untell(row)
         book.record("reservation.extend", row, actor, before=before)
         return row
 
@@ -229,6 +230,7 @@ def release(reservation_id: int, actor: Actor) -> Reservation:
         row = _own(book.settle(row.resource, now), row, actor)
         why = "it was given back" if row.state == book.ACTIVE else "it was given up"
         book.end(row, why, now, actor)
+        book.untell(row)
         book.settle(row.resource, now)
         return row
 
@@ -278,6 +280,7 @@ def _break(row: Reservation, reason: str, actor: Actor) -> Reservation:
         was_active = row.state == book.ACTIVE
         why = f"{actor.name} broke the glass"
         book.end(row, why, now, actor, book.BROKEN, broken_by=actor.name, broken_reason=reason)
+        book.untell(row)
         book.tell(row, f"{actor.name} overrode your reservation of {book.place_words(row)}: “{reason}”."[:300])
         if was_active and actor.user_id is not None:  # else it is the next one's
             _give_to_breaker(row, page, reason, actor, actor.user_id, now)

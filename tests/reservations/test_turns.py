@@ -1,9 +1,12 @@
 """What the clock does: turns come, times end, people are reminded, and who lost the right loses the slot."""
 
+from datetime import timedelta
+
 import pytest
 
 from accounts.access import current_version
 from accounts.models import Notice, User
+from accounts.services import notices
 from operations.models import Operation, OperationState, Reservation
 from operations.roles import may
 from reservations.services import booking, showing, turns
@@ -151,6 +154,18 @@ def test_who_has_a_slot_for_minutes_is_reminded_in_the_last_quarter(clock, bob):
     assert told(bob) == []
     clock.go(minutes=1)
     assert told(bob) == ["Your time on slot 3 of b1 ends at 12:20 UTC. Extend it if you need it longer."]
+
+
+def test_what_was_said_of_a_time_is_put_away_once_its_holder_has_changed_it(clock, bob):
+    row = reserve(bob, 1)
+    clock.go(minutes=55)
+    assert notices.unseen(bob.user_id).count() == 1
+    booking.change_end(row.pk, clock.now + timedelta(hours=1), bob)
+    assert notices.unseen(bob.user_id).count() == 0
+    clock.go(minutes=55)
+    assert notices.unseen(bob.user_id).count() == 1
+    booking.release(row.pk, bob)
+    assert notices.unseen(bob.user_id).count() == 0
 
 
 def test_who_extends_is_reminded_again(clock, bob):
