@@ -62,7 +62,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     config = session.config
     if _is_one_of_several() or config.option.collectonly:
         return
-    if any(item.get_closest_marker("postgres") for item in session.items):
+    if any("postgresql_result" in getattr(item, "fixturenames", ()) for item in session.items):
         config.stash[POSTGRESQL] = PostgresqlRun()
 
 

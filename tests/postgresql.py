@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -29,19 +30,21 @@ SUITES = [
 ]
 # Of these only the broker, the locks or the table of roles are tested.
 LEFT_OUT = ["dispatch", "events", "roles", "scribe", "worker"]
+# Every door, in the long version.
+DOORS = ["tests/accounts", "tests/api", "tests/doors", "tests/reservations"]
 
 
 class PostgresqlRun:
     """The suites on a server that has just been initialised. Its directory is short: a socket's path is limited."""
 
-    def __init__(self) -> None:
+    def __init__(self, suites: Sequence[str] = SUITES) -> None:
         self._home = Path(tempfile.mkdtemp(prefix="np-pg-", dir="/tmp"))
         self._data = self._home / "data"
         self._output = tempfile.TemporaryFile()  # noqa: SIM115  closed in `close`
         self._suites: subprocess.Popen[bytes] | None = None
         try:
             self._start_server()
-            self._suites = self._start_suites()
+            self._suites = self._start_suites(suites)
         except BaseException:
             self.close()
             raise
@@ -56,13 +59,13 @@ class PostgresqlRun:
             program("pg_ctl"), "start", "--wait", "-s", "-D", self._data, "-l", self._home / "log", "-o", fast
         )
 
-    def _start_suites(self) -> subprocess.Popen[bytes]:
+    def _start_suites(self, suites: Sequence[str]) -> subprocess.Popen[bytes]:
         ours = ("NANOPORTAL_", "PYTEST", "DJANGO_")
         environment = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         environment["DATABASE_URL"] = f"postgres:///nanoportal?host={self._home}&user=postgres"
         left_out = [f"--ignore=tests/operations/test_{name}.py" for name in LEFT_OUT]
         return subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not soak", *left_out, *SUITES],
+            [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "not soak", *left_out, *suites],
             env=environment,
             cwd=PROJECT,
             stdout=self._output,
