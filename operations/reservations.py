@@ -10,7 +10,7 @@ from operations import rights
 from operations.models import Claim, Reservation, ReservationState
 
 # What only the holder may do. Watching is everybody's who may watch anyway.
-RESERVED = frozenset({"power", "slot.mark", "flash", "console.write"})
+RESERVED = frozenset({"power", "slot.mark", "slot.edit", "flash", "console.write"})
 
 
 def slot_of(resource: str) -> str:

@@ -24,7 +24,7 @@ def test_a_slot_that_nobody_has_is_taken_now(clock, bob):
     assert on_record() == [("bob", "reservation.make", "done")]
 
 
-@pytest.mark.parametrize("act", [POWER, TYPE, ("flash", "b1/slot:3"), ("slot.mark", "b1/slot:3")])
+@pytest.mark.parametrize("act", [POWER, TYPE, *((act, "b1/slot:3") for act in ("flash", "slot.mark", "slot.edit"))])
 def test_others_cannot_switch_flash_or_type_meanwhile_and_read_who_and_until_when(clock, alice, bob, act):
     reserve(bob, 2)
     refused = may(alice, *act)
