@@ -5,6 +5,7 @@ appended meanwhile is checked as well. Where retention took old entries out, the
 an entry of the chain that says up to which number and with which signature (`operations.retention`).
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -272,11 +273,16 @@ class Check(Verdict):
 
 def remember(verdict: Verdict) -> None:
     """Keep the verdict for the pages that show it, in the data directory: whoever has the database in hand could make
-    them say that all is well. Raises OSError."""
+    them say that all is well. Where it cannot be written, for a full disk, the log says so: who asked is still told."""
     found = {**asdict(verdict), "at": timezone.now().isoformat()}
     draft = _verdict_file().with_name(f".audit.verdict-{os.getpid()}-{threading.get_ident()}")
-    draft.write_text(json.dumps(found), encoding="utf-8")
-    draft.replace(_verdict_file())
+    try:
+        draft.write_text(json.dumps(found), encoding="utf-8")
+        draft.replace(_verdict_file())
+    except OSError as error:
+        log.error("what was found of the audit log could not be kept for its pages: %s", error)
+        with contextlib.suppress(OSError):
+            draft.unlink()
 
 
 def last_check() -> Check | None:
@@ -284,7 +290,12 @@ def last_check() -> Check | None:
     try:
         found = json.loads(_verdict_file().read_text(encoding="utf-8"))
         return Check(**{**found, "at": datetime.fromisoformat(found["at"])})
-    except (FileNotFoundError, ValueError):  # none yet, or a power failure cut it short
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError):  # a power failure cut it short, or it is of another version
+        return None
+    except OSError as error:  # as where root verified it with a mask that lets nobody else read
+        log.error("what was last found of the audit log cannot be read: %s", error)
         return None
 
 

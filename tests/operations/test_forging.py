@@ -209,6 +209,24 @@ def test_a_verdict_that_a_power_failure_cut_short_is_none(data_dir):
         assert verifying.last_check() is None
 
 
+@pytest.mark.parametrize("text", ["[]", "{}", '{"checked": 3}', '{"at": "2026-11-23T12:00:00+00:00", "more": 1}'])
+def test_a_verdict_of_another_version_is_none(data_dir, text):
+    (data_dir / "audit.verdict").write_text(text)
+    assert verifying.last_check() is None
+
+
+def test_what_is_found_is_said_also_where_it_cannot_be_kept(open_log, data_dir, caplog):
+    (data_dir / "audit.verdict").mkdir()  # nothing can take its place, as on a disk that is full or read-only
+    change(3, actor="mallory")
+    found = verifying.walk(None)
+    assert isinstance(found, verifying.Verdict)
+    assert found.broken_at == 3
+    assert "could not be kept" in caplog.text
+    assert verifying.last_check() is None
+    assert "cannot be read" in caplog.text
+    assert [file.name for file in data_dir.iterdir() if "verdict" in file.name] == ["audit.verdict"]
+
+
 @pytest.mark.parametrize("text", ["", "not JSON", "[3]", "{}", '{"detail": 3}'])
 def test_the_other_entries_are_still_to_be_read(open_log, client, text):
     client.force_login(User.objects.create_user("alice", role="administrator"))
