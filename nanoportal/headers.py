@@ -14,8 +14,9 @@ POLICY = (
 )
 
 
-class ContentSecurityPolicy:
-    """Nothing is loaded from elsewhere and no inline script runs; inline styles only where others' files need them."""
+class PageHeaders:
+    """Nothing is loaded from elsewhere and no inline script runs; inline styles only where others' files need them.
+    Nothing is kept by a browser but static files, which do not come by here."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response

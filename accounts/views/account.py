@@ -6,7 +6,6 @@ from django.contrib.auth import update_session_auth_hash
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -32,7 +31,6 @@ def own_account(request: PersonRequest) -> Actor:
     return begin_act(request, "account.edit", f"person:{request.user.username}")
 
 
-@never_cache
 @sensitive_post_parameters()
 @login_required
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -71,7 +69,6 @@ def how_one_signs_in(request: PersonRequest) -> dict[str, object]:
 # ---- Confirming that it is you -----------------------------------------------------------------------------------
 
 
-@never_cache
 @sensitive_post_parameters()
 @login_required
 @require_http_methods(["GET", "POST"])
@@ -100,7 +97,6 @@ def confirm(request: PersonRequest) -> HttpResponse:
 # ---- The second step ---------------------------------------------------------------------------------------------
 
 
-@never_cache
 @sensitive_post_parameters()
 @login_required
 @require_http_methods(["GET", "POST"])
@@ -136,7 +132,6 @@ def codes_off(request: PersonRequest) -> HttpResponse:
     return redirect("accounts:account")
 
 
-@never_cache
 @login_required
 @require_POST
 def recovery_codes(request: PersonRequest) -> HttpResponse:

@@ -10,7 +10,6 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect
 from django.urls import reverse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
 from accounts.recent import SignInAgain, note_confirmed, require_recent
@@ -60,7 +59,6 @@ def word(body: dict[str, Any], name: str) -> str:
 # ---- Signing in --------------------------------------------------------------------------------------------------
 
 
-@never_cache
 @require_POST
 @answering_json
 def sign_in_options(request: HttpRequest) -> HttpResponse:
@@ -70,7 +68,6 @@ def sign_in_options(request: HttpRequest) -> HttpResponse:
     return JsonResponse(options)
 
 
-@never_cache
 @require_POST
 @answering_json
 def sign_in(request: HttpRequest) -> HttpResponse:
@@ -91,7 +88,6 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 # ---- Confirming --------------------------------------------------------------------------------------------------
 
 
-@never_cache
 @login_required
 @require_POST
 @answering_json
@@ -100,7 +96,6 @@ def confirm_options(request: PersonRequest) -> HttpResponse:
     return JsonResponse(passkeys.use_options(request, request.user))
 
 
-@never_cache
 @login_required
 @require_POST
 @answering_json
@@ -117,7 +112,6 @@ def confirm(request: PersonRequest) -> HttpResponse:
 # ---- Making and removing -----------------------------------------------------------------------------------------
 
 
-@never_cache
 @login_required
 @require_POST
 @answering_json
@@ -128,7 +122,6 @@ def creation_options(request: PersonRequest) -> HttpResponse:
     return JsonResponse(passkeys.creation_options(request, request.user))
 
 
-@never_cache
 @login_required
 @require_POST
 @answering_json

@@ -8,7 +8,6 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
@@ -96,7 +95,6 @@ def add(request: ActorRequest, actor: Actor) -> HttpResponse:
     return redirect("accounts:people")
 
 
-@never_cache
 @login_required
 @require_http_methods(["GET", "POST"])
 def invite(request: ActorRequest) -> HttpResponse:
@@ -206,7 +204,6 @@ def remove(request: ActorRequest, pk: int) -> HttpResponse:
     return redirect("accounts:people")
 
 
-@never_cache
 @login_required
 @require_POST
 def make_link(request: ActorRequest, pk: int) -> HttpResponse:

@@ -13,9 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -31,7 +29,6 @@ from operations.refusals import NotPermitted, Refused, TooManyTries
 SIGNED_IN_COOKIE = "signed_in_at"
 
 
-@method_decorator(never_cache, name="dispatch")
 class SignIn(auth_views.LoginView):
     """The sign-in page. `next` is followed only to this portal's own addresses."""
 
@@ -92,7 +89,6 @@ def first_step_done(request: HttpRequest, person: User, means: str, wanted: str)
     return remember_sign_in(request, redirect(wanted))
 
 
-@never_cache
 @sensitive_post_parameters()
 @require_http_methods(["GET", "POST"])
 def second_step(request: HttpRequest) -> HttpResponse:
@@ -193,7 +189,6 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     return response
 
 
-@never_cache
 @sensitive_post_parameters()
 @require_http_methods(["GET", "POST"])
 def setup(request: HttpRequest, token: str) -> HttpResponse:

@@ -5,7 +5,6 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils import timezone
-from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.forms import TokenForm
@@ -19,7 +18,6 @@ from operations.http import ActorRequest, begin_act, note_refusal
 from operations.refusals import BadRequest, NotFound
 
 
-@never_cache
 @login_required
 @require_http_methods(["GET", "POST"])
 def own(request: PersonRequest) -> HttpResponse:
@@ -27,7 +25,6 @@ def own(request: PersonRequest) -> HttpResponse:
     return page_for(request, request.user, "accounts/tokens.html")
 
 
-@never_cache
 @login_required
 @require_http_methods(["GET", "POST"])
 def of_machine(request: PersonRequest, pk: int) -> HttpResponse:
@@ -58,7 +55,6 @@ def page_for(request: PersonRequest, owner: User, template: str) -> HttpResponse
     return render(request, "accounts/token_made.html", {"token": row, "text": text, "owner": owner})
 
 
-@never_cache
 @login_required
 @require_http_methods(["GET", "POST"])
 def everybodys(request: ActorRequest) -> HttpResponse:
